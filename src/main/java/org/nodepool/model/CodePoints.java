@@ -1,0 +1,27 @@
+package org.nodepool.model;
+
+import java.util.Comparator;
+
+/**
+ * The order of names: by code point, whatever a database's collation thinks. {@link
+ * String#compareTo} differs from it above U+FFFF.
+ */
+public final class CodePoints {
+  /** Ascending; null names first. */
+  public static final Comparator<String> ORDER = Comparator.nullsFirst(CodePoints::compare);
+
+  private CodePoints() {}
+
+  private static int compare(String a, String b) {
+    int length = Math.min(a.length(), b.length());
+    for (int i = 0; i < length; i++) {
+      char x = a.charAt(i);
+      char y = b.charAt(i);
+      if (x != y) {
+        boolean bothOrNeither = Character.isSurrogate(x) == Character.isSurrogate(y);
+        return bothOrNeither ? Character.compare(x, y) : Character.isSurrogate(x) ? 1 : -1;
+      }
+    }
+    return Integer.compare(a.length(), b.length());
+  }
+}

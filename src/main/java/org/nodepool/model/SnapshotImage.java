@@ -1,0 +1,62 @@
+package org.nodepool.model;
+
+import java.util.Comparator;
+
+/**
+ * An image inside one provider, whether made by snapshot or uploaded. {@code hostname} is the
+ * image's name at the provider (the column's name is historic). {@code version} and {@code
+ * stateTime} are in Unix seconds. Null is what the row holds as NULL: id and the first two names
+ * never are.
+ */
+public record SnapshotImage(
+    long id,
+    String providerName,
+    String imageName,
+    String hostname,
+    Long version,
+    String externalId,
+    String serverExternalId,
+    State state,
+    Long stateTime)
+    implements Resource {
+
+  /** provider_name, image_name, id. */
+  public static final Comparator<SnapshotImage> LIST_ORDER =
+      Comparator.comparing(SnapshotImage::providerName, CodePoints.ORDER)
+          .thenComparing(SnapshotImage::imageName, CodePoints.ORDER)
+          .thenComparingLong(SnapshotImage::id);
+
+  /** The path of the image with this id. */
+  public static String path(long id) {
+    return "/v1/images/" + id;
+  }
+
+  @Override
+  public String kind() {
+    return "image";
+  }
+
+  @Override
+  public String path() {
+    return path(id);
+  }
+
+  @Override
+  public String stateName() {
+    return State.name(state);
+  }
+
+  /** This image with another state. */
+  public SnapshotImage with(State newState, long newStateTime) {
+    return new SnapshotImage(
+        id,
+        providerName,
+        imageName,
+        hostname,
+        version,
+        externalId,
+        serverExternalId,
+        newState,
+        newStateTime);
+  }
+}
