@@ -1,0 +1,21 @@
+package org.nodepool.config;
+
+import java.util.List;
+
+/** Every mistake of a configuration, at once. {@link #getMessage} joins them by newline. */
+public final class ConfigException extends Exception {
+  private final List<String> mistakes;
+
+  ConfigException(List<String> mistakes) {
+    super(String.join("\n", mistakes));
+    this.mistakes = List.copyOf(mistakes);
+  }
+
+  /**
+   * At least one, in the order of discovery: {@code <file name>: <dotted key>: <what is wrong>}, or
+   * the line and column in place of the key. None holds a password.
+   */
+  public List<String> mistakes() {
+    return mistakes;
+  }
+}
