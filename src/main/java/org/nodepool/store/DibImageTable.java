@@ -1,0 +1,218 @@
+package org.nodepool.store;
+
+import static java.util.stream.Collectors.mapping;
+import static java.util.stream.Collectors.toUnmodifiableList;
+
+import io.vertx.core.Future;
+import io.vertx.mysqlclient.MySQLClient;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.SqlClient;
+import io.vertx.sqlclient.SqlResult;
+import io.vertx.sqlclient.Tuple;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.nodepool.model.DibFile;
+import org.nodepool.model.DibImage;
+import org.nodepool.model.Event;
+import org.nodepool.model.Problem;
+import org.nodepool.model.State;
+
+/** The table {@code dib_image}, and {@code api_dib_file}: the verified files of our builds. */
+public final class DibImageTable {
+  /** The column's width. */
+  private static final int FILENAME_LIMIT = 255;
+
+  private static final String COLUMNS =
+      "d.id, d.image_name, d.filename, d.version, d.state, d.state_time";
+  private static final String LIST = "SELECT " + COLUMNS + " FROM dib_image d ORDER BY d.id";
+  private static final String GET = "SELECT " + COLUMNS + " FROM dib_image d WHERE d.id = ?";
+  private static final String LOCK = GET + " FOR UPDATE";
+  // Newest first. The collation may take more names for equal than the code points do: the last
+  // line is what decides.
+  private static final String READY_IN_FORMAT =
+      "SELECT "
+          + COLUMNS
+          + """
+           FROM dib_image d JOIN api_dib_file f ON f.dib_image_id = d.id AND f.type = ?
+          WHERE d.image_name = ? AND d.state = 2
+            AND CAST(d.image_name AS BINARY) = CAST(? AS BINARY)
+          ORDER BY d.version DESC, d.id DESC
+          LIMIT 1
+          FOR UPDATE
+          """;
+  private static final String INSERT =
+      "INSERT INTO dib_image (image_name, version, state, state_time) VALUES (?, ?, ?, ?)";
+  private static final String SET_FILENAME = "UPDATE dib_image SET filename = ? WHERE id = ?";
+  private static final String SET_STATE =
+      "UPDATE dib_image SET state = ?, state_time = ? WHERE id = ? AND state <=> ?";
+  private static final String DELETE = "DELETE FROM dib_image WHERE id = ?";
+  private static final String INSERT_FILE =
+      "INSERT INTO api_dib_file (dib_image_id, host, type, size, sha256) VALUES (?, ?, ?, ?, ?)";
+  private static final String FILES =
+      """
+      SELECT dib_image_id, host, type, size, sha256 FROM api_dib_file
+       WHERE dib_image_id = ? ORDER BY host, type
+      """;
+  private static final String DELETE_FILES = "DELETE FROM api_dib_file WHERE dib_image_id = ?";
+
+  private final Database db;
+  private final boolean removeFailed;
+
+  /**
+   * @param removeFailed whether the row of a failed build is removed, not kept as failed
+   */
+  public DibImageTable(Database db, boolean removeFailed) {
+    this.db = db;
+    this.removeFailed = removeFailed;
+  }
+
+  /** Every dib image, by id. */
+  public Future<List<DibImage>> list() {
+    return db.read(c -> select(c, LIST, Tuple.tuple()));
+  }
+
+  /** The dib image; fails with {@link Problem.NotFound}. */
+  public Future<DibImage> get(long id) {
+    return find(id).map(row -> row.orElseThrow(() -> Problem.NotFound.row("dib image", id)));
+  }
+
+  /** The dib image; empty when there is none. */
+  public Future<Optional<DibImage>> find(long id) {
+    return db.read(c -> select(c, GET, Tuple.of(id))).map(rows -> rows.stream().findFirst());
+  }
+
+  /** The dib image, locked until the transaction ends; empty when there is none. */
+  public Future<Optional<DibImage>> lock(Tx tx, long id) {
+    return select(tx.connection(), LOCK, Tuple.of(id)).map(rows -> rows.stream().findFirst());
+  }
+
+  /** The newest ready build of that diskimage that was verified in that format; locked. */
+  public Future<Optional<DibImage>> lockNewestReady(Tx tx, String imageName, String type) {
+    return select(tx.connection(), READY_IN_FORMAT, Tuple.of(type, imageName, imageName))
+        .map(rows -> rows.stream().findFirst());
+  }
+
+  /**
+   * A new dib image in building, of this moment's version, to be written to {@code
+   * <imagesDir>/<name>-<version>-<id>}. Fails with {@link Problem.Conflict} when that is longer
+   * than the table can hold.
+   */
+  public Future<DibImage> insert(Tx tx, String imageName, Path imagesDir) {
+    long now = tx.now();
+    return tx.connection()
+        .preparedQuery(INSERT)
+        .execute(Tuple.of(imageName, now, State.BUILDING.code(), now))
+        .compose(
+            inserted -> {
+              long id = inserted.property(MySQLClient.LAST_INSERTED_ID);
+              String filename =
+                  imagesDir.resolve("%s-%d-%d".formatted(imageName, now, id)).toString();
+              if (filename.length() > FILENAME_LIMIT) {
+                throw new Problem.Conflict(
+                    "The path of images-dir in nodepool.yaml is too long: file names may have %d"
+                            .formatted(FILENAME_LIMIT)
+                        + " characters.");
+              }
+              return tx.connection()
+                  .preparedQuery(SET_FILENAME)
+                  .execute(Tuple.of(filename, id))
+                  .map(new DibImage(id, imageName, filename, now, State.BUILDING, now));
+            })
+        .map(
+            image -> {
+              tx.record(Event.inserted(image, now));
+              return image;
+            });
+  }
+
+  /** Sets the state if it is still the one that was read; whether it did. */
+  public Future<Boolean> setState(Tx tx, DibImage image, State next) {
+    return tx.connection()
+        .preparedQuery(SET_STATE)
+        .execute(Tuple.of(next.code(), tx.now(), image.id(), State.code(image.state())))
+        .map(
+            updated -> {
+              if (updated.rowCount() == 0) {
+                return false;
+              }
+              tx.record(Event.changed(image.stateName(), image.with(next, tx.now()), tx.now()));
+              return true;
+            });
+  }
+
+  /** Ends a row that is still in building: its build failed. */
+  public Future<Void> abandon(Tx tx, long id) {
+    return lock(tx, id)
+        .compose(
+            row -> {
+              if (row.isEmpty() || !State.BUILDING.equals(row.get().state())) {
+                return Future.succeededFuture();
+              }
+              return removeFailed
+                  ? remove(tx, row.get())
+                  : setState(tx, row.get(), State.FAILED).mapEmpty();
+            });
+  }
+
+  /** Records the verified files of a build. */
+  public Future<Void> insertFiles(Tx tx, List<DibFile> files) {
+    return tx.connection()
+        .preparedQuery(INSERT_FILE)
+        .executeBatch(
+            files.stream()
+                .map(f -> Tuple.of(f.dibImageId(), f.host(), f.type(), f.sizeBytes(), f.sha256()))
+                .toList())
+        .mapEmpty();
+  }
+
+  /** The verified files of a build, by host and type. */
+  public Future<List<DibFile>> files(long dibImageId) {
+    return db.read(
+            c ->
+                c.preparedQuery(FILES)
+                    .collecting(mapping(DibImageTable::file, toUnmodifiableList()))
+                    .execute(Tuple.of(dibImageId)))
+        .map(SqlResult::value);
+  }
+
+  /** Removes the row and what is recorded of its files. */
+  public Future<Void> remove(Tx tx, DibImage image) {
+    return tx.connection()
+        .preparedQuery(DELETE_FILES)
+        .execute(Tuple.of(image.id()))
+        .compose(v -> tx.connection().preparedQuery(DELETE).execute(Tuple.of(image.id())))
+        .map(
+            v -> {
+              tx.record(Event.removed(image, tx.now()));
+              return null;
+            });
+  }
+
+  private static Future<List<DibImage>> select(SqlClient client, String sql, Tuple values) {
+    return client
+        .preparedQuery(sql)
+        .collecting(mapping(DibImageTable::image, toUnmodifiableList()))
+        .execute(values)
+        .map(SqlResult::value);
+  }
+
+  private static DibImage image(Row row) {
+    return new DibImage(
+        row.getLong("id"),
+        row.getString("image_name"),
+        row.getString("filename"),
+        row.getLong("version"),
+        State.ofCode(row.getInteger("state")),
+        row.getLong("state_time"));
+  }
+
+  private static DibFile file(Row row) {
+    return new DibFile(
+        row.getLong("dib_image_id"),
+        row.getString("host"),
+        row.getString("type"),
+        row.getLong("size"),
+        row.getString("sha256"));
+  }
+}

@@ -1,0 +1,317 @@
+package org.nodepool.store;
+
+import static java.util.stream.Collectors.joining;
+import static java.util.stream.Collectors.mapping;
+import static java.util.stream.Collectors.toUnmodifiableList;
+
+import io.vertx.core.Future;
+import io.vertx.mysqlclient.MySQLClient;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.SqlClient;
+import io.vertx.sqlclient.SqlResult;
+import io.vertx.sqlclient.Tuple;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import org.nodepool.model.Event;
+import org.nodepool.model.Job;
+import org.nodepool.model.Job.JobState;
+import org.nodepool.model.Problem;
+
+/**
+ * The table {@code api_job}: the row is the job. Whoever runs a job writes it only through methods
+ * that carry its worker and attempt in the WHERE, so that a worker which was thought dead changes
+ * nothing.
+ */
+public final class JobTable {
+  private static final String COLUMNS =
+      """
+      j.id, j.uuid, j.kind, j.state, j.subject, j.image_name, j.provider_name, j.dib_image_id,
+      j.host, j.worker, j.attempts, j.cancel_requested, j.progress, j.phase, j.error, j.created,
+      j.started, j.finished
+      """;
+  private static final String SELECT = "SELECT " + COLUMNS + " FROM api_job j ";
+  private static final String LIST = SELECT + "ORDER BY j.id";
+  private static final String GET = SELECT + "WHERE j.id = ?";
+  private static final String LOCK = GET + " FOR UPDATE";
+  private static final String ACTIVE_BUILD = SELECT + "WHERE j.active_key = ?";
+  private static final String BUILD_OF =
+      SELECT + "WHERE j.dib_image_id = ? AND j.kind = 'build' ORDER BY j.id";
+  private static final String LOCK_ACTIVE_OF_SUBJECT =
+      SELECT + "WHERE j.subject = ? AND j.finished IS NULL ORDER BY j.id FOR UPDATE";
+  private static final String LOCK_ACTIVE_OF_DIB_IMAGE =
+      SELECT + "WHERE j.dib_image_id = ? AND j.finished IS NULL ORDER BY j.id FOR UPDATE";
+  private static final String RUNNING_OF_WORKER =
+      SELECT + "WHERE j.state = 'running' AND j.worker = ? ORDER BY j.id";
+  private static final String IS_OURS =
+      "SELECT id FROM api_job WHERE id = ? AND state = 'running' AND worker = ? AND attempts = ?";
+
+  // What may begin now, oldest first. An update waits for its build; a deletion for whatever still
+  // works on what it deletes.
+  private static final String CLAIMABLE =
+      SELECT
+          + """
+          WHERE j.state = 'queued' AND j.kind IN (%s)
+            AND (j.not_before IS NULL OR j.not_before <= ?)
+            AND NOT (j.kind = 'update' AND EXISTS (
+                  SELECT 1 FROM api_job b
+                   WHERE b.dib_image_id = j.dib_image_id AND b.kind = 'build'
+                     AND b.finished IS NULL))
+            AND NOT (j.kind LIKE 'delete-%%' AND EXISTS (
+                  SELECT 1 FROM api_job r
+                   WHERE r.state = 'running' AND r.subject = j.subject))
+            AND NOT (j.kind = 'delete-dib-image' AND EXISTS (
+                  SELECT 1 FROM api_job r
+                   WHERE r.state = 'running' AND r.dib_image_id = j.dib_image_id))
+          ORDER BY j.id
+          LIMIT 8
+          """;
+  private static final String INSERT =
+      """
+      INSERT INTO api_job (uuid, kind, state, subject, image_name, provider_name, dib_image_id,
+                           phase, created)
+      VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?)
+      """;
+  private static final String CLAIM =
+      """
+      UPDATE api_job SET state = 'running', host = ?, worker = ?, attempts = attempts + 1,
+             started = ?, progress = NULL, phase = NULL
+       WHERE id = ? AND state = 'queued'
+      """;
+  private static final String REQUEST_CANCEL =
+      "UPDATE api_job SET cancel_requested = 1 WHERE id = ? AND finished IS NULL";
+  private static final String END_QUEUED =
+      """
+      UPDATE api_job SET state = ?, error = ?, phase = NULL, finished = ?
+       WHERE id = ? AND state = 'queued'
+      """;
+  private static final String FENCE =
+      " WHERE id = ? AND state = 'running' AND worker = ? AND attempts = ?";
+  private static final String PROGRESS = "UPDATE api_job SET progress = ?, phase = ?" + FENCE;
+  private static final String FINISH =
+      "UPDATE api_job SET state = ?, error = ?, progress = ?, phase = NULL, finished = ?" + FENCE;
+  private static final String REQUEUE =
+      """
+      UPDATE api_job SET state = 'queued', attempts = attempts - 1, started = NULL,
+             progress = NULL, phase = ?, not_before = ?
+      """
+          + FENCE;
+
+  private final Database db;
+
+  public JobTable(Database db) {
+    this.db = db;
+  }
+
+  /** Every job, by id. */
+  public Future<List<Job>> list() {
+    return db.read(c -> select(c, LIST, Tuple.tuple()));
+  }
+
+  /** The job; fails with {@link Problem.NotFound}. */
+  public Future<Job> get(long id) {
+    return db.read(c -> select(c, GET, Tuple.of(id)))
+        .map(rows -> first(rows).orElseThrow(() -> Problem.NotFound.row("job", id)));
+  }
+
+  /** The build of that diskimage that is queued or running and not to be cancelled. */
+  public Future<Optional<Job>> activeBuild(String diskImage) {
+    return db.read(c -> select(c, ACTIVE_BUILD, Tuple.of(diskImage))).map(JobTable::first);
+  }
+
+  /** The build job that made, or makes, that dib image; empty when it is none of ours. */
+  public Future<Optional<Job>> buildOf(long dibImageId) {
+    return db.read(c -> select(c, BUILD_OF, Tuple.of(dibImageId))).map(JobTable::first);
+  }
+
+  /** The jobs on that subject that have not ended, by id; locked until the transaction ends. */
+  public Future<List<Job>> lockActive(Tx tx, String subject) {
+    return select(tx.connection(), LOCK_ACTIVE_OF_SUBJECT, Tuple.of(subject));
+  }
+
+  /** The jobs that make, send or delete that dib image and have not ended, by id; locked. */
+  public Future<List<Job>> lockActiveOf(Tx tx, long dibImageId) {
+    return select(tx.connection(), LOCK_ACTIVE_OF_DIB_IMAGE, Tuple.of(dibImageId));
+  }
+
+  /** What that worker runs, or ran when it died, by id. */
+  public Future<List<Job>> running(String worker) {
+    return db.read(c -> select(c, RUNNING_OF_WORKER, Tuple.of(worker)));
+  }
+
+  /**
+   * A new queued job. Fails with {@link DuplicateKey} when it is a build and one of that name is
+   * queued or running.
+   *
+   * @param phase what it waits for; null for nothing but a worker
+   */
+  public Future<Job> insert(
+      Tx tx,
+      Job.Kind kind,
+      String subject,
+      String imageName,
+      String providerName,
+      Long dibImageId,
+      String phase) {
+    return tx.connection()
+        .preparedQuery(INSERT)
+        .execute(
+            Tuple.of(
+                UUID.randomUUID().toString(),
+                kind.toString(),
+                subject,
+                imageName,
+                providerName,
+                dibImageId,
+                phase,
+                tx.now()))
+        .compose(inserted -> lock(tx, inserted.property(MySQLClient.LAST_INSERTED_ID)))
+        .map(
+            row -> {
+              Job job = row.orElseThrow();
+              tx.record(Event.inserted(job, tx.now()));
+              return job;
+            });
+  }
+
+  /** Takes the oldest job of these kinds that may begin now; empty when there is none. */
+  public Future<Optional<Job>> claim(Set<Job.Kind> kinds, String host, String worker) {
+    String sql = CLAIMABLE.formatted(kinds.stream().map(k -> "'" + k + "'").collect(joining(",")));
+    return db.transaction(
+        tx ->
+            select(tx.connection(), sql, Tuple.of(tx.now()))
+                .compose(candidates -> claimFirst(tx, candidates, host, worker)));
+  }
+
+  private Future<Optional<Job>> claimFirst(
+      Tx tx, List<Job> candidates, String host, String worker) {
+    if (candidates.isEmpty()) {
+      return Future.succeededFuture(Optional.empty());
+    }
+    Job job = candidates.get(0);
+    return tx.connection()
+        .preparedQuery(CLAIM)
+        .execute(Tuple.of(host, worker, tx.now(), job.id()))
+        .compose(
+            updated ->
+                updated.rowCount() == 0
+                    ? claimFirst(tx, candidates.subList(1, candidates.size()), host, worker)
+                    : changed(tx, job).map(Optional::of));
+  }
+
+  /** Asks whoever runs it to stop. */
+  public Future<Void> requestCancel(Tx tx, Job job) {
+    return tx.connection().preparedQuery(REQUEST_CANCEL).execute(Tuple.of(job.id())).mapEmpty();
+  }
+
+  /** Ends a job that nobody has begun; {@code error} is null for a cancelled one. */
+  public Future<Void> endQueued(Tx tx, Job job, JobState end, String error) {
+    return tx.connection()
+        .preparedQuery(END_QUEUED)
+        .execute(Tuple.of(end.toString(), error, tx.now(), job.id()))
+        .compose(v -> changed(tx, job))
+        .mapEmpty();
+  }
+
+  /** How far it is; {@code progress} 0 to 1 or null. Does nothing when the job is not ours now. */
+  public Future<Void> progress(Job job, Double progress, String phase) {
+    return db.transaction(
+        tx ->
+            fenced(tx, PROGRESS, job, progress, phase)
+                .compose(
+                    ours -> {
+                      if (!ours) {
+                        return Future.succeededFuture();
+                      }
+                      return lock(tx, job.id())
+                          .map(
+                              row -> {
+                                tx.record(Event.progress(row.orElseThrow(), tx.now()));
+                                return null;
+                              });
+                    }));
+  }
+
+  /** Whether the job is still this attempt's. Locks nothing. */
+  public Future<Boolean> isOurs(Tx tx, Job job) {
+    return tx.connection()
+        .preparedQuery(IS_OURS)
+        .execute(Tuple.of(job.id(), job.worker(), job.attempts()))
+        .map(rows -> rows.size() > 0);
+  }
+
+  /** Ends a running job; false, and nothing written, when it is not ours any more. */
+  public Future<Boolean> finish(Tx tx, Job job, JobState end, String error) {
+    Double progress = end == JobState.SUCCEEDED ? Double.valueOf(1) : job.progress();
+    return fenced(tx, FINISH, job, end.toString(), error, progress, tx.now())
+        .compose(ours -> ours ? changed(tx, job).map(true) : Future.succeededFuture(false));
+  }
+
+  /**
+   * Puts a running job back, as if this attempt had not been: it begins again at {@code notBefore}
+   * (Unix seconds, null for at once). False, and nothing written, when it is not ours any more.
+   */
+  public Future<Boolean> requeue(Tx tx, Job job, String phase, Long notBefore) {
+    return fenced(tx, REQUEUE, job, phase, notBefore)
+        .compose(ours -> ours ? changed(tx, job).map(true) : Future.succeededFuture(false));
+  }
+
+  private static Future<Boolean> fenced(Tx tx, String sql, Job job, Object... values) {
+    Tuple tuple = Tuple.tuple();
+    for (Object value : values) {
+      tuple.addValue(value);
+    }
+    tuple.addLong(job.id()).addString(job.worker()).addInteger(job.attempts());
+    return tx.connection().preparedQuery(sql).execute(tuple).map(u -> u.rowCount() > 0);
+  }
+
+  /** Reads the row again, and records its change of state. */
+  private static Future<Job> changed(Tx tx, Job before) {
+    return lock(tx, before.id())
+        .map(
+            row -> {
+              Job job = row.orElseThrow();
+              tx.record(Event.changed(before.stateName(), job, tx.now()));
+              return job;
+            });
+  }
+
+  private static Future<Optional<Job>> lock(Tx tx, long id) {
+    return select(tx.connection(), LOCK, Tuple.of(id)).map(JobTable::first);
+  }
+
+  private static Optional<Job> first(List<Job> rows) {
+    return rows.stream().findFirst();
+  }
+
+  private static Future<List<Job>> select(SqlClient client, String sql, Tuple values) {
+    return client
+        .preparedQuery(sql)
+        .collecting(mapping(JobTable::job, toUnmodifiableList()))
+        .execute(values)
+        .map(SqlResult::value);
+  }
+
+  private static Job job(Row row) {
+    return new Job(
+        row.getLong("id"),
+        row.getString("uuid"),
+        Job.Kind.named(row.getString("kind")),
+        JobState.named(row.getString("state")),
+        row.getString("subject"),
+        row.getString("image_name"),
+        row.getString("provider_name"),
+        row.getLong("dib_image_id"),
+        row.getString("host"),
+        row.getString("worker"),
+        row.getInteger("attempts"),
+        row.getInteger("cancel_requested") != 0,
+        row.getDouble("progress"),
+        row.getString("phase"),
+        row.getString("error"),
+        row.getLong("created"),
+        row.getLong("started"),
+        row.getLong("finished"));
+  }
+}

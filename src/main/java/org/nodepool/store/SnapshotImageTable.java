@@ -1,0 +1,174 @@
+package org.nodepool.store;
+
+import static java.util.stream.Collectors.mapping;
+import static java.util.stream.Collectors.toUnmodifiableList;
+
+import io.vertx.core.Future;
+import io.vertx.mysqlclient.MySQLClient;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.SqlClient;
+import io.vertx.sqlclient.SqlResult;
+import io.vertx.sqlclient.Tuple;
+import java.util.List;
+import java.util.Optional;
+import org.nodepool.model.Event;
+import org.nodepool.model.Problem;
+import org.nodepool.model.SnapshotImage;
+import org.nodepool.model.State;
+
+/** The table {@code snapshot_image}. */
+public final class SnapshotImageTable {
+  private static final String SELECT =
+      """
+      SELECT id, provider_name, image_name, hostname, version, external_id, server_external_id,
+             state, state_time
+        FROM snapshot_image
+      """;
+  private static final String LIST = SELECT + " ORDER BY id";
+  private static final String GET = SELECT + " WHERE id = ?";
+  private static final String LOCK = GET + " FOR UPDATE";
+  private static final String INSERT =
+      """
+      INSERT INTO snapshot_image (provider_name, image_name, hostname, version, state, state_time)
+      VALUES (?, ?, ?, ?, ?, ?)
+      """;
+  private static final String SET_STATE =
+      "UPDATE snapshot_image SET state = ?, state_time = ? WHERE id = ? AND state <=> ?";
+  private static final String SET_EXTERNAL_ID =
+      "UPDATE snapshot_image SET external_id = ? WHERE id = ?";
+  private static final String DELETE = "DELETE FROM snapshot_image WHERE id = ?";
+
+  private final Database db;
+  private final boolean removeFailed;
+
+  /**
+   * @param removeFailed whether the row of an image that could not be made is removed, not kept as
+   *     failed
+   */
+  public SnapshotImageTable(Database db, boolean removeFailed) {
+    this.db = db;
+    this.removeFailed = removeFailed;
+  }
+
+  /** Every image, by id. */
+  public Future<List<SnapshotImage>> list() {
+    return db.read(c -> select(c, LIST, Tuple.tuple()));
+  }
+
+  /** The image; fails with {@link Problem.NotFound}. */
+  public Future<SnapshotImage> get(long id) {
+    return find(id).map(row -> row.orElseThrow(() -> Problem.NotFound.row("image", id)));
+  }
+
+  /** The image; empty when there is none. */
+  public Future<Optional<SnapshotImage>> find(long id) {
+    return db.read(c -> select(c, GET, Tuple.of(id))).map(rows -> rows.stream().findFirst());
+  }
+
+  /** The image, locked until the transaction ends; empty when there is none. */
+  public Future<Optional<SnapshotImage>> lock(Tx tx, long id) {
+    return select(tx.connection(), LOCK, Tuple.of(id)).map(rows -> rows.stream().findFirst());
+  }
+
+  /** A new image in building, of this moment's version. */
+  public Future<SnapshotImage> insert(
+      Tx tx, String providerName, String imageName, String hostname) {
+    long now = tx.now();
+    return tx.connection()
+        .preparedQuery(INSERT)
+        .execute(Tuple.of(providerName, imageName, hostname, now, State.BUILDING.code(), now))
+        .map(
+            inserted -> {
+              SnapshotImage image =
+                  new SnapshotImage(
+                      inserted.property(MySQLClient.LAST_INSERTED_ID),
+                      providerName,
+                      imageName,
+                      hostname,
+                      now,
+                      null,
+                      null,
+                      State.BUILDING,
+                      now);
+              tx.record(Event.inserted(image, now));
+              return image;
+            });
+  }
+
+  /** Sets the state if it is still the one that was read; whether it did. */
+  public Future<Boolean> setState(Tx tx, SnapshotImage image, State next) {
+    return tx.connection()
+        .preparedQuery(SET_STATE)
+        .execute(Tuple.of(next.code(), tx.now(), image.id(), State.code(image.state())))
+        .map(
+            updated -> {
+              if (updated.rowCount() == 0) {
+                return false;
+              }
+              tx.record(Event.changed(image.stateName(), image.with(next, tx.now()), tx.now()));
+              return true;
+            });
+  }
+
+  /**
+   * Records what the provider calls the image, or with null that it holds nothing; whether there
+   * still is such a row. Of this column alone, so that nobody's other change is lost.
+   */
+  public Future<Boolean> setExternalId(Tx tx, long id, String externalId) {
+    return tx.connection()
+        .preparedQuery(SET_EXTERNAL_ID)
+        .execute(Tuple.of(externalId, id))
+        .map(updated -> updated.rowCount() > 0);
+  }
+
+  /** Ends a row that is still in building: its image could not be made. */
+  public Future<Void> abandon(Tx tx, long id) {
+    return lock(tx, id)
+        .compose(
+            row -> {
+              if (row.isEmpty() || !State.BUILDING.equals(row.get().state())) {
+                return Future.succeededFuture();
+              }
+              SnapshotImage image = row.get();
+              return removeFailed
+                  ? remove(tx, image)
+                  : setExternalId(tx, id, null)
+                      .compose(v -> lock(tx, id))
+                      .compose(now -> setState(tx, now.orElseThrow(), State.FAILED))
+                      .mapEmpty();
+            });
+  }
+
+  /** Removes the row. */
+  public Future<Void> remove(Tx tx, SnapshotImage image) {
+    return tx.connection()
+        .preparedQuery(DELETE)
+        .execute(Tuple.of(image.id()))
+        .map(
+            v -> {
+              tx.record(Event.removed(image, tx.now()));
+              return null;
+            });
+  }
+
+  private static Future<List<SnapshotImage>> select(SqlClient client, String sql, Tuple values) {
+    return client
+        .preparedQuery(sql)
+        .collecting(mapping(SnapshotImageTable::image, toUnmodifiableList()))
+        .execute(values)
+        .map(SqlResult::value);
+  }
+
+  private static SnapshotImage image(Row row) {
+    return new SnapshotImage(
+        row.getLong("id"),
+        row.getString("provider_name"),
+        row.getString("image_name"),
+        row.getString("hostname"),
+        row.getLong("version"),
+        row.getString("external_id"),
+        row.getString("server_external_id"),
+        State.ofCode(row.getInteger("state")),
+        row.getLong("state_time"));
+  }
+}
