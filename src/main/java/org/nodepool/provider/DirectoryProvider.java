@@ -1,0 +1,215 @@
+package org.nodepool.provider;
+
+import io.vertx.core.Future;
+import io.vertx.core.WorkerExecutor;
+import io.vertx.core.json.JsonObject;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.TreeMap;
+import java.util.regex.Pattern;
+import org.nodepool.config.PoolConfig.ProviderConfig;
+
+/**
+ * A directory that holds images as a cloud would: {@code <name>-<uuid>.<type>}, whole or not there
+ * at all, and beside it {@code <that>.json} with what is known of it. The external id is the file's
+ * name.
+ */
+final class DirectoryProvider implements Provider {
+  private static final Pattern EXTERNAL_ID = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]*");
+  private static final int BUFFER_BYTES = 1 << 20;
+  private static final String PART = ".part";
+
+  private final ProviderConfig config;
+  private final WorkerExecutor executor;
+
+  /**
+   * @param executor what copies files
+   */
+  DirectoryProvider(ProviderConfig config, WorkerExecutor executor) {
+    this.config = config;
+    this.executor = executor;
+  }
+
+  @Override
+  public Future<Void> upload(Upload upload, Observer observer) {
+    String externalId = "%s-%s.%s".formatted(upload.name(), upload.uuid(), upload.type());
+    return observer
+        .created(externalId)
+        .compose(v -> blocking("write to", () -> write(upload, externalId, observer)));
+  }
+
+  @Override
+  public Future<Void> deleteImage(String externalId) {
+    return blocking(
+        "delete from",
+        () -> {
+          Path file = file(externalId);
+          Files.deleteIfExists(file);
+          Files.deleteIfExists(sidecar(file));
+          if (Files.isDirectory(config.directory())) {
+            sync(config.directory());
+          }
+        });
+  }
+
+  @Override
+  public Future<Void> deleteLeftovers(String uuid) {
+    return blocking(
+        "delete from",
+        () -> {
+          try (DirectoryStream<Path> files =
+              Files.newDirectoryStream(config.directory(), "*" + uuid + "*")) {
+            for (Path file : files) {
+              Files.deleteIfExists(file);
+            }
+          } catch (NoSuchFileException e) {
+            // no directory, no leftovers
+          }
+        });
+  }
+
+  /** A directory has none. */
+  @Override
+  public Future<Void> deleteServer(String externalId) {
+    return Future.succeededFuture();
+  }
+
+  private void write(Upload upload, String externalId, Observer observer) throws IOException {
+    if (!Files.isRegularFile(upload.file())) {
+      throw new ProviderFailure("The file of the dib image is gone: " + upload.file() + ".");
+    }
+    Files.createDirectories(config.directory());
+    Path file = file(externalId);
+    Path part = file.resolveSibling(file.getFileName() + PART);
+    copy(upload, part, observer);
+    verify(upload, part, observer);
+    Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
+    writeSidecar(upload, sidecar(file));
+    sync(config.directory());
+  }
+
+  private static void copy(Upload upload, Path target, Observer observer) throws IOException {
+    ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER_BYTES);
+    try (FileChannel in = FileChannel.open(upload.file(), StandardOpenOption.READ);
+        FileChannel out =
+            FileChannel.open(target, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      long copied = 0;
+      while (in.read(buffer) >= 0) {
+        checkGoesOn(observer);
+        buffer.flip();
+        copied += buffer.limit();
+        while (buffer.hasRemaining()) {
+          out.write(buffer);
+        }
+        buffer.clear();
+        observer.sent(Math.min(1.0, (double) copied / Math.max(1, upload.sizeBytes())));
+      }
+      out.force(true);
+    }
+  }
+
+  /** Reads back what was written: the promise is about the copy, not about the source. */
+  private static void verify(Upload upload, Path copy, Observer observer) throws IOException {
+    MessageDigest digest = sha256();
+    ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER_BYTES);
+    long size = 0;
+    try (FileChannel in = FileChannel.open(copy, StandardOpenOption.READ)) {
+      while (in.read(buffer) >= 0) {
+        checkGoesOn(observer);
+        buffer.flip();
+        size += buffer.limit();
+        digest.update(buffer);
+        buffer.clear();
+      }
+    }
+    if (size != upload.sizeBytes()) {
+      throw new ProviderFailure(
+          "The copy has %d bytes, the build had %d.".formatted(size, upload.sizeBytes()));
+    }
+    String sha256 = HexFormat.of().formatHex(digest.digest());
+    if (!sha256.equals(upload.sha256())) {
+      throw new ProviderFailure(
+          "The copy's SHA-256 is %s, the build's was %s.".formatted(sha256, upload.sha256()));
+    }
+  }
+
+  private static void checkGoesOn(Observer observer) {
+    if (observer.isStopped()) {
+      throw new ProviderFailure("The upload was stopped.");
+    }
+  }
+
+  private void writeSidecar(Upload upload, Path sidecar) throws IOException {
+    JsonObject json =
+        new JsonObject()
+            .put("name", upload.name())
+            .put("type", upload.type())
+            .put("size", upload.sizeBytes())
+            .put("sha256", upload.sha256())
+            .put("dib_image_id", upload.dibImageId())
+            .put("meta", new JsonObject(new TreeMap<>(upload.meta())));
+    Path part = sidecar.resolveSibling(sidecar.getFileName() + PART);
+    Files.writeString(part, json.encodePrettily() + "\n", StandardCharsets.UTF_8);
+    sync(part);
+    Files.move(part, sidecar, StandardCopyOption.ATOMIC_MOVE);
+  }
+
+  /** The id comes from a row: it must not lead out of the directory. */
+  private Path file(String externalId) {
+    if (!EXTERNAL_ID.matcher(externalId).matches()) {
+      throw new ProviderFailure(
+          "'%s' is not the name of an image in provider %s."
+              .formatted(externalId.replaceAll("\\p{Cntrl}", "?"), config.name()));
+    }
+    return config.directory().resolve(externalId);
+  }
+
+  private static Path sidecar(Path file) {
+    return file.resolveSibling(file.getFileName() + ".json");
+  }
+
+  private static void sync(Path path) throws IOException {
+    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+      channel.force(true);
+    }
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private interface Blocking {
+    void run() throws IOException;
+  }
+
+  private Future<Void> blocking(String act, Blocking work) {
+    return executor.executeBlocking(
+        () -> {
+          try {
+            work.run();
+            return null;
+          } catch (IOException e) {
+            throw new ProviderFailure(
+                "Provider %s cannot %s its directory: %s (%s)."
+                    .formatted(config.name(), act, e.getMessage(), e.getClass().getSimpleName()),
+                e);
+          }
+        },
+        false);
+  }
+}
