@@ -1,0 +1,66 @@
+package org.nodepool.jobs;
+
+import io.vertx.core.Future;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Supplier;
+import org.nodepool.config.PoolConfig;
+import org.nodepool.config.PoolConfig.ProviderConfig;
+import org.nodepool.model.Node;
+import org.nodepool.model.SubNode;
+import org.nodepool.provider.Provider;
+import org.nodepool.provider.Providers;
+import org.nodepool.store.NodeTable;
+import org.nodepool.store.Tx;
+
+/** Deletes a node: its servers at the provider first, its rows last. */
+final class DeleteNodeWork implements Work {
+  private final NodeTable nodes;
+  private final Supplier<PoolConfig> config;
+  private final Providers providers;
+
+  DeleteNodeWork(NodeTable nodes, Supplier<PoolConfig> config, Providers providers) {
+    this.nodes = nodes;
+    this.config = config;
+    this.providers = providers;
+  }
+
+  @Override
+  public Future<Result> run(JobRun run) {
+    long id = run.job().subjectId();
+    return nodes
+        .find(id)
+        .compose(row -> row.isPresent() ? deleteServers(row.get()) : Future.succeededFuture())
+        .map(v -> tx -> remove(tx, id));
+  }
+
+  private Future<Void> deleteServers(Node node) {
+    if (!node.hasServer()) {
+      return Future.succeededFuture();
+    }
+    ProviderConfig configured = config.get().providers().get(node.providerName());
+    if (configured == null) {
+      throw new JobFailure(
+          "Provider %s is no longer in nodepool.yaml. Put it back, or delete the record alone"
+                  .formatted(node.providerName())
+              + " with ?record_only=true.");
+    }
+    Provider provider = providers.of(configured);
+    List<String> servers = new ArrayList<>();
+    node.subnodes().stream().map(SubNode::externalId).forEach(servers::add);
+    servers.add(node.externalId());
+    Future<Void> done = Future.succeededFuture();
+    for (String server : servers) {
+      if (server != null) {
+        done = done.compose(v -> provider.deleteServer(server));
+      }
+    }
+    return done;
+  }
+
+  private Future<Void> remove(Tx tx, long id) {
+    return nodes
+        .lock(tx, id)
+        .compose(row -> row.isPresent() ? nodes.remove(tx, row.get()) : Future.succeededFuture());
+  }
+}

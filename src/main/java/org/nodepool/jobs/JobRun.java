@@ -1,0 +1,90 @@
+package org.nodepool.jobs;
+
+import java.util.Objects;
+import java.util.Optional;
+import org.nodepool.model.Job;
+
+/** One attempt at a job while it runs: its log, how far it is, and whether it must stop. */
+final class JobRun {
+  /** How far a job is: 0 to 1 or null, and in which phase. */
+  record Progress(Double fraction, String phase) {}
+
+  private final Job job;
+  private final JobLog log;
+  private Progress progress = new Progress(null, null);
+  private Progress stored = progress;
+  private String stopReason;
+  private boolean isCancelled;
+  private Runnable onStop = () -> {};
+
+  JobRun(Job job, JobLog log) {
+    this.job = job;
+    this.log = log;
+  }
+
+  Job job() {
+    return job;
+  }
+
+  JobLog log() {
+    return log;
+  }
+
+  /** Is stored now and then, not at every call. */
+  synchronized void progress(Double fraction, String phase) {
+    progress = new Progress(fraction, phase);
+  }
+
+  /** What has changed since this was last asked. */
+  synchronized Optional<Progress> takeProgress() {
+    if (Objects.equals(progress, stored)) {
+      return Optional.empty();
+    }
+    stored = progress;
+    return Optional.of(progress);
+  }
+
+  /** What ends the work early; runs at once if it is to end already. */
+  void onStop(Runnable action) {
+    synchronized (this) {
+      onStop = action;
+      if (stopReason == null) {
+        return;
+      }
+    }
+    action.run();
+  }
+
+  /** Ends the work, which then counts as cancelled. */
+  void cancel() {
+    stop("It was cancelled.", true);
+  }
+
+  /** Ends the work, which then counts as failed for this reason. The first reason stands. */
+  void stop(String reason) {
+    stop(reason, false);
+  }
+
+  private void stop(String reason, boolean cancelled) {
+    Runnable action;
+    synchronized (this) {
+      if (stopReason != null) {
+        return;
+      }
+      stopReason = reason;
+      isCancelled = cancelled;
+      action = onStop;
+    }
+    log.note(reason);
+    action.run();
+  }
+
+  /** Why it must end; empty while it may go on. */
+  synchronized Optional<String> stopReason() {
+    return Optional.ofNullable(stopReason);
+  }
+
+  synchronized boolean isCancelled() {
+    return isCancelled;
+  }
+}

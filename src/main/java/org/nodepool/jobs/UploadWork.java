@@ -1,0 +1,205 @@
+package org.nodepool.jobs;
+
+import io.vertx.core.Future;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Supplier;
+import org.nodepool.config.PoolConfig;
+import org.nodepool.config.PoolConfig.ProviderConfig;
+import org.nodepool.config.PoolConfig.ProviderImage;
+import org.nodepool.model.DibFile;
+import org.nodepool.model.DibImage;
+import org.nodepool.model.Job;
+import org.nodepool.model.SnapshotImage;
+import org.nodepool.model.State;
+import org.nodepool.provider.NotSupportedYet;
+import org.nodepool.provider.Provider;
+import org.nodepool.provider.Providers;
+import org.nodepool.store.Database;
+import org.nodepool.store.DibImageTable;
+import org.nodepool.store.JobTable;
+import org.nodepool.store.SnapshotImageTable;
+import org.nodepool.store.Tx;
+
+/**
+ * Brings a dib image to a provider: {@code building} to {@code ready}. An upload takes a build that
+ * was ready when it was asked for; an update comes here when its build has ended, however it ended.
+ */
+final class UploadWork implements Work {
+  private final Database db;
+  private final SnapshotImageTable images;
+  private final DibImageTable dibImages;
+  private final JobTable jobs;
+  private final Supplier<PoolConfig> config;
+  private final Providers providers;
+  private final String host;
+
+  UploadWork(
+      Database db,
+      SnapshotImageTable images,
+      DibImageTable dibImages,
+      JobTable jobs,
+      Supplier<PoolConfig> config,
+      Providers providers,
+      String host) {
+    this.db = db;
+    this.images = images;
+    this.dibImages = dibImages;
+    this.jobs = jobs;
+    this.config = config;
+    this.providers = providers;
+    this.host = host;
+  }
+
+  @Override
+  public Future<Result> run(JobRun run) {
+    Job job = run.job();
+    return images
+        .find(job.subjectId())
+        .map(UploadWork::building)
+        .compose(
+            image ->
+                readyBuild(job)
+                    .compose(dibImage -> file(dibImage, job))
+                    .compose(upload -> send(upload, image, run)))
+        .map(v -> tx -> record(tx, job));
+  }
+
+  private Future<Void> record(Tx tx, Job job) {
+    return images
+        .lock(tx, job.subjectId())
+        .compose(row -> images.setState(tx, building(row), State.READY))
+        .mapEmpty();
+  }
+
+  private static SnapshotImage building(Optional<SnapshotImage> row) {
+    return row.filter(image -> State.BUILDING.equals(image.state()))
+        .orElseThrow(() -> new JobFailure("Its image is not in building any more."));
+  }
+
+  private Future<DibImage> readyBuild(Job job) {
+    return dibImages
+        .find(job.dibImageId())
+        .compose(
+            row -> {
+              if (row.isPresent() && State.READY.equals(row.get().state())) {
+                return Future.succeededFuture(row.get());
+              }
+              String path = DibImage.path(job.dibImageId());
+              return jobs.buildOf(job.dibImageId())
+                  .map(
+                      build -> {
+                        throw new JobFailure(
+                            build
+                                .filter(b -> b.error() != null)
+                                .map(
+                                    b -> "The build (%s) failed: %s".formatted(b.path(), b.error()))
+                                .orElse("The build (%s) was deleted.".formatted(path)));
+                      });
+            });
+  }
+
+  /** A verified file and the build it is of. */
+  private record Source(DibImage dibImage, DibFile file) {
+    Path path() {
+      return Path.of(dibImage.filename() + "." + file.type());
+    }
+  }
+
+  private Future<Source> file(DibImage dibImage, Job job) {
+    String type = provider(job).imageType();
+    return dibImages
+        .files(dibImage.id())
+        .map(
+            files ->
+                only(files, type)
+                    .map(file -> new Source(dibImage, file))
+                    .orElseThrow(
+                        () ->
+                            new JobFailure(
+                                "%s has no %s file on this host (%s). Build it again."
+                                    .formatted(dibImage.path(), type, host))));
+  }
+
+  private Optional<DibFile> only(List<DibFile> files, String type) {
+    return files.stream().filter(f -> f.type().equals(type) && f.host().equals(host)).findFirst();
+  }
+
+  private Future<Void> send(Source source, SnapshotImage image, JobRun run) {
+    ProviderConfig provider = provider(run.job());
+    ProviderImage configured = provider.images().get(image.imageName());
+    if (configured == null) {
+      throw new JobFailure(
+          "Image %s is no longer configured at provider %s."
+              .formatted(image.imageName(), provider.name()));
+    }
+    run.log().note("sending %s to provider %s".formatted(source.path(), provider.name()));
+    Provider.Upload upload =
+        new Provider.Upload(
+            source.path(),
+            source.file().type(),
+            source.file().sizeBytes(),
+            source.file().sha256(),
+            image.hostname(),
+            run.job().attemptUuid(),
+            source.dibImage().id(),
+            configured.meta());
+    return providers
+        .of(provider)
+        .upload(upload, new StoringObserver(image, run))
+        // to wait would not help whoever asked: it is this version that cannot
+        .recover(
+            e ->
+                Future.failedFuture(
+                    e instanceof NotSupportedYet ? new JobFailure(e.getMessage()) : e));
+  }
+
+  private ProviderConfig provider(Job job) {
+    ProviderConfig provider = config.get().providers().get(job.providerName());
+    if (provider == null) {
+      throw new JobFailure(
+          "Provider %s is no longer in nodepool.yaml.".formatted(job.providerName()));
+    }
+    return provider;
+  }
+
+  private final class StoringObserver implements Provider.Observer {
+    private final SnapshotImage image;
+    private final JobRun run;
+
+    StoringObserver(SnapshotImage image, JobRun run) {
+      this.image = image;
+      this.run = run;
+    }
+
+    @Override
+    public Future<Void> created(String externalId) {
+      run.log().note("the image is %s there".formatted(externalId));
+      return db.transaction(tx -> images.setExternalId(tx, image.id(), externalId)).mapEmpty();
+    }
+
+    @Override
+    public void sent(double fraction) {
+      run.progress(fraction, fraction < 1 ? "send" : "verify");
+    }
+
+    @Override
+    public boolean isStopped() {
+      return run.stopReason().isPresent();
+    }
+  }
+
+  @Override
+  public Future<Void> sweep(Job job) {
+    ProviderConfig provider = config.get().providers().get(job.providerName());
+    return provider == null
+        ? Future.succeededFuture()
+        : providers.of(provider).deleteLeftovers(job.attemptUuid());
+  }
+
+  @Override
+  public Future<Void> abandon(Tx tx, Job job) {
+    return images.abandon(tx, job.subjectId());
+  }
+}

@@ -1,0 +1,35 @@
+package org.nodepool.jobs;
+
+import io.vertx.core.Future;
+import org.nodepool.model.Job;
+import org.nodepool.store.Tx;
+
+/** What a kind of job does. */
+interface Work {
+  /** What has been achieved, recorded in the transaction in which the job ends. */
+  interface Result {
+    /** Fails with {@link JobFailure} when the row is no longer one that may be written. */
+    Future<Void> record(Tx tx);
+  }
+
+  /**
+   * Does the work. Fails with {@link JobFailure}, a {@link org.nodepool.provider.ProviderFailure},
+   * or {@link org.nodepool.provider.NotSupportedYet} for what must wait.
+   */
+  Future<Result> run(JobRun run);
+
+  /** Removes what an attempt left outside the database, however it was interrupted. */
+  default Future<Void> sweep(Job job) {
+    return Future.succeededFuture();
+  }
+
+  /** In the transaction in which a job fails or is cancelled: ends the row that it was making. */
+  default Future<Void> abandon(Tx tx, Job job) {
+    return Future.succeededFuture();
+  }
+
+  /** After a success is committed: what only had to be kept until then may go. */
+  default Future<Void> settled(Job job) {
+    return Future.succeededFuture();
+  }
+}
