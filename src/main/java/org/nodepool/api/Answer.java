@@ -1,0 +1,49 @@
+package org.nodepool.api;
+
+import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpServerResponse;
+import org.nodepool.jobs.Ticket;
+import org.nodepool.model.Job;
+import org.nodepool.view.Representation;
+
+/** What a handler returns: how the response is sent. */
+interface Answer {
+  /** Sends it, to its end. */
+  void send(HttpServerResponse response);
+
+  /** 200 and these bytes. */
+  static Answer of(Representation representation) {
+    return response ->
+        response
+            .putHeader(HttpHeaders.CONTENT_TYPE, representation.contentType())
+            .putHeader(HttpHeaders.CACHE_CONTROL, "no-cache")
+            .putHeader(HttpHeaders.CONTENT_LENGTH, Integer.toString(representation.body().length()))
+            .end(representation.body());
+  }
+
+  /** This status and nothing else. */
+  static Answer empty(int status) {
+    return response -> response.setStatusCode(status).end();
+  }
+
+  /** A row was made, 201, or one that is being made was found, 200; a job goes on with it. */
+  static Answer created(Ticket ticket) {
+    return response -> {
+      response.putHeader(HttpHeaders.LOCATION, ticket.job().subject());
+      monitored(response, ticket.job());
+      empty(ticket.isNew() ? 201 : 200).send(response);
+    };
+  }
+
+  /** 204, and a job goes on with it. */
+  static Answer accepted(Ticket ticket) {
+    return response -> {
+      monitored(response, ticket.job());
+      empty(204).send(response);
+    };
+  }
+
+  private static void monitored(HttpServerResponse response, Job job) {
+    response.putHeader("Link", "<%s>; rel=\"monitor\"".formatted(job.path()));
+  }
+}

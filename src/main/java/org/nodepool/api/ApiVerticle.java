@@ -1,0 +1,78 @@
+package org.nodepool.api;
+
+import io.vertx.core.Future;
+import io.vertx.core.VerticleBase;
+import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerOptions;
+import org.nodepool.jobs.JobLogs;
+import org.nodepool.jobs.Jobs;
+import org.nodepool.store.JobTable;
+import org.nodepool.store.NodeTable;
+import org.nodepool.view.PoolReads;
+
+/** The HTTP server. */
+public final class ApiVerticle extends VerticleBase {
+  /**
+   * What the server is told by the configuration.
+   *
+   * @param port 0 for any free one
+   * @param protectReads whether reading needs a login too
+   */
+  public record Settings(
+      String host, int port, String user, String password, boolean protectReads) {
+    @Override
+    public String toString() {
+      return "http://" + host + ":" + port;
+    }
+  }
+
+  private final Settings settings;
+  private final PoolReads reads;
+  private final NodeTable nodes;
+  private final JobTable jobTable;
+  private final Jobs jobs;
+  private final JobLogs logs;
+  private HttpServer server;
+
+  public ApiVerticle(
+      Settings settings,
+      PoolReads reads,
+      NodeTable nodes,
+      JobTable jobTable,
+      Jobs jobs,
+      JobLogs logs) {
+    this.settings = settings;
+    this.reads = reads;
+    this.nodes = nodes;
+    this.jobTable = jobTable;
+    this.jobs = jobs;
+    this.logs = logs;
+  }
+
+  @Override
+  public Future<?> start() {
+    Routes routes =
+        new Routes(
+            new NodeHandlers(reads, nodes, jobs),
+            new ImageHandlers(reads, jobs),
+            new DibImageHandlers(reads, jobs),
+            new JobHandlers(reads, jobTable, logs),
+            new EventHandlers(vertx));
+    Login login = new Login(settings.user(), settings.password());
+    return vertx
+        .createHttpServer(new HttpServerOptions().setHost(settings.host()).setPort(settings.port()))
+        .requestHandler(routes.router(vertx, login, settings.protectReads()))
+        .invalidRequestHandler(Failures::invalidRequest)
+        .listen()
+        .map(
+            listening -> {
+              server = listening;
+              return null;
+            });
+  }
+
+  /** Where it listens, once it is deployed. */
+  public int port() {
+    return server.actualPort();
+  }
+}

@@ -1,0 +1,119 @@
+package org.nodepool.api;
+
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.http.HttpServerResponse;
+import io.vertx.core.json.JsonObject;
+import io.vertx.ext.web.Router;
+import io.vertx.ext.web.RoutingContext;
+import java.util.Map;
+import org.nodepool.model.Problem;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Makes every error answer: {@code application/problem+json} (RFC 9457), a message and no more. */
+final class Failures {
+  private static final Logger log = LoggerFactory.getLogger(Failures.class);
+
+  static final String CONTENT_TYPE = "application/problem+json";
+
+  private static final Map<Class<? extends Problem>, Slug> SLUGS =
+      Map.of(
+          Problem.NotFound.class, Slug.NOT_FOUND,
+          Problem.FieldMissing.class, Slug.FIELD_MISSING,
+          Problem.BadValue.class, Slug.BAD_VALUE,
+          Problem.WrongState.class, Slug.WRONG_STATE,
+          Problem.Conflict.class, Slug.CONFLICT,
+          Problem.Gone.class, Slug.GONE,
+          Problem.Unavailable.class, Slug.UNAVAILABLE,
+          Problem.OutcomeUnknown.class, Slug.OUTCOME_UNKNOWN,
+          Problem.NotImplemented.class, Slug.NOT_IMPLEMENTED);
+
+  private Failures() {}
+
+  /** The router's own refusals do not pass the failure handler: it is registered for them too. */
+  static void install(Router router) {
+    router.route().failureHandler(Failures::handle);
+    for (int status : new int[] {400, 404, 405, 500}) {
+      router.errorHandler(status, Failures::handle);
+    }
+  }
+
+  /** The kind of that failure of an operation. */
+  static Slug slug(Throwable failure) {
+    if (failure instanceof Refusal refusal) {
+      return refusal.slug();
+    }
+    return failure == null ? Slug.INTERNAL : SLUGS.getOrDefault(failure.getClass(), Slug.INTERNAL);
+  }
+
+  private static void handle(RoutingContext ctx) {
+    HttpServerResponse response = ctx.response();
+    if (response.headWritten()) {
+      // too late to say anything: only a broken connection tells that this is not the end
+      ctx.request().connection().close();
+      return;
+    }
+    String path = ctx.request().path();
+    if (Login.isRefused(ctx)) {
+      response.headers().set("WWW-Authenticate", Login.CHALLENGE);
+      String detail = "This needs the login of an administrator (HTTP Basic).";
+      send(response, Slug.UNAUTHORIZED, detail, path);
+    } else if (ctx.failure() == null && ctx.statusCode() == 404) {
+      send(response, Slug.NOT_FOUND, "There is no such path.", path);
+    } else if (ctx.failure() == null && ctx.statusCode() == 405) {
+      String allow = response.headers().get(HttpHeaders.ALLOW);
+      String detail = "%s is not allowed here, but %s.".formatted(ctx.request().method(), allow);
+      send(response, Slug.METHOD_NOT_ALLOWED, detail, path);
+    } else if (ctx.statusCode() == 400) {
+      send(response, Slug.BAD_VALUE, "The request's path cannot be decoded.", path);
+    } else {
+      sendFailure(ctx, response, path);
+    }
+  }
+
+  private static void sendFailure(RoutingContext ctx, HttpServerResponse response, String path) {
+    Slug slug = slug(ctx.failure());
+    String detail = ctx.failure() == null ? null : ctx.failure().getMessage();
+    if (slug == Slug.INTERNAL) {
+      log.error("{} {}", ctx.request().method(), path, ctx.failure());
+      detail = "Something went wrong in the service; its log has the details.";
+    }
+    if (slug.status == 503) {
+      response.putHeader(HttpHeaders.RETRY_AFTER, "1");
+    }
+    if (slug == Slug.TOO_LARGE) {
+      // what is still to come of the body will not be read
+      response.putHeader(HttpHeaders.CONNECTION, "close");
+    }
+    send(response, slug, detail, path);
+  }
+
+  /** For what cannot even be parsed as HTTP. */
+  static void invalidRequest(HttpServerRequest request) {
+    request.response().putHeader(HttpHeaders.CONNECTION, "close");
+    send(
+        request.response(),
+        Slug.BAD_VALUE,
+        "The request is not valid HTTP, or its first line or its headers are too long.",
+        "/");
+    request.connection().close();
+  }
+
+  private static void send(HttpServerResponse response, Slug slug, String detail, String path) {
+    JsonObject problem =
+        new JsonObject()
+            .put("type", slug.type())
+            .put("title", slug.title)
+            .put("status", slug.status)
+            .put("detail", detail)
+            .put("instance", path);
+    Buffer body = problem.toBuffer();
+    response
+        .setStatusCode(slug.status)
+        .putHeader(HttpHeaders.CONTENT_TYPE, CONTENT_TYPE)
+        .putHeader(HttpHeaders.CONTENT_LENGTH, Integer.toString(body.length()))
+        .end(body);
+  }
+}

@@ -1,0 +1,42 @@
+package org.nodepool.api;
+
+import io.vertx.core.Future;
+import io.vertx.ext.web.RoutingContext;
+import org.nodepool.jobs.Jobs;
+import org.nodepool.view.PoolReads;
+
+/** {@code /v1/images}. */
+final class ImageHandlers {
+  private static final String IMAGE = "image";
+
+  private final PoolReads reads;
+  private final Jobs jobs;
+
+  ImageHandlers(PoolReads reads, Jobs jobs) {
+    this.reads = reads;
+    this.jobs = jobs;
+  }
+
+  Future<Answer> list(RoutingContext ctx) {
+    Input.noQuery(ctx);
+    return reads.images().map(Answer::of);
+  }
+
+  Future<Answer> get(RoutingContext ctx) {
+    Input.noQuery(ctx);
+    return reads.image(Input.id(ctx, IMAGE)).map(Answer::of);
+  }
+
+  Future<Answer> update(RoutingContext ctx) {
+    String provider = Input.field(ctx, "provider_name", Input.PROVIDER_HINT);
+    return jobs.update(ctx.pathParam("image"), provider).map(Answer::created);
+  }
+
+  Future<Answer> delete(RoutingContext ctx) {
+    Input.onlyQuery(ctx, Input.RECORD_ONLY);
+    long id = Input.id(ctx, IMAGE);
+    return Input.recordOnly(ctx)
+        ? jobs.removeImageRecord(id).map(Answer.empty(204))
+        : jobs.deleteImage(id).map(Answer::accepted);
+  }
+}

@@ -1,0 +1,74 @@
+package org.nodepool.api;
+
+import io.vertx.ext.web.RoutingContext;
+import java.util.List;
+import java.util.Map;
+import org.nodepool.model.Ids;
+import org.nodepool.model.Problem;
+
+/** What a caller gave: the only place that looks at paths, queries and fields. */
+final class Input {
+  static final String PROVIDER_HINT = "the name of a provider in nodepool.yaml";
+
+  /** The query of a deletion. */
+  static final List<String> RECORD_ONLY = List.of("record_only");
+
+  private Input() {}
+
+  /** The id in the path; any text that is none is an id that does not exist. */
+  static long id(RoutingContext ctx, String what) {
+    String text = ctx.pathParam("id");
+    return Ids.parse(text).orElseThrow(() -> Problem.NotFound.row(what, text));
+  }
+
+  /** A field of the body; null when it is not there. */
+  static String optionalField(RoutingContext ctx, String name) {
+    Map<String, Object> fields = Body.fields(ctx);
+    Object value = fields.get(name);
+    if (value == null && !fields.containsKey(name)) {
+      return null;
+    }
+    if (value instanceof String text) {
+      return text;
+    }
+    throw new Problem.BadValue("The field '%s' must be a string.".formatted(name));
+  }
+
+  /** A field of the body; fails with {@link Problem.FieldMissing}, which gives the hint. */
+  static String field(RoutingContext ctx, String name, String hint) {
+    String value = optionalField(ctx, name);
+    if (value == null) {
+      throw new Problem.FieldMissing(name, hint);
+    }
+    return value;
+  }
+
+  /** The query's {@code record_only}. */
+  static boolean recordOnly(RoutingContext ctx) {
+    List<String> values = ctx.queryParam("record_only");
+    if (values.isEmpty()) {
+      return false;
+    }
+    String value = values.get(values.size() - 1);
+    if (!value.equals("true") && !value.equals("false")) {
+      throw new Problem.BadValue("record_only must be true or false.");
+    }
+    return value.equals("true");
+  }
+
+  /** Refuses any query: to ignore a filter would be to answer another question. */
+  static void noQuery(RoutingContext ctx) {
+    onlyQuery(ctx, List.of());
+  }
+
+  /** Refuses a query with any other parameter than these. */
+  static void onlyQuery(RoutingContext ctx, List<String> allowed) {
+    for (String name : ctx.queryParams().names()) {
+      if (!allowed.contains(name)) {
+        throw new Problem.BadValue(
+            "There is no parameter '%s' here; allowed: %s."
+                .formatted(name, allowed.isEmpty() ? "none" : String.join(", ", allowed)));
+      }
+    }
+  }
+}

@@ -1,0 +1,76 @@
+package org.nodepool.api;
+
+import io.vertx.core.Future;
+import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpMethod;
+import io.vertx.core.http.HttpServerResponse;
+import io.vertx.ext.web.RoutingContext;
+import org.nodepool.jobs.JobLogs;
+import org.nodepool.model.Job;
+import org.nodepool.model.Problem;
+import org.nodepool.store.JobTable;
+import org.nodepool.view.PoolReads;
+
+/** {@code /v1/jobs}. */
+final class JobHandlers {
+  private static final String JOB = "job";
+
+  private final PoolReads reads;
+  private final JobTable jobs;
+  private final JobLogs logs;
+
+  JobHandlers(PoolReads reads, JobTable jobs, JobLogs logs) {
+    this.reads = reads;
+    this.jobs = jobs;
+    this.logs = logs;
+  }
+
+  Future<Answer> list(RoutingContext ctx) {
+    Input.noQuery(ctx);
+    return reads.jobs().map(Answer::of);
+  }
+
+  Future<Answer> get(RoutingContext ctx) {
+    Input.noQuery(ctx);
+    return reads.job(Input.id(ctx, JOB)).map(Answer::of);
+  }
+
+  /** The log as it is when the file is opened: a build goes on writing it. */
+  Future<Answer> log(RoutingContext ctx) {
+    Input.noQuery(ctx);
+    return jobs.get(Input.id(ctx, JOB))
+        .compose(
+            job -> {
+              checkHasLog(job);
+              return ctx.vertx().fileSystem().props(logs.file(job).toString());
+            })
+        .recover(
+            e ->
+                Future.failedFuture(
+                    e instanceof Problem ? e : new Problem.Gone("The log was removed.")))
+        .map(file -> file.size())
+        .compose(
+            size ->
+                jobs.get(Input.id(ctx, JOB))
+                    .map(job -> response -> send(ctx, response, job, size)));
+  }
+
+  private void checkHasLog(Job job) {
+    if (job.host() == null) {
+      throw new Problem.WrongState("Job %d has not begun; it has no log yet.".formatted(job.id()));
+    }
+    if (!logs.isHere(job)) {
+      throw new Problem.WrongState(
+          "The log of job %d is kept on host %s.".formatted(job.id(), job.host()));
+    }
+  }
+
+  private void send(RoutingContext ctx, HttpServerResponse response, Job job, long size) {
+    response.putHeader(HttpHeaders.CONTENT_TYPE, "text/plain; charset=utf-8");
+    if (ctx.request().method() == HttpMethod.HEAD) {
+      response.putHeader(HttpHeaders.CONTENT_LENGTH, Long.toString(size)).end();
+    } else {
+      response.sendFile(logs.file(job).toString(), 0, size).onFailure(ctx::fail);
+    }
+  }
+}

@@ -1,0 +1,60 @@
+package org.nodepool.api;
+
+import io.vertx.core.Future;
+import io.vertx.ext.web.RoutingContext;
+import org.nodepool.jobs.Jobs;
+import org.nodepool.model.Node;
+import org.nodepool.model.Problem;
+import org.nodepool.model.State;
+import org.nodepool.store.NodeTable;
+import org.nodepool.view.PoolReads;
+
+/** {@code /v1/nodes}. */
+final class NodeHandlers {
+  private static final String NODE = "node";
+  private static final String STATES = "hold or ready";
+
+  private final PoolReads reads;
+  private final NodeTable nodes;
+  private final Jobs jobs;
+
+  NodeHandlers(PoolReads reads, NodeTable nodes, Jobs jobs) {
+    this.reads = reads;
+    this.nodes = nodes;
+    this.jobs = jobs;
+  }
+
+  Future<Answer> list(RoutingContext ctx) {
+    Input.noQuery(ctx);
+    return reads.nodes().map(Answer::of);
+  }
+
+  Future<Answer> get(RoutingContext ctx) {
+    Input.noQuery(ctx);
+    return reads.node(Input.id(ctx, NODE)).map(Answer::of);
+  }
+
+  Future<Answer> put(RoutingContext ctx) {
+    long id = Input.id(ctx, NODE);
+    return nodes
+        .get(id)
+        .map(Node::id)
+        .compose(exists -> nodes.setState(id, wantedState(ctx)))
+        .map(Answer.empty(200));
+  }
+
+  private static State wantedState(RoutingContext ctx) {
+    String name = Input.field(ctx, "state", STATES);
+    return State.named(name)
+        .filter(state -> state.equals(State.HOLD) || state.equals(State.READY))
+        .orElseThrow(() -> new Problem.BadValue("The field 'state' must be %s.".formatted(STATES)));
+  }
+
+  Future<Answer> delete(RoutingContext ctx) {
+    Input.onlyQuery(ctx, Input.RECORD_ONLY);
+    long id = Input.id(ctx, NODE);
+    return Input.recordOnly(ctx)
+        ? jobs.removeNodeRecord(id).map(Answer.empty(204))
+        : jobs.deleteNode(id).map(Answer::accepted);
+  }
+}

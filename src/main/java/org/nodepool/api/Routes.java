@@ -1,0 +1,129 @@
+package org.nodepool.api;
+
+import static io.vertx.core.http.HttpMethod.DELETE;
+import static io.vertx.core.http.HttpMethod.GET;
+import static io.vertx.core.http.HttpMethod.HEAD;
+import static io.vertx.core.http.HttpMethod.OPTIONS;
+import static io.vertx.core.http.HttpMethod.POST;
+import static io.vertx.core.http.HttpMethod.PUT;
+
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpMethod;
+import io.vertx.ext.web.Route;
+import io.vertx.ext.web.Router;
+import io.vertx.ext.web.RoutingContext;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+
+/**
+ * The table of routes, one line each. Whatever is not a GET asks for the login and then reads the
+ * body: there is no way to add a write without. HEAD, OPTIONS, 405 and its Allow follow from the
+ * table.
+ */
+public final class Routes {
+  /** A line of the table; {@code path} with parameters as {@code :name}. */
+  public record Line(
+      HttpMethod method, String path, Function<RoutingContext, Future<Answer>> handler) {}
+
+  private final List<Line> table;
+
+  Routes(
+      NodeHandlers nodes,
+      ImageHandlers images,
+      DibImageHandlers dibImages,
+      JobHandlers jobs,
+      EventHandlers events) {
+    // spotless:off
+    table = List.of(
+        new Line(GET,    "/v1/nodes",                    nodes::list),
+        new Line(GET,    "/v1/nodes/:id",                nodes::get),
+        new Line(PUT,    "/v1/nodes/:id",                nodes::put),
+        new Line(DELETE, "/v1/nodes/:id",                nodes::delete),
+        new Line(GET,    "/v1/images",                   images::list),
+        new Line(GET,    "/v1/images/:id",               images::get),
+        new Line(DELETE, "/v1/images/:id",               images::delete),
+        new Line(POST,   "/v1/images/:image/update",     images::update),
+        new Line(GET,    "/v1/dib_images",               dibImages::list),
+        new Line(GET,    "/v1/dib_images/:id",           dibImages::get),
+        new Line(DELETE, "/v1/dib_images/:id",           dibImages::delete),
+        new Line(POST,   "/v1/dib_images/:name/build",   dibImages::build),
+        new Line(POST,   "/v1/dib_images/:name/upload",  dibImages::upload),
+        new Line(GET,    "/v1/jobs",                     jobs::list),
+        new Line(GET,    "/v1/jobs/:id",                 jobs::get),
+        new Line(GET,    "/v1/jobs/:id/log",             jobs::log),
+        new Line(GET,    "/v1/events",                   events::stream));
+    // spotless:on
+  }
+
+  /** The lines, in the order of the contract. */
+  public List<Line> table() {
+    return table;
+  }
+
+  Router router(Vertx vertx, Login login, boolean protectReads) {
+    Router router = Router.router(vertx);
+    Failures.install(router);
+    for (Line line : table) {
+      boolean writes = line.method() != GET;
+      if (writes || protectReads) {
+        with(router, line).handler(login);
+      }
+      if (writes) {
+        with(router, line).handler(Body.READER);
+      }
+      with(router, line).handler(ctx -> answer(ctx, line));
+    }
+    allowed()
+        .forEach(
+            (path, methods) ->
+                router
+                    .route(path)
+                    .handler(
+                        ctx -> {
+                          ctx.response().putHeader("Allow", methods);
+                          if (ctx.request().method() == OPTIONS) {
+                            ctx.response().setStatusCode(204).end();
+                          } else {
+                            ctx.fail(405);
+                          }
+                        }));
+    return router;
+  }
+
+  private static Route with(Router router, Line line) {
+    Route route = router.route(line.path()).method(line.method());
+    return line.method() == GET ? route.method(HEAD) : route;
+  }
+
+  private static void answer(RoutingContext ctx, Line line) {
+    Future.succeededFuture(ctx)
+        .compose(line.handler())
+        .onSuccess(answer -> answer.send(ctx.response()))
+        .onFailure(ctx::fail);
+  }
+
+  /** The value of Allow, by path. */
+  private Map<String, String> allowed() {
+    Map<String, TreeSet<String>> methods = new LinkedHashMap<>();
+    for (Line line : table) {
+      TreeSet<String> ofPath = methods.computeIfAbsent(line.path(), p -> new TreeSet<>());
+      ofPath.add(line.method().name());
+      ofPath.add(OPTIONS.name());
+      if (line.method() == GET) {
+        ofPath.add(HEAD.name());
+      }
+    }
+    return methods.entrySet().stream()
+        .collect(
+            Collectors.toMap(
+                Map.Entry::getKey,
+                entry -> String.join(", ", entry.getValue()),
+                (a, b) -> a,
+                LinkedHashMap::new));
+  }
+}

@@ -1,0 +1,34 @@
+package org.nodepool.api;
+
+import java.util.Locale;
+
+/** The kinds of error answers: the end of their {@code type}, and stable; status; title. */
+enum Slug {
+  NOT_FOUND(404, "Not found"),
+  METHOD_NOT_ALLOWED(405, "Method not allowed"),
+  UNAUTHORIZED(401, "Login required"),
+  FIELD_MISSING(400, "Field missing"),
+  BAD_VALUE(400, "Bad value"),
+  MALFORMED_BODY(400, "Malformed body"),
+  TOO_LARGE(413, "Too large"),
+  UNSUPPORTED_MEDIA_TYPE(415, "Unsupported media type"),
+  WRONG_STATE(409, "Wrong state"),
+  CONFLICT(409, "Conflict"),
+  GONE(410, "Gone"),
+  UNAVAILABLE(503, "Unavailable"),
+  OUTCOME_UNKNOWN(503, "Outcome unknown"),
+  NOT_IMPLEMENTED(501, "Not implemented"),
+  INTERNAL(500, "Internal error");
+
+  final int status;
+  final String title;
+
+  Slug(int status, String title) {
+    this.status = status;
+    this.title = title;
+  }
+
+  String type() {
+    return "urn:nodepool:problem:" + name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+}
