@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Builds and starts the service, and whatever else is done with it. Asks nothing.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+# What building images needs from Debian; tiny-os takes its busybox from the host.
+packages=(python3-diskimage-builder qemu-utils debootstrap kpartx dosfstools gdisk parted
+  busybox-static sudo squashfs-tools)
+
+usage() {
+  cat <<END
+./run.sh [--setup] [--config FILE]   start the service; --setup first installs what image
+                                     building needs (Debian, root)
+./run.sh check [--config FILE]       read the configuration: "ok", or every mistake
+./run.sh test                        every test; installs what they need
+./run.sh format                      put the code into its form
+./run.sh help                        this
+END
+}
+
+fail() {
+  echo "run.sh: $*" >&2
+  exit 1
+}
+
+# Installs the packages that are missing, and says so.
+setup() {
+  local missing=() package
+  command -v apt-get >/dev/null || fail "--setup knows Debian only. Install by hand: ${packages[*]}"
+  for package in "${packages[@]}"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+      missing+=("$package")
+  done
+  if [ ${#missing[@]} = 0 ]; then
+    echo "run.sh: image building has all its packages"
+    return
+  fi
+  [ "$(id -u)" = 0 ] || fail "--setup installs packages and must be run as root: ${missing[*]}"
+  echo "run.sh: installing ${missing[*]}"
+  apt-get update -q
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+check_tools() {
+  local java=${JAVA_HOME:+$JAVA_HOME/bin/}java version
+  command -v "$java" >/dev/null || fail "java is not installed: a JDK of version 17 or later is needed"
+  version=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p')
+  [ "${version:-0}" -ge 17 ] || fail "a JDK of version 17 or later is needed; this is ${version:-unknown}"
+  command -v mvn >/dev/null || fail "Maven (mvn) is not installed"
+}
+
+# Builds the jar if it is not there or older than what it is made of.
+build() {
+  local jar=$here/target/nodepool.jar
+  if [ ! -e "$jar" ] || [ -n "$(find "$here/pom.xml" "$here/src/main" -newer "$jar" -print -quit)" ]; then
+    echo "run.sh: building" >&2
+    (cd "$here" && mvn -q -B -DskipTests package)
+  fi
+}
+
+# The configuration is the project's unless it is said; everything else is relative to that file.
+run() {
+  build
+  local config=(--config "$here/conf/api.yaml") argument
+  for argument in "$@"; do
+    case $argument in --config | --config=* | --help | -h) config=() ;; esac
+  done
+  exec "${JAVA_HOME:+$JAVA_HOME/bin/}java" -jar "$here/target/nodepool.jar" "$@" "${config[@]}"
+}
+
+case ${1:-} in
+  help | -h | --help)
+    usage
+    ;;
+  test)
+    check_tools
+    setup
+    cd "$here"
+    exec mvn -B verify
+    ;;
+  format)
+    check_tools
+    cd "$here"
+    exec mvn -q -B spotless:apply
+    ;;
+  --setup)
+    shift
+    check_tools
+    setup
+    run "$@"
+    ;;
+  '' | check | --config | --config=*)
+    check_tools
+    run "$@"
+    ;;
+  *)
+    usage >&2
+    exit 2
+    ;;
+esac

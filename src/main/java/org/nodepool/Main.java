@@ -1,0 +1,132 @@
+package org.nodepool;
+
+import java.io.IOException;
+import java.io.PrintStream;
+import java.net.InetAddress;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import org.nodepool.config.ApiConfig;
+import org.nodepool.config.ConfigException;
+import org.nodepool.config.PoolConfig;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** The command line; the only place that ends the process. */
+@Command(
+    name = "nodepool",
+    description = "Looks after a CI system's test nodes and their disk images.",
+    mixinStandardHelpOptions = true)
+public final class Main implements Callable<Integer> {
+  @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      description = "api.yaml (default: ${DEFAULT-VALUE})",
+      defaultValue = "conf/api.yaml")
+  private Path config;
+
+  private Main() {}
+
+  /** Runs the service until it is stopped. Exit status: 0, 1 it does not start, 2 bad arguments. */
+  public static void main(String[] args) {
+    System.exit(new CommandLine(new Main()).execute(args));
+  }
+
+  /** Starts the service. */
+  @Override
+  public Integer call() {
+    return orSayWhyNot(() -> serve(System.getenv(), System.out));
+  }
+
+  @Command(name = "check", description = "Reads the configuration: ok, or every mistake.")
+  int check(
+      @Option(
+              names = "--config",
+              paramLabel = "FILE",
+              description = "api.yaml (default: ${DEFAULT-VALUE})",
+              defaultValue = "conf/api.yaml")
+          Path file) {
+    return orSayWhyNot(
+        () -> {
+          ApiConfig api = ApiConfig.read(file, System.getenv());
+          warn(PoolConfig.read(api.nodepoolConfFile()));
+          System.out.println("ok");
+        });
+  }
+
+  private interface Act {
+    void run() throws ConfigException, IOException, InterruptedException;
+  }
+
+  private static int orSayWhyNot(Act act) {
+    try {
+      act.run();
+      return 0;
+    } catch (ConfigException e) {
+      e.mistakes().forEach(System.err::println);
+    } catch (IOException e) {
+      System.err.println("nodepool does not start: " + e.getMessage());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    return 1;
+  }
+
+  private static void warn(PoolConfig pool) {
+    pool.warnings().forEach(warning -> System.err.println("warning: " + warning));
+  }
+
+  private void serve(Map<String, String> environment, PrintStream out)
+      throws ConfigException, IOException, InterruptedException {
+    ApiConfig api = ApiConfig.read(config, environment);
+    PoolConfig pool = PoolConfig.read(api.nodepoolConfFile());
+    warn(pool);
+    warnOfPlainHttp(api.server().host());
+    Service service = Service.start(api, pool, environment);
+    CountDownLatch stopped = new CountDownLatch(1);
+    Runtime.getRuntime()
+        .addShutdownHook(
+            new Thread(
+                () -> {
+                  service.stop();
+                  stopped.countDown();
+                },
+                "stop"));
+    greet(api, pool, service, out);
+    stopped.await();
+  }
+
+  private static void warnOfPlainHttp(String host) throws IOException {
+    if (!InetAddress.getByName(host).isLoopbackAddress()) {
+      System.err.println(
+          "warning: api.yaml: server.host: %s is not this machine alone, and plain HTTP shows the"
+                  .formatted(host)
+              + " password to everybody on the way; put a proxy with TLS before it");
+    }
+  }
+
+  private static void greet(ApiConfig api, PoolConfig pool, Service service, PrintStream out) {
+    String url = "http://%s:%d".formatted(api.server().host(), service.port());
+    String password =
+        service.passwordFile() == null
+            ? "the one that is configured"
+            : "in " + service.passwordFile();
+    String login =
+        service.passwordFile() == null
+            ? "-u " + api.apiUser()
+            : "-u \"%s:$(cat %s)\"".formatted(api.apiUser(), service.passwordFile());
+    String diskImage = pool.diskImages().keySet().stream().findFirst().orElse("NAME");
+    out.printf(
+        """
+        nodepool answers at %s  (user %s, password %s)
+        Try:
+          curl %s/v1/dib_images
+          curl -i %s -X POST %s/v1/dib_images/%s/build
+          curl -N %s/v1/events
+        """,
+        url, api.apiUser(), password, url, login, url, diskImage, url);
+    out.flush();
+  }
+}

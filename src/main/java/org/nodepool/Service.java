@@ -1,0 +1,191 @@
+package org.nodepool;
+
+import io.vertx.core.DeploymentOptions;
+import io.vertx.core.Future;
+import io.vertx.core.ThreadingModel;
+import io.vertx.core.Vertx;
+import io.vertx.core.VertxOptions;
+import io.vertx.core.file.FileSystemOptions;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.nodepool.api.ApiVerticle;
+import org.nodepool.config.ApiConfig;
+import org.nodepool.config.PoolConfig;
+import org.nodepool.events.EventPublisher;
+import org.nodepool.jobs.JobLogs;
+import org.nodepool.jobs.JobVerticle;
+import org.nodepool.jobs.Jobs;
+import org.nodepool.store.ChangeLog;
+import org.nodepool.store.Database;
+import org.nodepool.store.DibImageTable;
+import org.nodepool.store.EmbeddedMariaDb;
+import org.nodepool.store.JobTable;
+import org.nodepool.store.NodeTable;
+import org.nodepool.store.Schema;
+import org.nodepool.store.SnapshotImageTable;
+import org.nodepool.view.PoolReads;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The running service: makes every object by hand, in the order in which they need each other. */
+final class Service {
+  private static final Logger log = LoggerFactory.getLogger(Service.class);
+
+  private static final long START_LIMIT_SECONDS = 120;
+
+  /** A stop may take ten seconds in all; the database takes the rest. */
+  private static final long STOP_LIMIT_SECONDS = 8;
+
+  private final Installation installation;
+  private final EmbeddedMariaDb server;
+  private final Vertx vertx;
+  private final Database db;
+  private final Path passwordFile;
+  private int port;
+
+  private Service(
+      Installation installation,
+      EmbeddedMariaDb server,
+      Vertx vertx,
+      Database db,
+      Path passwordFile) {
+    this.installation = installation;
+    this.server = server;
+    this.vertx = vertx;
+    this.db = db;
+    this.passwordFile = passwordFile;
+  }
+
+  /**
+   * Starts everything; returns when requests are answered. What was started is stopped again when
+   * it fails.
+   *
+   * @throws IOException with a sentence for people
+   */
+  static Service start(ApiConfig config, PoolConfig pool, Map<String, String> environment)
+      throws IOException, InterruptedException {
+    Installation installation = Installation.open(config.stateDir());
+    Service service = null;
+    EmbeddedMariaDb server = null;
+    try {
+      Optional<String> given = Optional.ofNullable(config.apiPassword());
+      String password = given.isPresent() ? given.get() : installation.adminPassword();
+      server = EmbeddedMariaDb.start(config.database().dataDir());
+      Vertx vertx = vertx();
+      ChangeLog changes = new ChangeLog();
+      Database db = new Database(vertx, server.address(), Clock.systemUTC(), changes);
+      Path passwordFile = given.isPresent() ? null : installation.adminPasswordFile();
+      service = new Service(installation, server, vertx, db, passwordFile);
+      service.deploy(config, pool, changes, password, environment);
+      return service;
+    } catch (IOException | InterruptedException | RuntimeException e) {
+      if (service != null) {
+        service.stop();
+      } else {
+        if (server != null) {
+          server.stop();
+        }
+        installation.close();
+      }
+      throw e;
+    }
+  }
+
+  private static Vertx vertx() {
+    return Vertx.vertx(
+        new VertxOptions()
+            .setFileSystemOptions(
+                new FileSystemOptions()
+                    .setClassPathResolvingEnabled(false)
+                    .setFileCachingEnabled(false)));
+  }
+
+  private void deploy(
+      ApiConfig config,
+      PoolConfig pool,
+      ChangeLog changes,
+      String password,
+      Map<String, String> environment)
+      throws IOException, InterruptedException {
+    boolean removeFailed = config.database().removeFailedRows();
+    var identity = new JobVerticle.Identity(Installation.hostName(), installation.id());
+    NodeTable nodes = new NodeTable(db);
+    SnapshotImageTable images = new SnapshotImageTable(db, removeFailed);
+    DibImageTable dibImages = new DibImageTable(db, removeFailed);
+    JobTable jobTable = new JobTable(db);
+    JobLogs logs = new JobLogs(config.jobs().logDir(), identity.host());
+    Jobs jobs = new Jobs(db, nodes, images, dibImages, jobTable, () -> pool, vertx.eventBus());
+    EventPublisher.start(changes, vertx.eventBus());
+    var tables = new JobVerticle.Tables(nodes, images, dibImages, jobTable);
+    JobVerticle worker =
+        new JobVerticle(db, tables, logs, () -> pool, config, identity, environment);
+    var settings =
+        new ApiVerticle.Settings(
+            config.server().host(),
+            config.server().port(),
+            config.apiUser(),
+            password,
+            config.auth().protectReads());
+    PoolReads reads = new PoolReads(nodes, images, dibImages, jobTable);
+    ApiVerticle api = new ApiVerticle(settings, reads, nodes, jobTable, jobs, logs);
+    // the worker first: nobody can knock before someone listens
+    await(Schema.apply(db).compose(v -> vertx.deployVerticle(worker, blocking())));
+    try {
+      await(vertx.deployVerticle(api));
+    } catch (IOException e) {
+      throw new IOException("it cannot listen at %s: %s".formatted(settings, e.getMessage()), e);
+    }
+    port = api.port();
+  }
+
+  private static DeploymentOptions blocking() {
+    return new DeploymentOptions().setThreadingModel(ThreadingModel.WORKER);
+  }
+
+  private static void await(Future<?> started) throws IOException, InterruptedException {
+    try {
+      started.toCompletionStage().toCompletableFuture().get(START_LIMIT_SECONDS, TimeUnit.SECONDS);
+    } catch (ExecutionException e) {
+      throw new IOException(e.getCause().getMessage(), e.getCause());
+    } catch (TimeoutException e) {
+      throw new IOException("it did not start within %d s".formatted(START_LIMIT_SECONDS), e);
+    }
+  }
+
+  /** Where it listens. */
+  int port() {
+    return port;
+  }
+
+  /** Where the administrator's password is; null when the configuration gave one. */
+  Path passwordFile() {
+    return passwordFile;
+  }
+
+  /** Stops everything, the database last. Blocks, some seconds at most. */
+  void stop() {
+    try {
+      vertx
+          .close()
+          .toCompletionStage()
+          .toCompletableFuture()
+          .get(STOP_LIMIT_SECONDS, TimeUnit.SECONDS);
+    } catch (ExecutionException | TimeoutException e) {
+      log.warn("the verticles did not stop in time", e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    server.stop();
+    try {
+      installation.close();
+    } catch (IOException e) {
+      log.warn("the state directory is not released", e);
+    }
+  }
+}

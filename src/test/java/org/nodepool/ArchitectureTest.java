@@ -1,0 +1,195 @@
+package org.nodepool;
+
+import static com.tngtech.archunit.core.domain.JavaModifier.FINAL;
+import static com.tngtech.archunit.core.domain.JavaModifier.SYNTHETIC;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.fields;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.JavaType;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.nodepool.model.Problem;
+
+/** The rooms of the house, and who may know whom; docs/architecture.md draws them. */
+class ArchitectureTest {
+  private static final String BASE = "org.nodepool";
+  private static final JavaClasses CODE =
+      new ClassFileImporter()
+          .withImportOption(new ImportOption.DoNotIncludeTests())
+          .importPackages(BASE);
+
+  @Test
+  void the_model_is_plain_java() {
+    room("model").knowsOnly("java..").check();
+  }
+
+  @Test
+  void the_configuration_knows_only_yaml() {
+    room("config").knowsOnly("java..", "org.yaml.snakeyaml..").check();
+  }
+
+  @Test
+  void the_store_knows_the_model() {
+    room("store").knowsNoRoomBut("model").check();
+  }
+
+  @Test
+  void the_view_knows_the_store() {
+    room("view").knowsNoRoomBut("model", "store").check();
+  }
+
+  @Test
+  void events_know_the_store_and_the_view() {
+    room("events").knowsNoRoomBut("model", "store", "view").check();
+  }
+
+  @Test
+  void a_provider_knows_its_configuration() {
+    room("provider").knowsNoRoomBut("model", "config").check();
+  }
+
+  @Test
+  void jobs_know_the_store_and_the_providers() {
+    room("jobs").knowsNoRoomBut("model", "config", "store", "provider").check();
+  }
+
+  @Test
+  void the_api_knows_no_provider_and_no_configuration() {
+    room("api").knowsNoRoomBut("model", "store", "view", "events", "jobs").check();
+  }
+
+  @Test
+  void no_room_knows_main() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage(BASE)
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage(BASE)
+        .check(CODE);
+  }
+
+  @Test
+  void rooms_have_no_cycles() {
+    slices().matching(BASE + ".(*)..").should().beFreeOfCycles().check(CODE);
+  }
+
+  @Test
+  void the_sql_client_stays_in_the_store() {
+    only("store").mayUse("io.vertx.sqlclient..", "io.vertx.mysqlclient..");
+  }
+
+  @Test
+  void http_routing_stays_in_the_api() {
+    only("api").mayUse("io.vertx.ext..");
+  }
+
+  @Test
+  void yaml_stays_in_the_configuration() {
+    only("config").mayUse("org.yaml..");
+  }
+
+  @Test
+  void programs_are_run_by_jobs_and_by_the_embedded_database_alone() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage(BASE + ".jobs")
+        .and()
+        .doNotHaveFullyQualifiedName(BASE + ".store.EmbeddedMariaDb")
+        .should()
+        .dependOnClassesThat()
+        .haveFullyQualifiedName("java.lang.ProcessBuilder")
+        .orShould()
+        .callMethod(Runtime.class, "exec", String.class)
+        .orShould()
+        .callMethod(Runtime.class, "exec", String[].class)
+        .check(CODE);
+  }
+
+  @Test
+  void main_alone_ends_the_process() {
+    noClasses()
+        .that()
+        .doNotHaveFullyQualifiedName(BASE + ".Main")
+        .should()
+        .callMethod(System.class, "exit", int.class)
+        .check(CODE);
+  }
+
+  @Test
+  void static_fields_are_final() {
+    fields()
+        .that()
+        .areStatic()
+        .and()
+        .doNotHaveModifier(SYNTHETIC)
+        .should()
+        .haveModifier(FINAL)
+        .check(CODE);
+  }
+
+  @Test
+  void no_class_of_ours_is_extended_but_the_sealed_family_of_problems() {
+    assertThat(CODE.stream())
+        .filteredOn(c -> c.getRawSuperclass().map(JavaType::getName).orElse("").startsWith(BASE))
+        .allMatch(c -> c.isAssignableTo(Problem.class));
+  }
+
+  private static Room room(String name) {
+    return new Room(name, List.of());
+  }
+
+  private static Only only(String name) {
+    return new Only(name);
+  }
+
+  private record Only(String room) {
+    void mayUse(String... packages) {
+      noClasses()
+          .that()
+          .resideOutsideOfPackage(BASE + "." + room)
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage(packages)
+          .check(CODE);
+    }
+  }
+
+  private record Room(String name, List<String> allowed) {
+    Room knowsOnly(String... packages) {
+      List<String> all = new ArrayList<>(List.of(packages));
+      all.add(BASE + "." + name);
+      return new Room(name, all);
+    }
+
+    Room knowsNoRoomBut(String... rooms) {
+      List<String> all = new ArrayList<>();
+      all.add(BASE + "." + name);
+      for (String room : rooms) {
+        all.add(BASE + "." + room);
+      }
+      for (String library :
+          List.of("java..", "io.vertx..", "org.slf4j..", "com.fasterxml.jackson.core..")) {
+        all.add(library);
+      }
+      return new Room(name, all);
+    }
+
+    void check() {
+      classes()
+          .that()
+          .resideInAPackage(BASE + "." + name)
+          .should()
+          .onlyDependOnClassesThat()
+          .resideInAnyPackage(allowed.toArray(String[]::new))
+          .check(CODE);
+    }
+  }
+}

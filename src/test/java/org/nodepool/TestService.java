@@ -1,0 +1,212 @@
+package org.nodepool;
+
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import io.vertx.core.json.JsonObject;
+import io.vertx.mysqlclient.MySQLBuilder;
+import io.vertx.sqlclient.Pool;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.RowSet;
+import io.vertx.sqlclient.Tuple;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.nodepool.config.ApiConfig;
+import org.nodepool.config.PoolConfig;
+
+/**
+ * The real service in this JVM, on its embedded database, with the diskimages and providers of
+ * {@code nodepool-test.yaml}. The tests of a JVM share one; {@link #empty} before each gives them
+ * empty tables.
+ */
+public final class TestService {
+  static final String USER = "admin";
+  static final String PASSWORD = "a:b c:ö";
+
+  private static TestService shared;
+
+  private final Path dir;
+  private final Service service;
+  private final Vertx vertx = Vertx.vertx();
+  private final Pool sql;
+
+  private TestService(Path dir, Service service) throws IOException {
+    this.dir = dir;
+    this.service = service;
+    String dburi = Files.readString(dir.resolve("var/db/dburi")).strip();
+    this.sql = MySQLBuilder.pool().connectingTo(dburi).using(vertx).build();
+  }
+
+  /** The one that all tests share; started by the first. */
+  public static synchronized TestService shared() {
+    if (shared == null) {
+      try {
+        shared = start(Path.of("target/test-service").toAbsolutePath(), "");
+      } catch (Exception e) {
+        throw new AssertionError("the service does not start", e);
+      }
+      Runtime.getRuntime().addShutdownHook(new Thread(shared::stop));
+    }
+    return shared;
+  }
+
+  /** One of a test's own, with these lines more in api.yaml. The directory keeps its database. */
+  static TestService start(Path dir, String settings) throws Exception {
+    Files.createDirectories(dir);
+    deleteFiles(dir);
+    Path pool = dir.resolve("nodepool.yaml");
+    String template =
+        new String(
+            TestService.class.getResourceAsStream("/nodepool-test.yaml").readAllBytes(),
+            StandardCharsets.UTF_8);
+    Files.writeString(
+        pool,
+        template
+            .replace("{dir}", dir.toString())
+            .replace("{conf}", Path.of("conf").toAbsolutePath().toString())
+            .replace("{elements}", Path.of("src/test/elements").toAbsolutePath().toString()));
+    Path api = dir.resolve("api.yaml");
+    Files.writeString(
+        api,
+        """
+        state_dir: var
+        api_user: %s
+        api_password: '%s'
+        %s
+        """
+            .formatted(USER, PASSWORD, merged(settings)));
+    Service service =
+        Service.start(ApiConfig.read(api, Map.of()), PoolConfig.read(pool), System.getenv());
+    return new TestService(dir, service);
+  }
+
+  private static String merged(String settings) {
+    StringBuilder all = new StringBuilder(settings);
+    if (!settings.contains("server:")) {
+      all.append("\nserver: {port: 0}");
+    }
+    if (!settings.contains("database:")) {
+      all.append("\ndatabase: {data_dir: var/db}");
+    }
+    if (!settings.contains("jobs:")) {
+      all.append("\njobs: {log_dir: var/log/jobs}");
+    }
+    return all.toString();
+  }
+
+  private static void deleteFiles(Path dir) {
+    for (String name : List.of("images", "provider", "raw-provider")) {
+      try (var files = Files.walk(Files.createDirectories(dir.resolve(name)))) {
+        for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+          Files.delete(file);
+        }
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+  }
+
+  void stop() {
+    sql.close().await();
+    vertx.close().await();
+    service.stop();
+  }
+
+  public Http http() {
+    return new Http(service.port(), USER, PASSWORD);
+  }
+
+  /** Below it are images, provider, raw-provider and var. */
+  public Path dir() {
+    return dir;
+  }
+
+  /** Plain SQL, as another program on the same database would write it. */
+  public RowSet<Row> sql(String statement, Object... values) {
+    Tuple tuple = Tuple.tuple();
+    for (Object value : values) {
+      tuple.addValue(value);
+    }
+    Future<RowSet<Row>> done = sql.preparedQuery(statement).execute(tuple);
+    return done.await();
+  }
+
+  /** Empties the tables and the directories of images, once no job runs. */
+  public void empty() {
+    sql("UPDATE api_job SET cancel_requested = 1 WHERE finished IS NULL");
+    sql("DELETE FROM api_job WHERE state = 'queued'");
+    Poll.until(
+        "no job runs",
+        Duration.ofSeconds(60),
+        () -> sql("SELECT id FROM api_job WHERE state = 'running'").size() == 0);
+    for (String table :
+        List.of("node", "subnode", "snapshot_image", "dib_image", "api_job", "api_dib_file")) {
+      sql("DELETE FROM " + table);
+    }
+    deleteFiles(dir);
+  }
+
+  /** The job at this path once it has ended. */
+  public JsonObject ended(String job) {
+    Set<String> ends = Set.of("succeeded", "failed", "cancelled");
+    Poll.until(
+        job + " ends",
+        Duration.ofSeconds(120),
+        () -> ends.contains(http().get(job).json().getString("state")));
+    return http().get(job).json();
+  }
+
+  /** Waits for the object at this path to be in that state. */
+  public void awaitState(String path, String state) {
+    Poll.until(
+        path + " is " + state,
+        Duration.ofSeconds(120),
+        () -> state.equals(http().get(path).json().getString("state")));
+  }
+
+  /** Waits for the object at this path to be gone. */
+  public void awaitGone(String path) {
+    Poll.until(path + " is gone", Duration.ofSeconds(60), () -> http().get(path).status() == 404);
+  }
+
+  /** Inserts a node with harmless values; returns its id. */
+  public long node(String provider, Integer state) {
+    return insert(
+        "INSERT INTO node (provider_name, label_name, target_name, hostname, state, state_time)"
+            + " VALUES (?, 'label', 'target', 'host.example.org', ?, 1416832000)",
+        provider,
+        state);
+  }
+
+  /** Inserts an image with harmless values; returns its id. */
+  public long image(String provider, Integer state, String externalId) {
+    return insert(
+        "INSERT INTO snapshot_image (provider_name, image_name, hostname, version, external_id,"
+            + " state, state_time) VALUES (?, 'tiny-image', 'host', 1416832000, ?, ?, 1416832000)",
+        provider,
+        externalId,
+        state);
+  }
+
+  /** Inserts a dib image with harmless values; returns its id. */
+  public long dibImage(String name, Integer state, String filename) {
+    return insert(
+        "INSERT INTO dib_image (image_name, filename, version, state, state_time)"
+            + " VALUES (?, ?, 1416832000, ?, 1416832000)",
+        name,
+        filename,
+        state);
+  }
+
+  /** Runs an INSERT; returns the id that the database gave. */
+  public long insert(String statement, Object... values) {
+    return sql(statement, values).property(io.vertx.mysqlclient.MySQLClient.LAST_INSERTED_ID);
+  }
+}
