@@ -39,8 +39,8 @@ final class Service {
 
   private static final long START_LIMIT_SECONDS = 120;
 
-  /** A stop may take ten seconds in all; the database takes the rest. */
-  private static final long STOP_LIMIT_SECONDS = 8;
+  /** A stop may take ten seconds in all; the database gets the rest. */
+  private static final long STOP_LIMIT_SECONDS = 6;
 
   private final Installation installation;
   private final EmbeddedMariaDb server;

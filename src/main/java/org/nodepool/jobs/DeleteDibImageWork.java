@@ -2,7 +2,7 @@ package org.nodepool.jobs;
 
 import io.vertx.core.Future;
 import io.vertx.core.WorkerExecutor;
-import java.io.IOException;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -52,8 +52,7 @@ final class DeleteDibImageWork implements Work {
     return executor.executeBlocking(
         () -> {
           if (image.filename() != null) {
-            Path filename = Path.of(image.filename()).toAbsolutePath().normalize();
-            checkIsImage(filename, image, build.isPresent(), current);
+            Path filename = checkedFilename(image, build.isPresent(), current);
             run.log().note("removing " + filename + ".*");
             ImageFiles.delete(filename);
           }
@@ -69,20 +68,22 @@ final class DeleteDibImageWork implements Work {
    * The name comes from a row. One that we wrote is ours to remove; for a row of somebody else's
    * only what lies directly in images-dir is.
    */
-  private static void checkIsImage(
-      Path filename, DibImage image, boolean isOurs, PoolConfig current) throws IOException {
-    boolean isNamedAsOurs =
-        filename
-            .getFileName()
-            .toString()
-            .equals("%s-%d-%d".formatted(image.imageName(), image.version(), image.id()));
-    boolean isInImagesDir = filename.getParent().equals(current.imagesDir());
-    if (!(isOurs && isNamedAsOurs) && !isInImagesDir) {
-      throw new JobFailure(
-          "The file %s is not in images-dir (nodepool.yaml), and no build of this service: it is"
-                  .formatted(filename)
-              + " not removed. Move it there, or remove it and clear the row's filename.");
+  private static Path checkedFilename(DibImage image, boolean isOurs, PoolConfig current) {
+    try {
+      Path filename = Path.of(image.filename()).toAbsolutePath().normalize();
+      String ours = "%s-%d-%d".formatted(image.imageName(), image.version(), image.id());
+      boolean isNamedAsOurs = isOurs && filename.endsWith(ours);
+      Path imagesDir = current.imagesDir();
+      if (isNamedAsOurs || (imagesDir != null && imagesDir.equals(filename.getParent()))) {
+        return filename;
+      }
+    } catch (InvalidPathException e) {
+      // is no file of anybody's
     }
+    throw new JobFailure(
+        ("The file %s is not in images-dir (nodepool.yaml), and no build of this service: it is not"
+                + " removed. Move it there, or remove it and clear the row's filename.")
+            .formatted(image.filename()));
   }
 
   private Future<Void> remove(Tx tx, long id) {

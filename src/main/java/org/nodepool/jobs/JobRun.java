@@ -14,7 +14,6 @@ final class JobRun {
   private Progress progress = new Progress(null, null);
   private Progress stored = progress;
   private String stopReason;
-  private boolean isCancelled;
   private Runnable onStop = () -> {};
 
   JobRun(Job job, JobLog log) {
@@ -55,24 +54,14 @@ final class JobRun {
     action.run();
   }
 
-  /** Ends the work, which then counts as cancelled. */
-  void cancel() {
-    stop("It was cancelled.", true);
-  }
-
-  /** Ends the work, which then counts as failed for this reason. The first reason stands. */
+  /** Ends the work for this reason. The first reason stands. */
   void stop(String reason) {
-    stop(reason, false);
-  }
-
-  private void stop(String reason, boolean cancelled) {
     Runnable action;
     synchronized (this) {
       if (stopReason != null) {
         return;
       }
       stopReason = reason;
-      isCancelled = cancelled;
       action = onStop;
     }
     log.note(reason);
@@ -82,9 +71,5 @@ final class JobRun {
   /** Why it must end; empty while it may go on. */
   synchronized Optional<String> stopReason() {
     return Optional.ofNullable(stopReason);
-  }
-
-  synchronized boolean isCancelled() {
-    return isCancelled;
   }
 }

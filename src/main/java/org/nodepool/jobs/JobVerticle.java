@@ -18,7 +18,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Function;
+import java.util.function.BiFunction;
 import java.util.function.Supplier;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.PoolConfig;
@@ -53,8 +53,8 @@ public final class JobVerticle extends VerticleBase {
   private static final long PROGRESS_PERIOD_MS = 1_000;
   private static final long RETRY_MS = 1_000;
 
-  /** What is left of the ten seconds that a stop may take, after the rest of it. */
-  private static final long STOP_LIMIT_MS = 6_000;
+  /** Of the ten seconds that a stop may take in all. */
+  private static final long STOP_LIMIT_MS = 5_000;
 
   /** How often to ask again what this version cannot do: the next one may begin at any time. */
   private static final Duration ASK_AGAIN = Duration.ofHours(1);
@@ -199,11 +199,15 @@ public final class JobVerticle extends VerticleBase {
   }
 
   private Future<Void> sweepBuilds() {
-    return vertx.executeBlocking(
-        () -> {
-          builder.sweepAll();
-          return null;
-        });
+    return vertx
+        .executeBlocking(
+            () -> {
+              builder.sweepAll();
+              return null;
+            })
+        .onFailure(e -> log.error("leftovers of builds stay", e))
+        .<Void>mapEmpty()
+        .otherwiseEmpty();
   }
 
   /** A deletion is begun again: it can be done twice. Anything else has failed. */
@@ -213,12 +217,7 @@ public final class JobVerticle extends VerticleBase {
       return db.transaction(tx -> jobs.requeue(tx, job, null, null)).mapEmpty();
     }
     log.info("job {} {}: the service ended while it ran", job.id(), job.work());
-    Work work = works.get(job.work());
-    JobState end = job.cancelRequested() ? CANCELLED : FAILED;
-    String error = end == FAILED ? "The service ended while it ran." : null;
-    return work.sweep(job)
-        .compose(
-            v -> record(job, tx -> work.abandon(tx, job).compose(a -> end(tx, job, end, error))));
+    return sweepAndEnd(job, "The service ended while it ran.");
   }
 
   private static boolean isDeletion(Job job) {
@@ -250,7 +249,7 @@ public final class JobVerticle extends VerticleBase {
   private void cancel(long id) {
     JobRun run = running.get(id);
     if (run != null) {
-      run.cancel();
+      run.stop("It was cancelled.");
     }
   }
 
@@ -314,7 +313,7 @@ public final class JobVerticle extends VerticleBase {
 
   private Future<Void> succeeded(JobRun run, Work.Result result) {
     Job job = run.job();
-    return record(job, tx -> result.record(tx).compose(v -> end(tx, job, SUCCEEDED, null)))
+    return record(job, (tx, now) -> result.record(tx).compose(v -> end(tx, now, SUCCEEDED, null)))
         .compose(
             v -> {
               log.info("job {} {} {}: succeeded", job.id(), job.work(), job.subject());
@@ -332,36 +331,46 @@ public final class JobVerticle extends VerticleBase {
     run.log().note(reason.getMessage());
     return record(
         job,
-        tx ->
-            jobs.requeue(tx, job, reason.getMessage(), tx.now() + ASK_AGAIN.toSeconds())
+        (tx, now) ->
+            jobs.requeue(tx, now, reason.getMessage(), tx.now() + ASK_AGAIN.toSeconds())
                 .mapEmpty());
   }
 
   private Future<Void> failed(JobRun run, Throwable cause) {
     Job job = run.job();
-    JobState end = run.isCancelled() ? CANCELLED : FAILED;
-    String error = end == FAILED ? run.stopReason().orElseGet(() -> sentence(job, cause)) : null;
-    String said = end == FAILED ? "failed: " + error : "cancelled";
-    log.info("job {} {} {}: {}", job.id(), job.work(), job.subject(), said);
-    run.log().note(said);
-    Work work = works.get(job.work());
-    return work.sweep(job)
-        // what cannot be removed now is tried again at the next start
+    String error = run.stopReason().orElseGet(() -> sentence(job, cause));
+    log.info("job {} {} {}: failed: {}", job.id(), job.work(), job.subject(), error);
+    run.log().note("failed: " + error);
+    return sweepAndEnd(job, error);
+  }
+
+  /**
+   * What cannot be removed now is tried again at the next start; the job has ended all the same.
+   */
+  private Future<Void> sweepAndEnd(Job job, String error) {
+    return works
+        .get(job.work())
+        .sweep(job)
         .onFailure(e -> log.error("job {}: leftovers stay", job.id(), e))
         .otherwiseEmpty()
-        .compose(
-            v -> record(job, tx -> work.abandon(tx, job).compose(a -> end(tx, job, end, error))));
+        .compose(v -> record(job, (tx, now) -> endInVain(tx, now, error)));
   }
 
   private Future<Void> end(Tx tx, Job job, JobState end, String error) {
     return jobs.finish(tx, job, end, error)
-        .map(
-            ours -> {
-              if (!ours) {
-                throw new NotOurs();
-              }
-              return null;
-            });
+        .compose(ours -> ours ? Future.succeededFuture() : Future.failedFuture(new NotOurs()));
+  }
+
+  /** What failed after its cancel was asked for has been cancelled, whatever it failed of. */
+  private Future<Void> endInVain(Tx tx, Job job, String error) {
+    return works
+        .get(job.work())
+        .abandon(tx, job)
+        .compose(
+            v ->
+                job.cancelRequested()
+                    ? end(tx, job, CANCELLED, null)
+                    : end(tx, job, FAILED, error));
   }
 
   /** Somebody else has ended the job, or an earlier try of ours did and its answer was lost. */
@@ -376,12 +385,12 @@ public final class JobVerticle extends VerticleBase {
    * The rows are written before the job, as everywhere, so that two transactions do not wait for
    * each other; therefore whether the job is still ours is looked at first.
    */
-  private Future<Void> record(Job job, Function<Tx, Future<Void>> end) {
+  private Future<Void> record(Job job, BiFunction<Tx, Job, Future<Void>> end) {
     return db.transaction(
             tx ->
-                jobs.isOurs(tx, job)
-                    .compose(
-                        ours -> ours ? end.apply(tx) : Future.<Void>failedFuture(new NotOurs())))
+                jobs.current(tx, job)
+                    .map(row -> row.orElseThrow(NotOurs::new))
+                    .compose(current -> end.apply(tx, current)))
         .recover(
             e -> {
               if (e instanceof NotOurs) {

@@ -176,7 +176,14 @@ final class UploadWork implements Work {
     @Override
     public Future<Void> created(String externalId) {
       run.log().note("the image is %s there".formatted(externalId));
-      return db.transaction(tx -> images.setExternalId(tx, image.id(), externalId)).mapEmpty();
+      return db.transaction(tx -> images.setExternalId(tx, image.id(), externalId))
+          .map(
+              isThere -> {
+                if (!isThere) {
+                  throw new JobFailure("Its image is not in the table any more.");
+                }
+                return null;
+              });
     }
 
     @Override

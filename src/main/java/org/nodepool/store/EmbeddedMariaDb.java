@@ -52,15 +52,17 @@ public final class EmbeddedMariaDb {
   private static final String NAME = "nodepool"; // of the database and of its user
 
   private static final Duration START_LIMIT = Duration.ofSeconds(60);
-  private static final Duration STOP_LIMIT = Duration.ofSeconds(30);
+  private static final Duration STOP_LIMIT = Duration.ofSeconds(3);
+  private static final Duration RESTART_PAUSE = Duration.ofSeconds(1);
   private static final Duration LEFT_BEHIND_LIMIT = Duration.ofSeconds(20);
   private static final Duration KILL_LIMIT = Duration.ofSeconds(10);
   private static final int PORTS_TRIED = 5;
 
   private final Path dir;
+  private final Path program;
   private final Database.Address address;
-  private final Process process;
   private final DirectoryLock lock;
+  private volatile Process process;
   private volatile boolean stopping;
 
   /** Where the port of the next attempt comes from; tests give one that is taken. */
@@ -69,8 +71,10 @@ public final class EmbeddedMariaDb {
     int next() throws IOException;
   }
 
-  private EmbeddedMariaDb(Path dir, Database.Address address, Process process, DirectoryLock lock) {
+  private EmbeddedMariaDb(
+      Path dir, Path program, Database.Address address, Process process, DirectoryLock lock) {
     this.dir = dir;
+    this.program = program;
     this.address = address;
     this.process = process;
     this.lock = lock;
@@ -121,7 +125,7 @@ public final class EmbeddedMariaDb {
     Path server = MariaDbProgram.unpack(dir);
     bootstrap(dir, server);
     EmbeddedMariaDb started = serve(dir, server, ports, lock);
-    started.process.onExit().thenRun(started::ended);
+    started.watch(started.process);
     var took = Duration.ofNanos(System.nanoTime() - began).truncatedTo(ChronoUnit.MILLIS);
     log.info("embedded database in {}: answers at {} after {}", dir, started.address, took);
     return started;
@@ -132,7 +136,7 @@ public final class EmbeddedMariaDb {
   }
 
   /**
-   * Stops the server cleanly and frees the directory; kills it after 30 s, which loses no committed
+   * Stops the server cleanly and frees the directory; kills it after 3 s, which loses no committed
    * row. Does nothing the second time. If the thread is interrupted, it kills at once.
    */
   public synchronized void stop() {
@@ -149,13 +153,46 @@ public final class EmbeddedMariaDb {
     }
   }
 
-  private void ended() {
-    if (!stopping) {
-      log.error(
-          "embedded database in {}: the server ended by itself with status {}; see {}",
-          dir,
-          process.exitValue(),
-          serverLog(dir));
+  /** A server that ends by itself, or is killed, is started again at the same address. */
+  private void watch(Process server) {
+    server
+        .onExit()
+        .thenAccept(
+            ended -> {
+              if (!stopping) {
+                log.error(
+                    "embedded database in {}: the server ended by itself with status {}; see {}",
+                    dir,
+                    ended.exitValue(),
+                    serverLog(dir));
+                new Thread(this::restart, "mariadbd restart").start();
+              }
+            });
+  }
+
+  private void restart() {
+    while (!restarted()) {
+      try {
+        TimeUnit.MILLISECONDS.sleep(RESTART_PAUSE.toMillis());
+      } catch (InterruptedException e) {
+        return;
+      }
+    }
+  }
+
+  /** Whether there is nothing more to do. Holds the lock, so that a stop finds what it started. */
+  private synchronized boolean restarted() {
+    if (stopping) {
+      return true;
+    }
+    try {
+      process = serve(dir, program, address);
+      watch(process);
+      log.info("embedded database in {}: answers again at {}", dir, address);
+      return true;
+    } catch (IOException | InterruptedException e) {
+      log.error("embedded database in {}: does not start again: {}", dir, e.toString());
+      return false;
     }
   }
 
@@ -231,7 +268,7 @@ public final class EmbeddedMariaDb {
     for (int attempt = 1; ; attempt++) {
       var address = new Database.Address(HOST, ports.next(), NAME, NAME, newPassword());
       try {
-        return new EmbeddedMariaDb(dir, address, serve(dir, server, address), lock);
+        return new EmbeddedMariaDb(dir, server, address, serve(dir, server, address), lock);
       } catch (PortTaken e) {
         if (attempt == PORTS_TRIED) {
           throw e;

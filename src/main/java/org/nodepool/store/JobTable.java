@@ -44,8 +44,8 @@ public final class JobTable {
       SELECT + "WHERE j.dib_image_id = ? AND j.finished IS NULL ORDER BY j.id FOR UPDATE";
   private static final String RUNNING_OF_WORKER =
       SELECT + "WHERE j.state = 'running' AND j.worker = ? ORDER BY j.id";
-  private static final String IS_OURS =
-      "SELECT id FROM api_job WHERE id = ? AND state = 'running' AND worker = ? AND attempts = ?";
+  private static final String CURRENT =
+      SELECT + "WHERE j.id = ? AND j.state = 'running' AND j.worker = ? AND j.attempts = ?";
 
   // What may begin now, oldest first. An update waits for its build; a deletion for whatever still
   // works on what it deletes.
@@ -233,12 +233,10 @@ public final class JobTable {
                     }));
   }
 
-  /** Whether the job is still this attempt's. Locks nothing. */
-  public Future<Boolean> isOurs(Tx tx, Job job) {
-    return tx.connection()
-        .preparedQuery(IS_OURS)
-        .execute(Tuple.of(job.id(), job.worker(), job.attempts()))
-        .map(rows -> rows.size() > 0);
+  /** The job as it now is, while it is still this attempt's. Locks nothing. */
+  public Future<Optional<Job>> current(Tx tx, Job job) {
+    Tuple attempt = Tuple.of(job.id(), job.worker(), job.attempts());
+    return select(tx.connection(), CURRENT, attempt).map(JobTable::first);
   }
 
   /** Ends a running job; false, and nothing written, when it is not ours any more. */

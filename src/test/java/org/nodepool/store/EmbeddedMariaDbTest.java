@@ -104,6 +104,28 @@ class EmbeddedMariaDbTest {
   }
 
   @Test
+  void a_server_that_was_killed_is_started_again_at_the_same_address() throws IOException {
+    run("CREATE OR REPLACE TABLE node (id INT)", "INSERT INTO node VALUES (9)");
+    ProcessHandle killed = onlyServer();
+
+    kill(killed);
+
+    Poll.until(
+        "another server",
+        LIMIT,
+        () -> servers().stream().anyMatch(s -> s.pid() != killed.pid()) && answers());
+    assertThat(column("SELECT id FROM node")).containsExactly("9");
+  }
+
+  private boolean answers() {
+    try {
+      return column("SELECT 1").equals(List.of("1"));
+    } catch (Exception e) { // not yet
+      return false;
+    }
+  }
+
+  @Test
   void the_server_outlives_the_thread_that_started_it() throws Exception {
     db.stop();
     var start = new FutureTask<>(() -> EmbeddedMariaDb.start(DIR));
