@@ -49,7 +49,7 @@ public final class JobVerticle extends VerticleBase {
   private static final Logger log = LoggerFactory.getLogger(JobVerticle.class);
 
   private static final String STOPPED = "The service was stopped while it ran.";
-  private static final long SWEEP_PERIOD_MS = 3_000;
+  private static final long ATTEND_PERIOD_MS = 3_000;
   private static final long PROGRESS_PERIOD_MS = 1_000;
   private static final long RETRY_MS = 1_000;
 
@@ -166,9 +166,8 @@ public final class JobVerticle extends VerticleBase {
         .compose(v -> sweepBuilds())
         .map(
             v -> {
-              vertx.eventBus().<Object>consumer(Jobs.KNOCK, knock -> look());
-              vertx.eventBus().<Long>consumer(Jobs.CANCEL, asked -> cancel(asked.body()));
-              vertx.setPeriodic(SWEEP_PERIOD_MS, timer -> sweep());
+              vertx.eventBus().<Boolean>consumer(Jobs.KNOCK, knock -> attend());
+              vertx.setPeriodic(ATTEND_PERIOD_MS, timer -> attend());
               vertx.setPeriodic(PROGRESS_PERIOD_MS, timer -> storeProgress());
               look();
               return null;
@@ -226,8 +225,8 @@ public final class JobVerticle extends VerticleBase {
         || job.work() == Kind.DELETE_DIB_IMAGE;
   }
 
-  /** What a lost message or a lost answer left behind. */
-  private void sweep() {
+  /** Looks for jobs to begin, and for what has become of those that run. */
+  private void attend() {
     look();
     jobs.running(identity.worker())
         .onSuccess(rows -> rows.forEach(this::attend))
@@ -235,21 +234,18 @@ public final class JobVerticle extends VerticleBase {
   }
 
   private void attend(Job job) {
-    if (running.containsKey(job.id())) {
-      if (job.cancelRequested()) {
-        cancel(job.id());
-      }
-    } else if (claiming.isEmpty() && !isStopping) {
-      log.warn("job {}: was claimed, but the answer was lost", job.id());
-      db.transaction(tx -> jobs.requeue(tx, job, null, null))
-          .onFailure(e -> log.debug("not put back", e));
-    }
-  }
-
-  private void cancel(long id) {
-    JobRun run = running.get(id);
-    if (run != null) {
+    JobRun run = running.get(job.id());
+    if (run != null && job.cancelRequested()) {
       run.stop("It was cancelled.");
+    } else if (run == null && claiming.isEmpty() && !isStopping) {
+      db.transaction(tx -> jobs.requeue(tx, job, null, null))
+          .onSuccess(
+              lost -> {
+                if (lost) {
+                  log.warn("job {}: was claimed, but the answer was lost; put back", job.id());
+                }
+              })
+          .onFailure(e -> log.debug("not put back", e));
     }
   }
 

@@ -30,11 +30,8 @@ import org.nodepool.store.Tx;
  * The row is the job; a knock that is lost loses nothing. Checks are in the order of API.md.
  */
 public final class Jobs {
-  /** Jobs may be waiting. */
+  /** Jobs may be waiting, or one that runs is to be cancelled; the body says nothing. */
   static final String KNOCK = "nodepool.jobs.knock";
-
-  /** A running job is to be cancelled; the body is its id. */
-  static final String CANCEL = "nodepool.jobs.cancel";
 
   private static final int ATTEMPTS_AT_A_RACE = 3;
 
@@ -319,16 +316,9 @@ public final class Jobs {
                     .compose(
                         image ->
                             jobs.lockActive(tx, image.path())
-                                .compose(
-                                    active ->
-                                        endAll(tx, active)
-                                            .compose(v -> images.remove(tx, image))
-                                            .map(active))))
-        .map(
-            ended -> {
-              ended.forEach(job -> bus.publish(CANCEL, job.id()));
-              return null;
-            });
+                                .compose(active -> endAll(tx, active))
+                                .compose(v -> images.remove(tx, image))))
+        .map(this::knock);
   }
 
   private Future<SnapshotImage> lockImage(Tx tx, long id) {
@@ -387,7 +377,7 @@ public final class Jobs {
     return done;
   }
 
-  /** The deletion that is under way already, or a new one; with the jobs that it makes end. */
+  /** The deletion that is under way already, or a new one. */
   private Future<Ticket> deletion(
       Tx tx,
       List<Job> active,
@@ -397,12 +387,10 @@ public final class Jobs {
       String providerName,
       Long dibImageId) {
     Optional<Job> underWay = active.stream().filter(job -> job.work() == kind).findFirst();
-    Future<Ticket> ticket =
-        underWay.isPresent()
-            ? Future.succeededFuture(Ticket.joined(underWay.get()))
-            : jobs.insert(tx, kind, subject, imageName, providerName, dibImageId, null)
-                .map(Ticket::started);
-    return ticket.map(t -> t.ending(active));
+    return underWay.isPresent()
+        ? Future.succeededFuture(Ticket.joined(underWay.get()))
+        : jobs.insert(tx, kind, subject, imageName, providerName, dibImageId, null)
+            .map(Ticket::started);
   }
 
   /** Ends what waits, and asks what runs to end. */
@@ -439,10 +427,9 @@ public final class Jobs {
         .orElseThrow(() -> new Problem.NotFound("Provider %s is not configured.".formatted(name)));
   }
 
-  /** After the commit: tells the worker verticle what changed. */
-  private Ticket knock(Ticket ticket) {
-    ticket.ended().forEach(job -> bus.publish(CANCEL, job.id()));
-    bus.send(KNOCK, ticket.job().id());
-    return ticket;
+  /** After the commit: tells the worker verticle that the rows have changed. */
+  private <T> T knock(T answer) {
+    bus.send(KNOCK, true);
+    return answer;
   }
 }
