@@ -209,6 +209,21 @@ class BuildTest {
   }
 
   @Test
+  void a_path_that_diskimage_builder_cannot_work_with_is_refused_with_the_setting_that_names_it()
+      throws Exception {
+    TestService spaced = TestService.start(Path.of("target/test with blanks").toAbsolutePath(), "");
+    try {
+      Http.Answer created = spaced.http().post("/v1/dib_images/tiny/build");
+
+      assertThat(spaced.ended(created.job()).getString("error"))
+          .contains("The build is refused")
+          .contains("images-dir");
+    } finally {
+      spaced.stop();
+    }
+  }
+
+  @Test
   void the_phases_of_a_build_are_seen_while_it_runs() {
     Http.Answer created = http.post("/v1/dib_images/slow-install/build");
 

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolConfig.DiskImage;
 import org.nodepool.model.DibFile;
@@ -57,6 +58,8 @@ final class DiskImageBuilder {
   /** For these disk-image-create writes no checksum files; ours are all there is. */
   private static final Set<String> WITHOUT_CHECKSUM_FILES = Set.of("tar", "tgz", "squashfs");
 
+  private static final Pattern UNFIT_FOR_SCRIPTS = Pattern.compile("[\\s'\"\\\\*?\\[\\]$&;|<>()`]");
+
   private static final long OUTPUT_DRAIN_SECONDS = 5;
 
   private final Path buildsDir;
@@ -91,8 +94,13 @@ final class DiskImageBuilder {
     checkPrograms(path);
     checkDirectories(file.getParent(), config);
 
-    BuildSpace space = BuildSpace.of(buildsDir, run.job().attemptUuid());
     String tmpParent = diskImage.envVars().get("TMPDIR");
+    if (tmpParent == null) {
+      checkPath(buildsDir.toString(), "state_dir, in api.yaml");
+    } else {
+      checkPath(tmpParent, "TMPDIR in the env-vars");
+    }
+    BuildSpace space = BuildSpace.of(buildsDir, run.job().attemptUuid());
     space.create(file, tmpParent == null ? null : Path.of(tmpParent));
     List<String> command = command(diskImage, file, types);
     ProcessBuilder builder = new ProcessBuilder(command);
@@ -211,14 +219,26 @@ final class DiskImageBuilder {
           "The build is refused: images-dir (%s, in nodepool.yaml) cannot be written: %s."
               .formatted(imagesDir, e.getClass().getSimpleName() + " " + e.getMessage()));
     }
+    checkPath(imagesDir.toString(), "images-dir, in nodepool.yaml");
     if (config.elementsPath() != null) {
       for (String dir : config.elementsPath().split(":")) {
+        checkPath(dir, "elements-dir, in nodepool.yaml");
         if (!Files.isDirectory(Path.of(dir))) {
           throw new JobFailure(
               "The build is refused: elements-dir (in nodepool.yaml) names %s, which is no directory."
                   .formatted(dir));
         }
       }
+    }
+  }
+
+  /** Its scripts do not quote all their paths. */
+  private static void checkPath(String path, String origin) {
+    if (UNFIT_FOR_SCRIPTS.matcher(path).find()) {
+      throw new JobFailure(
+          ("The build is refused: diskimage-builder cannot work with blanks or shell characters in a"
+                  + " path: %s (%s).")
+              .formatted(path, origin));
     }
   }
 
