@@ -230,7 +230,16 @@ public final class JobVerticle extends VerticleBase {
     look();
     jobs.running(identity.worker())
         .onSuccess(rows -> rows.forEach(this::attend))
-        .onFailure(e -> log.debug("no look at what runs", e));
+        .onFailure(JobVerticle::notLooked);
+  }
+
+  /** While the database is away it says so itself. */
+  private static void notLooked(Throwable cause) {
+    if (cause instanceof Problem.Unavailable) {
+      log.debug("no look at the jobs", cause);
+    } else {
+      log.error("no look at the jobs", cause);
+    }
   }
 
   private void attend(Job job) {
@@ -265,7 +274,7 @@ public final class JobVerticle extends VerticleBase {
             claimed -> {
               claiming.remove(lane.name());
               if (claimed.failed()) {
-                log.warn("no look for {} jobs: {}", lane.name(), claimed.cause().getMessage());
+                notLooked(claimed.cause());
               } else if (claimed.result().isPresent()) {
                 begin(lane, claimed.result().get());
                 look(lane);

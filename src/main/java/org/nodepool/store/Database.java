@@ -15,6 +15,7 @@ import java.time.Clock;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 import org.nodepool.model.Problem;
 import org.slf4j.Logger;
@@ -55,11 +56,16 @@ public final class Database {
   }
 
   private final Pool pool;
+  private final Address address;
   private final Clock clock;
   private final ChangeLog changes;
 
+  /** Whether the last thing that was heard is that it cannot be reached: one line says so. */
+  private final AtomicBoolean isAway = new AtomicBoolean();
+
   /** Connects when it is first needed, so this cannot fail. */
   public Database(Vertx vertx, Address address, Clock clock, ChangeLog changes) {
+    this.address = address;
     this.clock = clock;
     this.changes = changes;
     this.pool =
@@ -147,6 +153,7 @@ public final class Database {
         .commit()
         .map(
             v -> {
+              noteThatItAnswers();
               changes.append(tx.events());
               return null;
             });
@@ -170,7 +177,7 @@ public final class Database {
    * that it cannot serve; whatever else the client reports is a connection that was lost, or could
    * not be had.
    */
-  private static Throwable problem(Throwable e, boolean mayBeWritten) {
+  private Throwable problem(Throwable e, boolean mayBeWritten) {
     if (isError(e, DUPLICATE_KEY)) {
       return new DuplicateKey(e);
     }
@@ -182,7 +189,9 @@ public final class Database {
     if (ours || answered || e instanceof Error) {
       return e;
     }
-    log.warn("database: {}", e.getMessage());
+    if (isAway.compareAndSet(false, true)) {
+      log.warn("the database {} cannot be reached: {}", address, e.getMessage());
+    }
     return mayBeWritten
         ? new Problem.OutcomeUnknown(
             "The connection to the database was lost during the commit. Read the resource to see"
@@ -193,6 +202,12 @@ public final class Database {
   /** Runs statements on one connection, without a limit of time; for the schema. */
   <T> Future<T> session(Function<SqlConnection, Future<T>> statements) {
     return pool.withConnection(statements).recover(e -> Future.failedFuture(problem(e, false)));
+  }
+
+  private void noteThatItAnswers() {
+    if (isAway.get() && isAway.compareAndSet(true, false)) {
+      log.info("the database {} answers again", address);
+    }
   }
 
   /** Closes the connections; what is under way on them fails. */
