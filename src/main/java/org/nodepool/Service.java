@@ -77,7 +77,7 @@ final class Service {
       Optional<String> given = Optional.ofNullable(config.apiPassword());
       String password = given.isPresent() ? given.get() : installation.adminPassword();
       server = EmbeddedMariaDb.start(config.database().dataDir());
-      Vertx vertx = vertx();
+      Vertx vertx = newVertx();
       ChangeLog changes = new ChangeLog();
       Database db = new Database(vertx, server.address(), Clock.systemUTC(), changes);
       Path passwordFile = given.isPresent() ? null : installation.adminPasswordFile();
@@ -97,7 +97,7 @@ final class Service {
     }
   }
 
-  private static Vertx vertx() {
+  private static Vertx newVertx() {
     return Vertx.vertx(
         new VertxOptions()
             .setFileSystemOptions(
@@ -156,6 +156,11 @@ final class Service {
     } catch (TimeoutException e) {
       throw new IOException("it did not start within %d s".formatted(START_LIMIT_SECONDS), e);
     }
+  }
+
+  /** For consumers of its event bus in this JVM. */
+  Vertx vertx() {
+    return vertx;
   }
 
   /** Where it listens. */

@@ -55,20 +55,36 @@ class BuildTest {
   }
 
   @Test
-  void the_command_and_the_variables_are_those_of_nodepool_and_no_secret_is_in_the_log() {
-    Http.Answer created = http.post("/v1/dib_images/fails/build");
+  void the_command_is_that_of_nodepool_and_the_variables_are_the_documented_ones() {
+    Http.Answer created = http.post("/v1/dib_images/tells/build");
 
     service.ended(created.job());
 
     String filename = http.get(created.location()).json().getString("filename");
-    String log = http.get(created.job() + "/log").body();
-    assertThat(log)
+    assertThat(http.get(created.job() + "/log").body().replaceAll("(?m)^.{23} \\| ", ""))
         .contains(
             "disk-image-create -x -t qcow2 --checksum --no-tmpfs"
                 + " --qemu-img-options compat=0.10 -o "
                 + filename
-                + " tiny-os fails");
-    assertThat(log).contains("fails: about to fail").doesNotContain("correct horse battery");
+                + " tiny-os tells")
+        .contains("\nDIB_IMAGE_NAME=tells\n")
+        .contains("\nDIB_IMAGE_FILENAME=" + filename + "\n")
+        .contains("\nELEMENTS_PATH=")
+        .contains("\nNODEPOOL_SCRIPTDIR=" + service.dir().resolve("scripts") + "\n")
+        .contains("\nSLOW_SECS=120\n")
+        .doesNotContain("MAVEN_", "surefire", "NODEPOOL_API_PASSWORD");
+  }
+
+  @Test
+  void a_secret_of_the_env_vars_is_masked_in_the_log_and_in_the_error() {
+    Http.Answer created = http.post("/v1/dib_images/tells/build");
+
+    JsonObject job = service.ended(created.job());
+
+    assertThat(job.getString("error")).endsWith("the password is ***, I tell you");
+    assertThat(http.get(created.job() + "/log").body())
+        .contains("REGISTRY_PASSWORD=***")
+        .doesNotContain("correct horse battery");
   }
 
   @Test

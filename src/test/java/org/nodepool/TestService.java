@@ -119,6 +119,11 @@ public final class TestService {
     service.stop();
   }
 
+  /** The service's own, with its event bus. */
+  Vertx vertx() {
+    return service.vertx();
+  }
+
   public Http http() {
     return new Http(service.port(), USER, PASSWORD);
   }

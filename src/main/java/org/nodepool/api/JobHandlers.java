@@ -1,6 +1,7 @@
 package org.nodepool.api;
 
 import io.vertx.core.Future;
+import io.vertx.core.file.FileProps;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerResponse;
@@ -42,17 +43,16 @@ final class JobHandlers {
         .compose(
             job -> {
               checkHasLog(job);
-              return ctx.vertx().fileSystem().props(logs.file(job).toString());
-            })
-        .recover(
-            e ->
-                Future.failedFuture(
-                    e instanceof Problem ? e : new Problem.Gone("The log was removed.")))
-        .map(file -> file.size())
-        .compose(
-            size ->
-                jobs.get(Input.id(ctx, JOB))
-                    .map(job -> response -> send(ctx, response, job, size)));
+              return size(ctx, job).map(size -> response -> send(ctx, response, job, size));
+            });
+  }
+
+  private Future<Long> size(RoutingContext ctx, Job job) {
+    return ctx.vertx()
+        .fileSystem()
+        .props(logs.file(job).toString())
+        .map(FileProps::size)
+        .recover(e -> Future.failedFuture(new Problem.Gone("The log was removed.")));
   }
 
   private void checkHasLog(Job job) {
