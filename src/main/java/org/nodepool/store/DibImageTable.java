@@ -128,17 +128,8 @@ public final class DibImageTable {
 
   /** Sets the state if it is still the one that was read; whether it did. */
   public Future<Boolean> setState(Tx tx, DibImage image, State next) {
-    return tx.connection()
-        .preparedQuery(SET_STATE)
-        .execute(Tuple.of(next.code(), tx.now(), image.id(), State.code(image.state())))
-        .map(
-            updated -> {
-              if (updated.rowCount() == 0) {
-                return false;
-              }
-              tx.record(Event.changed(image.stateName(), image.with(next, tx.now()), tx.now()));
-              return true;
-            });
+    Tuple values = Tuple.of(next.code(), tx.now(), image.id(), State.code(image.state()));
+    return tx.change(SET_STATE, values, image.stateName(), image.with(next, tx.now()));
   }
 
   /** Ends a row that is still in building: its build failed. */
@@ -181,12 +172,7 @@ public final class DibImageTable {
     return tx.connection()
         .preparedQuery(DELETE_FILES)
         .execute(Tuple.of(image.id()))
-        .compose(v -> tx.connection().preparedQuery(DELETE).execute(Tuple.of(image.id())))
-        .map(
-            v -> {
-              tx.record(Event.removed(image, tx.now()));
-              return null;
-            });
+        .compose(v -> tx.remove(DELETE, image));
   }
 
   private static Future<List<DibImage>> select(SqlClient client, String sql, Tuple values) {

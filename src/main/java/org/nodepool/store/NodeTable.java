@@ -8,7 +8,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
-import org.nodepool.model.Event;
 import org.nodepool.model.Node;
 import org.nodepool.model.Problem;
 import org.nodepool.model.State;
@@ -98,17 +97,8 @@ public final class NodeTable {
 
   /** Sets the state if it is still the one that was read; whether it did. */
   public Future<Boolean> setState(Tx tx, Node node, State next) {
-    return tx.connection()
-        .preparedQuery(SET_STATE)
-        .execute(Tuple.of(next.code(), tx.now(), node.id(), State.code(node.state())))
-        .map(
-            updated -> {
-              if (updated.rowCount() == 0) {
-                return false;
-              }
-              tx.record(Event.changed(node.stateName(), node.with(next, tx.now()), tx.now()));
-              return true;
-            });
+    Tuple values = Tuple.of(next.code(), tx.now(), node.id(), State.code(node.state()));
+    return tx.change(SET_STATE, values, node.stateName(), node.with(next, tx.now()));
   }
 
   /** Removes the node and its subnodes. */
@@ -116,12 +106,7 @@ public final class NodeTable {
     return tx.connection()
         .preparedQuery(DELETE_SUBNODES)
         .execute(Tuple.of(node.id()))
-        .compose(v -> tx.connection().preparedQuery(DELETE).execute(Tuple.of(node.id())))
-        .map(
-            v -> {
-              tx.record(Event.removed(node, tx.now()));
-              return null;
-            });
+        .compose(v -> tx.remove(DELETE, node));
   }
 
   private static Optional<Node> only(RowSet<Row> rows) {

@@ -97,17 +97,8 @@ public final class SnapshotImageTable {
 
   /** Sets the state if it is still the one that was read; whether it did. */
   public Future<Boolean> setState(Tx tx, SnapshotImage image, State next) {
-    return tx.connection()
-        .preparedQuery(SET_STATE)
-        .execute(Tuple.of(next.code(), tx.now(), image.id(), State.code(image.state())))
-        .map(
-            updated -> {
-              if (updated.rowCount() == 0) {
-                return false;
-              }
-              tx.record(Event.changed(image.stateName(), image.with(next, tx.now()), tx.now()));
-              return true;
-            });
+    Tuple values = Tuple.of(next.code(), tx.now(), image.id(), State.code(image.state()));
+    return tx.change(SET_STATE, values, image.stateName(), image.with(next, tx.now()));
   }
 
   /**
@@ -141,14 +132,7 @@ public final class SnapshotImageTable {
 
   /** Removes the row. */
   public Future<Void> remove(Tx tx, SnapshotImage image) {
-    return tx.connection()
-        .preparedQuery(DELETE)
-        .execute(Tuple.of(image.id()))
-        .map(
-            v -> {
-              tx.record(Event.removed(image, tx.now()));
-              return null;
-            });
+    return tx.remove(DELETE, image);
   }
 
   private static Future<List<SnapshotImage>> select(SqlClient client, String sql, Tuple values) {

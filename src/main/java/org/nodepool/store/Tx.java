@@ -1,9 +1,12 @@
 package org.nodepool.store;
 
+import io.vertx.core.Future;
 import io.vertx.sqlclient.SqlConnection;
+import io.vertx.sqlclient.Tuple;
 import java.util.ArrayList;
 import java.util.List;
 import org.nodepool.model.Event;
+import org.nodepool.model.Resource;
 
 /**
  * One transaction under way. What the tables record in it becomes events when it is committed, and
@@ -40,6 +43,33 @@ public final class Tx {
 
   void record(Event event) {
     events.add(event);
+  }
+
+  /** Runs an UPDATE that matches one row or none; that it did is an event. */
+  Future<Boolean> change(String sql, Tuple values, String oldState, Resource changed) {
+    return connection
+        .preparedQuery(sql)
+        .execute(values)
+        .map(
+            updated -> {
+              if (updated.rowCount() == 0) {
+                return false;
+              }
+              record(Event.changed(oldState, changed, now));
+              return true;
+            });
+  }
+
+  /** Runs a DELETE by id; that it is gone is an event. */
+  Future<Void> remove(String sql, Resource row) {
+    return connection
+        .preparedQuery(sql)
+        .execute(Tuple.of(row.id()))
+        .map(
+            deleted -> {
+              record(Event.removed(row, now));
+              return null;
+            });
   }
 
   List<Event> events() {
