@@ -54,7 +54,7 @@ build() {
   local jar=$here/target/nodepool.jar
   if [ ! -e "$jar" ] || [ -n "$(find "$here/pom.xml" "$here/src/main" -newer "$jar" -print -quit)" ]; then
     echo "run.sh: building" >&2
-    (cd "$here" && mvn -q -B -DskipTests package)
+    (cd "$here" && mvn -q -B -Dstyle.color=never -DskipTests package)
   fi
 }
 

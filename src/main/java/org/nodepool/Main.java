@@ -29,7 +29,10 @@ public final class Main implements Callable<Integer> {
 
   private Main() {}
 
-  /** Runs the service until it is stopped. Exit status: 0, 1 it does not start, 2 bad arguments. */
+  /**
+   * Runs the service until a signal stops it. Exit status: 1 it does not start, 2 bad arguments,
+   * 143 or 130 after SIGTERM or SIGINT, as the shell has it.
+   */
   public static void main(String[] args) {
     System.exit(new CommandLine(new Main()).execute(args));
   }

@@ -176,8 +176,10 @@ final class Service {
   /** Stops everything, the database last. Blocks, some seconds at most. */
   void stop() {
     try {
-      vertx
-          .close()
+      // the verticles first: jobs record how they end, and Vert.x closes the database's pool at
+      // once
+      Future.join(vertx.deploymentIDs().stream().map(vertx::undeploy).toList())
+          .transform(v -> vertx.close())
           .toCompletionStage()
           .toCompletableFuture()
           .get(STOP_LIMIT_SECONDS, TimeUnit.SECONDS);

@@ -1,0 +1,134 @@
+package org.nodepool;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** The configuration that the project ships lets nobody else in. */
+class DefaultsIT {
+  private static final Pattern SOCKET = Pattern.compile("socket:\\[(\\d+)]");
+  private static final String LISTENING = "0A";
+
+  /**
+   * 127.0.0.1 as /proc/net has it: a word of the machine's byte order, in tcp6 the last of four.
+   */
+  private static final Pattern LOOPBACK =
+      Pattern.compile("(0000000000000000FFFF0000)?0100007F:[0-9A-F]{4}");
+
+  private static ServiceProcess service;
+
+  @BeforeAll
+  static void start() throws Exception {
+    service = ServiceProcess.asShipped("defaults").start();
+  }
+
+  @AfterAll
+  static void end() {
+    service.close();
+  }
+
+  @Test
+  void service_and_database_listen_on_the_loopback_interface_alone() throws Exception {
+    List<String> addresses = new ArrayList<>();
+    addresses.addAll(listening(service.pid()));
+    addresses.addAll(listening(service.databases().get(0).pid()));
+
+    assertThat(addresses).hasSize(2).allMatch(address -> LOOPBACK.matcher(address).matches());
+  }
+
+  @Test
+  void what_it_keeps_for_itself_is_the_owners_alone() throws Exception {
+    assertThat(mode("var")).isEqualTo("rwx------");
+    assertThat(mode("var/db")).isEqualTo("rwx------");
+    assertThat(mode("var/admin-password")).isEqualTo("rw-------");
+    assertThat(mode("var/db/dburi")).isEqualTo("rw-------");
+  }
+
+  @Test
+  void no_password_is_in_an_argument_or_a_log() throws Exception {
+    String databasePassword =
+        Files.readString(service.dir().resolve("var/db/dburi")).replaceAll(".*:(.*)@.*\\s*", "$1");
+    Http.Answer build = service.http().post("/v1/dib_images/tiny-os/build");
+    Set<String> arguments = new HashSet<>();
+    Poll.until(
+        "it is built",
+        Duration.ofSeconds(120),
+        () -> {
+          ServiceProcess.processes(service.dir())
+              .forEach(p -> arguments.add(ServiceProcess.read(p, "cmdline")));
+          return service.http().get(build.job()).json().getInteger("finished") != null;
+        });
+
+    assertThat(arguments).anyMatch(a -> a.contains("mariadbd")).anyMatch(a -> a.contains("-jar"));
+    assertThat(arguments).anyMatch(a -> a.contains("disk-image-create"));
+    List<Path> logs = logs();
+    assertThat(logs).hasSize(4); // what it printed, its complaints, the database's, the build's
+    List<String> texts = new ArrayList<>(arguments);
+    for (Path log : logs) {
+      texts.add(Files.readString(log));
+    }
+    String password = service.password();
+    assertThat(texts)
+        .noneMatch(text -> text.contains(password))
+        .noneMatch(text -> text.contains(databasePassword));
+  }
+
+  private static List<Path> logs() throws IOException {
+    Path dir = service.dir();
+    List<Path> logs = new ArrayList<>();
+    logs.add(dir.resolve("out"));
+    logs.add(dir.resolve("err"));
+    logs.add(dir.resolve("var/db/server.log"));
+    for (String name : service.names("var/log/jobs")) {
+      logs.add(dir.resolve("var/log/jobs").resolve(name));
+    }
+    return logs;
+  }
+
+  private static String mode(String file) throws IOException {
+    return PosixFilePermissions.toString(
+        Files.getPosixFilePermissions(service.dir().resolve(file)));
+  }
+
+  /** The local addresses of the sockets on which that process listens. */
+  private static List<String> listening(long pid) throws IOException {
+    Set<String> sockets = sockets(pid);
+    List<String> addresses = new ArrayList<>();
+    for (String table : List.of("/proc/net/tcp", "/proc/net/tcp6")) {
+      for (String line : Files.readAllLines(Path.of(table))) {
+        String[] columns = line.strip().split("\\s+");
+        if (columns[3].equals(LISTENING) && sockets.contains(columns[9])) {
+          addresses.add(columns[1]);
+        }
+      }
+    }
+    return addresses;
+  }
+
+  private static Set<String> sockets(long pid) throws IOException {
+    Set<String> sockets = new HashSet<>();
+    try (Stream<Path> files = Files.list(Path.of("/proc/" + pid + "/fd"))) {
+      for (Path file : files.filter(Files::isSymbolicLink).toList()) {
+        Matcher socket = SOCKET.matcher(Files.readSymbolicLink(file).toString());
+        if (socket.matches()) {
+          sockets.add(socket.group(1));
+        }
+      }
+    }
+    return sockets;
+  }
+}

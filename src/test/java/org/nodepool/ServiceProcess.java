@@ -1,0 +1,380 @@
+package org.nodepool;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.vertx.core.Vertx;
+import io.vertx.core.json.JsonObject;
+import io.vertx.mysqlclient.MySQLClient;
+import io.vertx.mysqlclient.MySQLConnectOptions;
+import io.vertx.mysqlclient.MySQLConnection;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.RowSet;
+import io.vertx.sqlclient.Tuple;
+import java.io.File;
+import java.io.IOException;
+import java.lang.ProcessBuilder.Redirect;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/**
+ * The packaged service, run as a process in a directory of its own. It can be started again after
+ * an end; {@link #close} ends it and all that it started.
+ */
+final class ServiceProcess implements AutoCloseable {
+  private static final Path ALL = Path.of("target/processes").toAbsolutePath();
+  private static final Path JAR = Path.of("target/nodepool.jar").toAbsolutePath();
+  private static final Path SWEEP = Path.of("src/main/resources/dib-sweep.sh").toAbsolutePath();
+
+  /** The database's program files, unpacked by the first one; the others get links to them. */
+  private static final Path PROGRAM = ALL.resolve("program");
+
+  private static final Pattern GREETING =
+      Pattern.compile("nodepool answers at http://127\\.0\\.0\\.1:(\\d+) ");
+  private static final Duration START_LIMIT = Duration.ofSeconds(60);
+  private static final Duration LIMIT = Duration.ofSeconds(120);
+
+  private final Path dir;
+  private final Path config;
+  private final Vertx vertx = Vertx.vertx();
+  private final Map<String, String> variables = new HashMap<>();
+  private List<String> launcher = List.of();
+  private Process process;
+  private int port;
+
+  /** How a process ended, and what it said. */
+  record Ended(int status, String out, String err) {}
+
+  private ServiceProcess(String name, String config) throws Exception {
+    this.dir = ALL.resolve(name);
+    this.config = dir.resolve(config);
+    assertThat(Leftovers.below(dir)).as("left by an earlier run").isEmpty();
+    run("rm", "-rf", dir.toString());
+    Files.createDirectories(this.config.getParent());
+    Runtime.getRuntime().addShutdownHook(new Thread(this::kill));
+  }
+
+  /** One with the pool of {@code nodepool-test.yaml}; its files are directly in the directory. */
+  static ServiceProcess in(String name) throws Exception {
+    ServiceProcess made = new ServiceProcess(name, "api.yaml");
+    made.linkDatabaseProgram();
+    String pool = Files.readString(Path.of("src/test/resources/nodepool-test.yaml"));
+    made.write(
+        "nodepool.yaml",
+        pool.replace("{dir}", made.dir.toString())
+            .replace("{conf}", Path.of("conf").toAbsolutePath().toString())
+            .replace("{elements}", Path.of("src/test/elements").toAbsolutePath().toString()));
+    made.write(
+        "api.yaml",
+        """
+        state_dir: var
+        server: {port: 0}
+        database: {data_dir: var/db}
+        jobs: {log_dir: var/log/jobs, build_workers: 3}
+        """);
+    return made;
+  }
+
+  /** One with the configuration that the project ships, but for the port. */
+  static ServiceProcess asShipped(String name) throws Exception {
+    ServiceProcess made = new ServiceProcess(name, "conf/api.yaml");
+    run("cp", "-r", Path.of("conf").toAbsolutePath().toString(), made.dir.toString());
+    return made.replace("conf/api.yaml", "#port: 8080", "port: 0");
+  }
+
+  private void linkDatabaseProgram() throws Exception {
+    if (Files.exists(PROGRAM)) {
+      Files.createDirectories(dir.resolve("var"));
+      run("cp", "-al", PROGRAM.toString(), dir.resolve("var/db").toString());
+    }
+  }
+
+  private void keepDatabaseProgram() throws Exception {
+    Path half = ALL.resolve("program.new");
+    if (Files.notExists(PROGRAM)) {
+      run(
+          "bash",
+          "-c",
+          "rm -rf $1 && mkdir $1 && cp -al $0/server-* $1 && mv $1 $2",
+          dir.resolve("var/db").toString(),
+          half.toString(),
+          PROGRAM.toString());
+    }
+  }
+
+  /** Replaces one of its files. */
+  ServiceProcess write(String file, String text) throws IOException {
+    Files.writeString(dir.resolve(file), text);
+    return this;
+  }
+
+  /** Changes one of its files, which must have the old text. */
+  ServiceProcess replace(String file, String old, String text) throws IOException {
+    String before = Files.readString(dir.resolve(file));
+    assertThat(before).contains(old);
+    return write(file, before.replace(old, text));
+  }
+
+  /** A variable of its environment. */
+  ServiceProcess with(String variable, String value) {
+    variables.put(variable, value);
+    return this;
+  }
+
+  /** What executes it, such as {@code unshare}. */
+  ServiceProcess launchedBy(String... words) {
+    launcher = List.of(words);
+    return this;
+  }
+
+  /** Starts it; returns when it has greeted. */
+  ServiceProcess start() throws Exception {
+    process = launch("--config", config.toString());
+    Poll.until(
+        "it greets",
+        START_LIMIT,
+        () -> {
+          assertThat(process.isAlive()).as("it runs; it said: %s", err()).isTrue();
+          return GREETING.matcher(out()).find();
+        });
+    Matcher greeting = GREETING.matcher(out());
+    greeting.find();
+    port = Integer.parseInt(greeting.group(1));
+    keepDatabaseProgram();
+    return this;
+  }
+
+  /** Starts it, which is to fail. */
+  Ended startFails() throws Exception {
+    return command("--config", config.toString());
+  }
+
+  /** Runs its program to the end. */
+  Ended command(String... arguments) throws Exception {
+    process = launch(arguments);
+    assertThat(process.waitFor(START_LIMIT.toSeconds(), TimeUnit.SECONDS)).as("it ends").isTrue();
+    return new Ended(process.exitValue(), out(), err());
+  }
+
+  private Process launch(String... arguments) throws IOException {
+    List<String> command = new ArrayList<>(launcher);
+    String java = Path.of(System.getProperty("java.home"), "bin/java").toString();
+    command.addAll(List.of(java, "-jar", JAR.toString()));
+    command.addAll(List.of(arguments));
+    ProcessBuilder builder = new ProcessBuilder(command);
+    builder.environment().remove("NODEPOOL_API_PASSWORD");
+    builder.environment().remove("NODEPOOL_DBURI");
+    builder.environment().putAll(variables);
+    return builder
+        .redirectInput(Redirect.from(new File("/dev/null")))
+        .redirectOutput(dir.resolve("out").toFile())
+        .redirectError(dir.resolve("err").toFile())
+        .start();
+  }
+
+  Path dir() {
+    return dir;
+  }
+
+  Path config() {
+    return config;
+  }
+
+  String url() {
+    return "http://127.0.0.1:" + port;
+  }
+
+  /** What it has printed since its last start. */
+  String out() throws IOException {
+    return Files.readString(dir.resolve("out"));
+  }
+
+  /** What it has complained of since its last start, its log among it. */
+  String err() throws IOException {
+    return Files.readString(dir.resolve("err"));
+  }
+
+  /** The password that it made. */
+  String password() throws IOException {
+    return Files.readString(dir.resolve("var/admin-password")).strip();
+  }
+
+  Http http() throws IOException {
+    return new Http(port, "admin", password());
+  }
+
+  long pid() {
+    return process.pid();
+  }
+
+  /** The servers of its database, by where they work. */
+  List<ProcessHandle> databases() {
+    Path data = dir.resolve("var/db/data");
+    return ProcessHandle.allProcesses()
+        .filter(p -> data.equals(link(p, "cwd")) && link(p, "exe").endsWith("mariadbd"))
+        .toList();
+  }
+
+  /** Sends it a signal that ends it; how long it then took. */
+  Duration end(String signal) throws Exception {
+    long began = System.nanoTime();
+    signal(signal);
+    assertThat(process.waitFor(START_LIMIT.toSeconds(), TimeUnit.SECONDS)).as("it ends").isTrue();
+    return Duration.ofNanos(System.nanoTime() - began);
+  }
+
+  /** Stops it as a service manager does; how long that took. */
+  Duration terminate() throws Exception {
+    return end("TERM");
+  }
+
+  /** Kills it; what it started is left as it is. */
+  void kill9() throws Exception {
+    end("KILL");
+  }
+
+  void signal(String name) throws Exception {
+    run("bash", "-c", "kill -s $0 $1", name, Long.toString(process.pid()));
+  }
+
+  /** Its exit status as a shell sees it. */
+  int status() {
+    return process.exitValue();
+  }
+
+  /** Plain SQL on its database, as another program would write it. */
+  RowSet<Row> sql(String statement, Object... values) throws IOException {
+    String uri = Files.readString(dir.resolve("var/db/dburi")).strip();
+    MySQLConnection connection =
+        MySQLConnection.connect(vertx, MySQLConnectOptions.fromUri(uri)).await();
+    try {
+      return connection.preparedQuery(statement).execute(Tuple.wrap(Arrays.asList(values))).await();
+    } finally {
+      connection.close().await();
+    }
+  }
+
+  /** Runs an INSERT; returns the id that the database gave. */
+  long insert(String statement, Object... values) throws IOException {
+    return sql(statement, values).property(MySQLClient.LAST_INSERTED_ID);
+  }
+
+  /** The job at this path once it has ended. */
+  JsonObject ended(String job) throws IOException {
+    Set<String> ends = Set.of("succeeded", "failed", "cancelled");
+    Http http = http();
+    Poll.until(job + " ends", LIMIT, () -> ends.contains(http.get(job).json().getString("state")));
+    return http.get(job).json();
+  }
+
+  /** Waits for the job at this path to succeed. */
+  void succeeds(String job) throws IOException {
+    JsonObject ended = ended(job);
+    assertThat(ended.getString("state")).as("%s", ended).isEqualTo("succeeded");
+  }
+
+  /** Waits for this text in the log of the job at this path. */
+  void awaitLog(String job, String text) throws IOException {
+    Http http = http();
+    Poll.until(text, LIMIT, () -> http.get(job + "/log").body().contains(text));
+  }
+
+  /** Waits for the object at this path to be gone. */
+  void awaitGone(String path) throws IOException {
+    Http http = http();
+    Poll.until(path + " is gone", LIMIT, () -> http.get(path).status() == 404);
+  }
+
+  /** The names in one of its directories, which need not be there. */
+  List<String> names(String directory) throws IOException {
+    if (Files.notExists(dir.resolve(directory))) {
+      return List.of();
+    }
+    try (Stream<Path> files = Files.list(dir.resolve(directory))) {
+      return files.map(file -> file.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  /** What the system still has below its directory: processes, mounts, loop devices. */
+  List<String> remains() throws IOException {
+    return remains("");
+  }
+
+  /** What the system has below one of its directories: processes, mounts, loop devices. */
+  List<String> remains(String directory) throws IOException {
+    Path top = dir.resolve(directory);
+    List<String> remains = new ArrayList<>(Leftovers.below(top));
+    processes(top).forEach(p -> remains.add("process " + p.pid() + " " + read(p, "cmdline")));
+    return remains;
+  }
+
+  /** The processes that work below it, or have it in their arguments or environment. */
+  static List<ProcessHandle> processes(Path top) {
+    return ProcessHandle.allProcesses()
+        .filter(
+            p ->
+                Stream.of("cwd", "root", "exe").anyMatch(link -> link(p, link).startsWith(top))
+                    || (read(p, "cmdline") + read(p, "environ")).contains(top.toString()))
+        .toList();
+  }
+
+  private static Path link(ProcessHandle process, String name) {
+    try {
+      return Files.readSymbolicLink(Path.of("/proc", Long.toString(process.pid()), name));
+    } catch (IOException e) { // it has ended
+      return Path.of("");
+    }
+  }
+
+  /** A file of /proc of that process. */
+  static String read(ProcessHandle process, String name) {
+    try {
+      byte[] bytes = Files.readAllBytes(Path.of("/proc", Long.toString(process.pid()), name));
+      return new String(bytes, UTF_8).replace('\0', ' ');
+    } catch (IOException e) { // it has ended
+      return "";
+    }
+  }
+
+  /** Runs a program, which must succeed; what it printed. */
+  static String run(String... command) throws Exception {
+    Process program = new ProcessBuilder(command).redirectErrorStream(true).start();
+    String said = new String(program.getInputStream().readAllBytes(), UTF_8);
+    assertThat(program.waitFor()).as("%s: %s", String.join(" ", command), said).isZero();
+    return said;
+  }
+
+  @Override
+  public void close() {
+    kill();
+    vertx.close().await();
+  }
+
+  private void kill() {
+    try {
+      if (process != null) {
+        process.destroyForcibly().waitFor();
+      }
+      databases().forEach(ProcessHandle::destroyForcibly);
+      for (String build : names("var/builds")) {
+        Path tmp = dir.resolve("var/builds").resolve(build).resolve("tmp");
+        run("bash", SWEEP.toString(), tmp.toString());
+      }
+      // 76 MB; the other files tell what happened
+      run("rm", "-rf", dir.resolve("var/db/data").toString());
+    } catch (Exception e) {
+      throw new AssertionError("something may be left running below " + dir, e);
+    }
+  }
+}

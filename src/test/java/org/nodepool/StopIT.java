@@ -1,0 +1,60 @@
+package org.nodepool;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.time.Duration;
+import java.util.Collections;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** How the packaged service stops. */
+class StopIT {
+  private static final Duration LIMIT = Duration.ofSeconds(10);
+
+  private ServiceProcess service;
+
+  @AfterEach
+  void end() {
+    service.close();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"TERM, 143", "INT, 130"})
+  void a_signal_ends_it_and_its_database(String signal, int status) throws Exception {
+    service = ServiceProcess.in("stop").start();
+
+    assertThat(service.end(signal)).isLessThan(LIMIT);
+
+    assertThat(service.status()).isEqualTo(status);
+    assertThat(service.remains()).isEmpty();
+    assertThat(service.dir().resolve("var/db/dburi")).doesNotExist();
+    assertThat(service.err()).doesNotContain("WARN").doesNotContain("ERROR");
+  }
+
+  @Test
+  void a_build_under_way_ends_with_it_and_has_failed_and_no_row_is_lost() throws Exception {
+    service = ServiceProcess.in("stop-in-build").start();
+    service.sql(
+        "INSERT INTO node (provider_name, label_name, target_name, state, state_time) VALUES "
+            + String.join(
+                ", ", Collections.nCopies(500, "('directory', 'tiny', 'target', 2, 1416832000)")));
+    Http.Answer build = service.http().post("/v1/dib_images/slow-install/build");
+    service.awaitLog(build.job(), "slow-install sleeping");
+    assertThat(service.remains("var/builds")).isNotEmpty();
+
+    assertThat(service.terminate()).isLessThan(LIMIT);
+
+    assertThat(service.remains()).isEmpty();
+    assertThat(service.names("var/builds")).isEmpty();
+    assertThat(service.names("images")).isEmpty();
+    service.start();
+    Http http = service.http();
+    assertThat(http.get(build.location()).json().getString("state")).isEqualTo("failed");
+    assertThat(http.get(build.job()).json().getString("state")).isEqualTo("failed");
+    assertThat(http.get(build.job()).json().getString("error"))
+        .isEqualTo("The service was stopped while it ran.");
+    assertThat(http.get("/v1/nodes").array()).hasSize(500);
+  }
+}
