@@ -29,13 +29,17 @@ final class Installation {
   }
 
   /**
-   * Makes the directory if it is missing, for the owner alone, and takes it.
+   * Makes the directory, for the owner alone, if it is missing, and takes it.
    *
    * @throws DirectoryLock.Taken when another process has it
    */
   static Installation open(Path stateDir) throws IOException {
-    Files.createDirectories(stateDir);
-    Files.setPosixFilePermissions(stateDir, PosixFilePermissions.fromString("rwx------"));
+    // one that is there already is somebody's: its mode is left
+    if (Files.notExists(stateDir)) {
+      Files.createDirectories(
+          stateDir,
+          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+    }
     Path dir = stateDir.toRealPath();
     return new Installation(dir, DirectoryLock.take(dir, "state directory"));
   }

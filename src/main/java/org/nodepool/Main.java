@@ -111,7 +111,9 @@ public final class Main implements Callable<Integer> {
   }
 
   private static void greet(ApiConfig api, PoolConfig pool, Service service, PrintStream out) {
-    String url = "http://%s:%d".formatted(api.server().host(), service.port());
+    String host = api.server().host();
+    String url =
+        "http://%s:%d".formatted(host.contains(":") ? "[" + host + "]" : host, service.port());
     String password =
         service.passwordFile() == null
             ? "the one that is configured"

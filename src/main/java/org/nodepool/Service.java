@@ -179,6 +179,7 @@ final class Service {
       // the verticles first: jobs record how they end, and Vert.x closes the database's pool at
       // once
       Future.join(vertx.deploymentIDs().stream().map(vertx::undeploy).toList())
+          .transform(v -> db.close())
           .transform(v -> vertx.close())
           .toCompletionStage()
           .toCompletableFuture()

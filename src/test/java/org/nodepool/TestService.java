@@ -7,6 +7,7 @@ import io.vertx.mysqlclient.MySQLBuilder;
 import io.vertx.sqlclient.Pool;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
+import io.vertx.sqlclient.SqlConnection;
 import io.vertx.sqlclient.Tuple;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -29,6 +30,9 @@ import org.nodepool.config.PoolConfig;
 public final class TestService {
   static final String USER = "admin";
   static final String PASSWORD = "a:b c:ö";
+
+  private static final String RUNNING_HERE =
+      "SELECT id FROM api_job WHERE state = 'running' AND worker = ?";
 
   private static TestService shared;
 
@@ -148,14 +152,26 @@ public final class TestService {
     sql("UPDATE api_job SET cancel_requested = 1 WHERE finished IS NULL");
     sql("DELETE FROM api_job WHERE state = 'queued'");
     Poll.until(
-        "no job runs",
-        Duration.ofSeconds(60),
-        () -> sql("SELECT id FROM api_job WHERE state = 'running'").size() == 0);
+        "no job runs", Duration.ofSeconds(60), () -> sql(RUNNING_HERE, installation()).size() == 0);
     for (String table :
         List.of("node", "subnode", "snapshot_image", "dib_image", "api_job", "api_dib_file")) {
       sql("DELETE FROM " + table);
     }
     deleteFiles(dir);
+  }
+
+  /** The id that is on the jobs that this service runs. */
+  String installation() {
+    try {
+      return Files.readString(dir.resolve("var/installation")).strip();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** A connection of another program, to be closed by the test. */
+  SqlConnection connection() {
+    return sql.getConnection().await();
   }
 
   /** The job at this path once it has ended. */

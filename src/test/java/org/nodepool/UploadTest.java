@@ -203,6 +203,10 @@ class UploadTest {
 
       assertThat(service.ended(created.job()).getString("error"))
           .startsWith("Provider directory cannot write to its directory");
+      // nobody can say that nothing is there: the id stays, so that a deletion finds it
+      JsonObject image = http.get(created.location()).json();
+      assertThat(image.getString("state")).isEqualTo("failed");
+      assertThat(image.getString("external_id")).isNotNull();
     } finally {
       Files.delete(provider());
     }

@@ -67,7 +67,7 @@ final class Failures {
       String detail = "%s is not allowed here, but %s.".formatted(ctx.request().method(), allow);
       send(response, Slug.METHOD_NOT_ALLOWED, detail, path);
     } else if (ctx.statusCode() == 400) {
-      send(response, Slug.BAD_VALUE, "The request's path cannot be decoded.", path);
+      send(response, Slug.BAD_VALUE, "The request's path or query cannot be decoded.", path);
     } else {
       sendFailure(ctx, response, path);
     }

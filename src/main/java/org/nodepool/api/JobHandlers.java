@@ -6,6 +6,7 @@ import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.ext.web.RoutingContext;
+import java.nio.file.NoSuchFileException;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.model.Job;
 import org.nodepool.model.Problem;
@@ -52,7 +53,12 @@ final class JobHandlers {
         .fileSystem()
         .props(logs.file(job).toString())
         .map(FileProps::size)
-        .recover(e -> Future.failedFuture(new Problem.Gone("The log was removed.")));
+        .recover(
+            e ->
+                Future.failedFuture(
+                    e.getCause() instanceof NoSuchFileException && job.finished() != null
+                        ? new Problem.Gone("The log was removed.")
+                        : new Problem.WrongState("The log cannot be read now.")));
   }
 
   private void checkHasLog(Job job) {

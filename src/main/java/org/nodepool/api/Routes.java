@@ -103,7 +103,11 @@ public final class Routes {
   private static void answer(RoutingContext ctx, Line line) {
     Future.succeededFuture(ctx)
         .compose(line.handler())
-        .onSuccess(answer -> answer.send(ctx.response()))
+        .map(
+            answer -> {
+              answer.send(ctx.response());
+              return answer;
+            })
         .onFailure(ctx::fail);
   }
 

@@ -66,16 +66,19 @@ final class BuildOutput implements Runnable {
   public void run() {
     byte[] line = new byte[LONGEST_LINE_BYTES];
     int length = 0;
+    long dropped = 0;
     try {
       byte[] chunk = new byte[8192];
       for (int read = in.read(chunk); read >= 0; read = in.read(chunk)) {
         for (int i = 0; i < read; i++) {
-          if (chunk[i] == '\n' || length == line.length) {
-            line(new String(line, 0, length, StandardCharsets.UTF_8));
+          if (chunk[i] == '\n') {
+            line(new String(line, 0, length, StandardCharsets.UTF_8), dropped);
             length = 0;
-          }
-          if (chunk[i] != '\n') {
+            dropped = 0;
+          } else if (length < line.length) {
             line[length++] = chunk[i];
+          } else {
+            dropped++;
           }
         }
       }
@@ -83,12 +86,21 @@ final class BuildOutput implements Runnable {
       run.log().note("the output broke off: " + e.getMessage());
     }
     if (length > 0) {
-      line(new String(line, 0, length, StandardCharsets.UTF_8));
+      line(new String(line, 0, length, StandardCharsets.UTF_8), dropped);
     }
   }
 
-  private synchronized void line(String printed) {
+  /** Of a line that was cut, the end may be the beginning of a secret. */
+  private String withoutSecrets(String printed, long dropped) {
     String line = mask.hide(printed);
+    return dropped == 0
+        ? line
+        : "%s… (cut: %d bytes more)"
+            .formatted(line.substring(0, Math.max(0, line.length() - mask.longest())), dropped);
+  }
+
+  private synchronized void line(String printed, long dropped) {
+    String line = withoutSecrets(printed, dropped);
     run.log().line(line);
     String text = STAMP.matcher(line).replaceFirst("");
     Matcher running = RUNNING.matcher(text);

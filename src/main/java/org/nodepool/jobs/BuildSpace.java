@@ -4,7 +4,9 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -17,10 +19,13 @@ import org.slf4j.LoggerFactory;
  * tmp     the build's temporary directory, or a link to it when env-vars set TMPDIR
  * images  the path of the images without extension
  * pgid    the process group
+ * sweep.log  what the sweep said
  * </pre>
  */
 final class BuildSpace {
   private static final Logger log = LoggerFactory.getLogger(BuildSpace.class);
+
+  private static final Duration SWEEP_LIMIT = Duration.ofMinutes(1);
 
   private final Path dir;
 
@@ -78,24 +83,31 @@ final class BuildSpace {
       return;
     }
     Path pgid = dir.resolve("pgid");
-    ProcessBuilder sweep =
+    Path said = dir.resolve("sweep.log");
+    Process process =
         new ProcessBuilder(
-            "bash",
-            "-s",
-            "--",
-            tmp.toRealPath().toString(),
-            Files.exists(pgid) ? Files.readString(pgid) : "");
-    Process process = sweep.redirectErrorStream(true).start();
+                "bash",
+                "-s",
+                "--",
+                tmp.toRealPath().toString(),
+                Files.exists(pgid) ? Files.readString(pgid) : "")
+            .redirectErrorStream(true)
+            .redirectOutput(said.toFile())
+            .start();
     try (var in = process.getOutputStream();
         var script = BuildSpace.class.getResourceAsStream("/dib-sweep.sh")) {
       script.transferTo(in);
     }
-    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    if (!said.isBlank()) {
-      log.info("swept {}: {}", tmp, said.strip().replace("\n", "; "));
+    if (!process.waitFor(SWEEP_LIMIT.toSeconds(), TimeUnit.SECONDS)) {
+      process.destroyForcibly();
+      throw new IOException("the sweep of %s took more than %s".formatted(tmp, SWEEP_LIMIT));
     }
-    if (process.waitFor() != 0) {
-      throw new IOException("the leftovers of a build could not be removed: " + said.strip());
+    String text = Files.readString(said).strip().replace("\n", "; ");
+    if (process.exitValue() != 0) {
+      throw new IOException("the leftovers of a build could not be removed: " + text);
+    }
+    if (!text.isEmpty()) {
+      log.info("swept {}: {}", tmp, text);
     }
   }
 

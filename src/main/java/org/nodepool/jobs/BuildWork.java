@@ -73,7 +73,7 @@ final class BuildWork implements Work {
   }
 
   @Override
-  public Future<Void> abandon(Tx tx, Job job) {
+  public Future<Void> abandon(Tx tx, Job job, boolean isSwept) {
     return dibImages.abandon(tx, job.dibImageId());
   }
 

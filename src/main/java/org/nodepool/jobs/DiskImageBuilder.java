@@ -2,10 +2,8 @@ package org.nodepool.jobs;
 
 import java.io.File;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -19,6 +17,8 @@ import org.nodepool.config.PoolConfig.DiskImage;
 import org.nodepool.model.DibFile;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Runs disk-image-create: the command line of Nodepool 0.1.0 with 0.4.0's checksums, in a process
@@ -26,6 +26,8 @@ import org.nodepool.model.Job;
  * its own thread.
  */
 final class DiskImageBuilder {
+  private static final Logger log = LoggerFactory.getLogger(DiskImageBuilder.class);
+
   private static final String INSTALL = "apt-get install -y --no-install-recommends ";
 
   /** What a build runs in any case, and the Debian package that has it. */
@@ -45,6 +47,7 @@ final class DiskImageBuilder {
           "HOME",
           "LANG",
           "LC_ALL",
+          "LC_CTYPE",
           "http_proxy",
           "https_proxy",
           "no_proxy",
@@ -99,6 +102,9 @@ final class DiskImageBuilder {
       checkPath(buildsDir.toString(), "state_dir, in api.yaml");
     } else {
       checkPath(tmpParent, "TMPDIR in the env-vars");
+      if (!Path.of(tmpParent).isAbsolute()) {
+        throw new JobFailure("The build is refused: TMPDIR in the env-vars must be absolute.");
+      }
     }
     BuildSpace space = BuildSpace.of(buildsDir, run.job().attemptUuid());
     space.create(file, tmpParent == null ? null : Path.of(tmpParent));
@@ -112,18 +118,24 @@ final class DiskImageBuilder {
         .redirectInput(ProcessBuilder.Redirect.from(new File("/dev/null")));
 
     run.log().note("starting " + String.join(" ", command.subList(1, command.size())));
-    BuildOutput output = execute(builder, space, new SecretMask(diskImage.envVars()), run);
+    BuildOutput output = execute(builder, space, new SecretMask(builder.environment()), run);
+    checkGoesOn(run);
+    run.progress(1.0, "verify");
+    List<DibFile> files = new ArrayList<>();
+    for (String type : types) {
+      files.add(verify(image, type, output));
+      checkGoesOn(run);
+    }
+    ImageFiles.sync(file.getParent());
+    return files;
+  }
+
+  private static void checkGoesOn(JobRun run) {
     run.stopReason()
         .ifPresent(
             reason -> {
               throw new JobFailure(reason);
             });
-    run.progress(1.0, "verify");
-    List<DibFile> files = new ArrayList<>();
-    for (String type : types) {
-      files.add(verify(image, type, output));
-    }
-    return files;
   }
 
   private BuildOutput execute(ProcessBuilder builder, BuildSpace space, SecretMask mask, JobRun run)
@@ -164,7 +176,14 @@ final class DiskImageBuilder {
           .redirectOutput(ProcessBuilder.Redirect.DISCARD)
           .start();
     } catch (IOException e) {
-      throw new IllegalStateException("a build could not be killed", e);
+      // no process can be started: what can be done without
+      log.error("build {} is killed one by one", pgid, e);
+      ProcessHandle.of(pgid)
+          .ifPresent(
+              leader -> {
+                leader.descendants().forEach(ProcessHandle::destroyForcibly);
+                leader.destroyForcibly();
+              });
     }
   }
 
@@ -174,8 +193,11 @@ final class DiskImageBuilder {
    */
   void sweep(Job job) throws IOException, InterruptedException {
     BuildSpace space = BuildSpace.of(buildsDir, job.attemptUuid());
-    space.sweep();
-    space.removeImages();
+    try {
+      space.sweep();
+    } finally {
+      space.removeImages();
+    }
     space.remove();
   }
 
@@ -267,6 +289,8 @@ final class DiskImageBuilder {
           }
         });
     variables.put("PATH", path);
+    // bash shows what is not ASCII as it is, and a secret can be found in it
+    variables.putIfAbsent("LANG", "C.UTF-8");
     Files.createDirectories(cacheDir.resolve("lock"));
     variables.put("DIB_IMAGE_CACHE", cacheDir.toString());
     variables.put("DIB_LOCKFILES", cacheDir.resolve("lock").toString());
@@ -305,9 +329,7 @@ final class DiskImageBuilder {
     } else if (!WITHOUT_CHECKSUM_FILES.contains(type)) {
       throw new JobFailure("disk-image-create made no checksum of the %s file.".formatted(type));
     }
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      channel.force(true);
-    }
+    ImageFiles.sync(file);
     return new DibFile(image.id(), host, type, Files.size(file), sha256);
   }
 

@@ -158,9 +158,12 @@ public final class Jobs {
       ProviderImage image,
       long dibImageId,
       String phase) {
-    String hostname = provider.imageHostname(image.name(), tx.now());
     return images
-        .insert(tx, provider.name(), image.name(), hostname)
+        .insert(
+            tx,
+            provider.name(),
+            image.name(),
+            version -> provider.imageHostname(image.name(), version))
         .compose(
             row ->
                 jobs.insert(
@@ -216,13 +219,18 @@ public final class Jobs {
             build ->
                 db.transaction(
                     tx ->
-                        insertUpload(
-                            tx,
-                            Kind.UPDATE,
-                            provider,
-                            image,
-                            build.job().dibImageId(),
-                            "waits for " + build.job().path())))
+                        // the row keeps others out, who would get the same version
+                        dibImages
+                            .lock(tx, build.job().dibImageId())
+                            .compose(
+                                row ->
+                                    insertUpload(
+                                        tx,
+                                        Kind.UPDATE,
+                                        provider,
+                                        image,
+                                        build.job().dibImageId(),
+                                        "waits for " + build.job().path()))))
         .map(Ticket::started)
         .map(this::knock);
   }
@@ -258,13 +266,14 @@ public final class Jobs {
   /** Removes a node's rows at once, whatever its provider holds. Fails as {@link #deleteNode}. */
   public Future<Void> removeNodeRecord(long id) {
     return db.transaction(
-        tx ->
-            lockNode(tx, id)
-                .compose(
-                    node ->
-                        jobs.lockActive(tx, node.path())
-                            .compose(active -> endAll(tx, active))
-                            .compose(v -> nodes.remove(tx, node))));
+            tx ->
+                lockNode(tx, id)
+                    .compose(
+                        node ->
+                            jobs.lockActive(tx, node.path())
+                                .compose(active -> endAll(tx, active))
+                                .compose(v -> nodes.remove(tx, node))))
+        .map(this::knock);
   }
 
   private Future<Node> lockNode(Tx tx, long id) {
@@ -293,7 +302,7 @@ public final class Jobs {
         State.DELETE.equals(image.state())
             ? Future.succeededFuture()
             : images.setState(tx, image, State.DELETE);
-    List<Job> work = active.stream().filter(job -> job.work() != Kind.DELETE_IMAGE).toList();
+    List<Job> work = active.stream().filter(job -> job.kind() != Kind.DELETE_IMAGE).toList();
     return marked
         .compose(v -> endAll(tx, work))
         .compose(
@@ -347,7 +356,7 @@ public final class Jobs {
         State.DELETE.equals(image.state())
             ? Future.succeededFuture()
             : dibImages.setState(tx, image, State.DELETE);
-    List<Job> builds = active.stream().filter(job -> job.work() == Kind.BUILD).toList();
+    List<Job> builds = active.stream().filter(job -> job.kind() == Kind.BUILD).toList();
     return marked
         .compose(v -> endAll(tx, builds))
         .compose(v -> failQueuedUploads(tx, image, active))
@@ -367,10 +376,10 @@ public final class Jobs {
     String error = "%s was deleted before it could be uploaded.".formatted(image.path());
     Future<Void> done = Future.succeededFuture();
     for (Job job : active) {
-      boolean sends = job.work() == Kind.UPLOAD || job.work() == Kind.UPDATE;
+      boolean sends = job.kind() == Kind.UPLOAD || job.kind() == Kind.UPDATE;
       if (sends && job.state() == JobState.QUEUED) {
         done =
-            done.compose(v -> images.abandon(tx, job.subjectId()))
+            done.compose(v -> images.abandon(tx, job.subjectId(), true))
                 .compose(v -> jobs.endQueued(tx, job, JobState.FAILED, error));
       }
     }
@@ -386,7 +395,7 @@ public final class Jobs {
       String imageName,
       String providerName,
       Long dibImageId) {
-    Optional<Job> underWay = active.stream().filter(job -> job.work() == kind).findFirst();
+    Optional<Job> underWay = active.stream().filter(job -> job.kind() == kind).findFirst();
     return underWay.isPresent()
         ? Future.succeededFuture(Ticket.joined(underWay.get()))
         : jobs.insert(tx, kind, subject, imageName, providerName, dibImageId, null)

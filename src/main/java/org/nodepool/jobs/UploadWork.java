@@ -206,7 +206,7 @@ final class UploadWork implements Work {
   }
 
   @Override
-  public Future<Void> abandon(Tx tx, Job job) {
-    return images.abandon(tx, job.subjectId());
+  public Future<Void> abandon(Tx tx, Job job, boolean isSwept) {
+    return images.abandon(tx, job.subjectId(), isSwept);
   }
 }

@@ -14,7 +14,8 @@ interface Work {
 
   /**
    * Does the work. Fails with {@link JobFailure}, a {@link org.nodepool.provider.ProviderFailure},
-   * or {@link org.nodepool.provider.NotSupportedYet} for what must wait.
+   * or {@link org.nodepool.provider.NotSupportedYet} for what must wait, or {@link
+   * org.nodepool.provider.ProviderAway} for a fault that may pass.
    */
   Future<Result> run(JobRun run);
 
@@ -23,8 +24,12 @@ interface Work {
     return Future.succeededFuture();
   }
 
-  /** In the transaction in which a job fails or is cancelled: ends the row that it was making. */
-  default Future<Void> abandon(Tx tx, Job job) {
+  /**
+   * In the transaction in which a job fails or is cancelled: ends the row that it was making.
+   *
+   * @param isSwept whether {@link #sweep} removed everything
+   */
+  default Future<Void> abandon(Tx tx, Job job, boolean isSwept) {
     return Future.succeededFuture();
   }
 

@@ -21,7 +21,7 @@ public record DibImage(
   }
 
   @Override
-  public String kind() {
+  public String eventKind() {
     return "dib_image";
   }
 

@@ -13,17 +13,17 @@ public record Event(
 
   /** The event of a resource that appeared. */
   public static Event inserted(Resource row, long time) {
-    return new Event(time, row.kind(), row.path(), null, row.stateName(), row);
+    return new Event(time, row.eventKind(), row.path(), null, row.stateName(), row);
   }
 
   /** The event of a resource whose state changed. */
   public static Event changed(String oldState, Resource row, long time) {
-    return new Event(time, row.kind(), row.path(), oldState, row.stateName(), row);
+    return new Event(time, row.eventKind(), row.path(), oldState, row.stateName(), row);
   }
 
   /** The event of a resource that is gone. */
   public static Event removed(Resource row, long time) {
-    return new Event(time, row.kind(), row.path(), row.stateName(), null, row);
+    return new Event(time, row.eventKind(), row.path(), row.stateName(), null, row);
   }
 
   /** How far a job is; no change of state, not replayed. */

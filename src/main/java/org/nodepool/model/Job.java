@@ -10,7 +10,7 @@ import java.util.UUID;
  * row is the job.
  *
  * @param uuid names the job's log and every outside effect of it
- * @param work what is to be done (the API's {@code kind})
+ * @param kind what is to be done
  * @param subject the path of the row it works on; the row may be gone
  * @param imageName of the diskimage for a build, of the provider's image for an upload or update;
  *     null for nodes
@@ -25,7 +25,7 @@ import java.util.UUID;
 public record Job(
     long id,
     String uuid,
-    Kind work,
+    Kind kind,
     JobState state,
     String subject,
     String imageName,
@@ -91,7 +91,7 @@ public record Job(
   }
 
   @Override
-  public String kind() {
+  public String eventKind() {
     return "job";
   }
 
@@ -112,6 +112,11 @@ public record Job(
   public String attemptUuid() {
     String name = uuid + "/" + attempts;
     return UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8)).toString();
+  }
+
+  /** Whether it removes something: that can be done twice. */
+  public boolean isDeletion() {
+    return kind == Kind.DELETE_NODE || kind == Kind.DELETE_IMAGE || kind == Kind.DELETE_DIB_IMAGE;
   }
 
   /** The id in the subject's path. */

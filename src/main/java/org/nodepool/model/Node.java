@@ -35,7 +35,7 @@ public record Node(
   }
 
   @Override
-  public String kind() {
+  public String eventKind() {
     return "node";
   }
 

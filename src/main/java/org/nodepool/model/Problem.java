@@ -57,7 +57,7 @@ public abstract sealed class Problem extends RuntimeException {
     }
   }
 
-  /** The database cannot be reached, or not in time; nothing was changed. */
+  /** The database does not answer, or not in time; nothing was changed. */
   public static final class Unavailable extends Problem {
     public Unavailable(String message) {
       super(message);

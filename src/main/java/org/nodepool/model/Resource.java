@@ -6,7 +6,7 @@ public sealed interface Resource permits Node, SnapshotImage, DibImage, Job {
   long id();
 
   /** The kind, as events name it: node, image, dib_image or job. */
-  String kind();
+  String eventKind();
 
   /** The path in the API, such as {@code /v1/nodes/7}. */
   String path();

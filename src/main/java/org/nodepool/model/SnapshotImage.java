@@ -32,7 +32,7 @@ public record SnapshotImage(
   }
 
   @Override
-  public String kind() {
+  public String eventKind() {
     return "image";
   }
 
@@ -58,5 +58,11 @@ public record SnapshotImage(
         serverExternalId,
         newState,
         newStateTime);
+  }
+
+  /** This image when its provider holds nothing of it. */
+  public SnapshotImage withoutExternalId() {
+    return new SnapshotImage(
+        id, providerName, imageName, hostname, version, null, serverExternalId, state, stateTime);
   }
 }

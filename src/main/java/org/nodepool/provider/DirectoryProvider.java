@@ -204,7 +204,7 @@ final class DirectoryProvider implements Provider {
             work.run();
             return null;
           } catch (IOException e) {
-            throw new ProviderFailure(
+            throw new ProviderAway(
                 "Provider %s cannot %s its directory: %s (%s)."
                     .formatted(config.name(), act, e.getMessage(), e.getClass().getSimpleName()),
                 e);

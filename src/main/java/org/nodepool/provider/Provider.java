@@ -6,7 +6,8 @@ import java.util.Map;
 
 /**
  * What a cloud does for us. Every future fails with {@link ProviderFailure} when the provider
- * refuses or cannot, and with {@link NotSupportedYet} for what a driver is still to learn.
+ * refuses, with {@link ProviderAway} for a fault that may pass, and with {@link NotSupportedYet}
+ * for what a driver is still to learn.
  */
 public interface Provider {
   /**

@@ -5,8 +5,4 @@ public final class ProviderFailure extends RuntimeException {
   public ProviderFailure(String message) {
     super(message);
   }
-
-  public ProviderFailure(String message, Throwable cause) {
-    super(message, cause);
-  }
 }

@@ -35,6 +35,11 @@ public final class Database {
 
   private static final int ATTEMPTS_AT_A_DEADLOCK = 3;
 
+  /**
+   * Whoever waits longer for a row is told so; his connection must not go on waiting without him.
+   */
+  private static final String LOCK_WAIT = "SET SESSION innodb_lock_wait_timeout = 1";
+
   private static final int DUPLICATE_KEY = 1062;
   private static final int LOCK_WAIT_TIMEOUT = 1205;
   private static final int DEADLOCK = 1213;
@@ -98,6 +103,7 @@ public final class Database {
     connection
         .query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         .execute()
+        .compose(v -> connection.query(LOCK_WAIT).execute())
         .onFailure(e -> log.warn("a new connection could not be prepared: {}", e.getMessage()))
         .eventually(connection::close);
   }
@@ -190,13 +196,13 @@ public final class Database {
       return e;
     }
     if (isAway.compareAndSet(false, true)) {
-      log.warn("the database {} cannot be reached: {}", address, e.getMessage());
+      log.warn("the database {} does not answer: {}", address, e.getMessage());
     }
     return mayBeWritten
         ? new Problem.OutcomeUnknown(
             "The connection to the database was lost during the commit. Read the resource to see"
                 + " whether the change was made.")
-        : new Problem.Unavailable("The database cannot be reached. Nothing was changed.");
+        : new Problem.Unavailable("The database does not answer in time. Nothing was changed.");
   }
 
   /** Runs statements on one connection, without a limit of time; for the schema. */

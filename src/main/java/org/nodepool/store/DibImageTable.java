@@ -41,6 +41,8 @@ public final class DibImageTable {
           LIMIT 1
           FOR UPDATE
           """;
+  private static final String NEWEST_VERSION =
+      "SELECT MAX(version) AS version FROM dib_image WHERE image_name = ?";
   private static final String INSERT =
       "INSERT INTO dib_image (image_name, version, state, state_time) VALUES (?, ?, ?, ?)";
   private static final String SET_FILENAME = "UPDATE dib_image SET filename = ? WHERE id = ?";
@@ -94,20 +96,31 @@ public final class DibImageTable {
   }
 
   /**
-   * A new dib image in building, of this moment's version, to be written to {@code
+   * A new dib image in building, of a version of its own, to be written to {@code
    * <imagesDir>/<name>-<version>-<id>}. Fails with {@link Problem.Conflict} when that is longer
    * than the table can hold.
    */
   public Future<DibImage> insert(Tx tx, String imageName, Path imagesDir) {
     long now = tx.now();
+    return tx.nextVersion(NEWEST_VERSION, Tuple.of(imageName))
+        .compose(version -> insert(tx, imageName, imagesDir, version))
+        .map(
+            image -> {
+              tx.record(Event.inserted(image, now));
+              return image;
+            });
+  }
+
+  private static Future<DibImage> insert(Tx tx, String imageName, Path imagesDir, long version) {
+    long now = tx.now();
     return tx.connection()
         .preparedQuery(INSERT)
-        .execute(Tuple.of(imageName, now, State.BUILDING.code(), now))
+        .execute(Tuple.of(imageName, version, State.BUILDING.code(), now))
         .compose(
             inserted -> {
               long id = inserted.property(MySQLClient.LAST_INSERTED_ID);
               String filename =
-                  imagesDir.resolve("%s-%d-%d".formatted(imageName, now, id)).toString();
+                  imagesDir.resolve("%s-%d-%d".formatted(imageName, version, id)).toString();
               if (filename.length() > FILENAME_LIMIT) {
                 throw new Problem.Conflict(
                     "The path of images-dir in nodepool.yaml is too long: file names may have %d"
@@ -117,12 +130,7 @@ public final class DibImageTable {
               return tx.connection()
                   .preparedQuery(SET_FILENAME)
                   .execute(Tuple.of(filename, id))
-                  .map(new DibImage(id, imageName, filename, now, State.BUILDING, now));
-            })
-        .map(
-            image -> {
-              tx.record(Event.inserted(image, now));
-              return image;
+                  .map(new DibImage(id, imageName, filename, version, State.BUILDING, now));
             });
   }
 

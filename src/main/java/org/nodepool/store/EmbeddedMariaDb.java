@@ -64,6 +64,8 @@ public final class EmbeddedMariaDb {
   private final DirectoryLock lock;
   private volatile Process process;
   private volatile boolean stopping;
+  private volatile Thread restarter;
+  private boolean hasEnded;
 
   /** Where the port of the next attempt comes from; tests give one that is taken. */
   @FunctionalInterface
@@ -85,7 +87,7 @@ public final class EmbeddedMariaDb {
    * some 300 MB, well under a second later. A server that an earlier run left behind on this
    * directory is ended first.
    *
-   * @param dataDir made if it is missing; its mode becomes 700
+   * @param dataDir made, for the owner alone, if it is missing
    * @throws DirectoryLock.Taken if another instance has the directory
    * @throws IOException with the server's own reason if it does not start within 60 s; nothing runs
    *     then, and the directory is free
@@ -139,11 +141,20 @@ public final class EmbeddedMariaDb {
    * Stops the server cleanly and frees the directory; kills it after 3 s, which loses no committed
    * row. Does nothing the second time. If the thread is interrupted, it kills at once.
    */
-  public synchronized void stop() {
-    if (stopping) {
+  public void stop() {
+    stopping = true;
+    Thread restart = restarter;
+    if (restart != null) {
+      restart.interrupt();
+    }
+    end();
+  }
+
+  private synchronized void end() {
+    if (hasEnded) {
       return;
     }
-    stopping = true;
+    hasEnded = true;
     end(process, STOP_LIMIT);
     try {
       Files.deleteIfExists(dburi(dir));
@@ -165,7 +176,8 @@ public final class EmbeddedMariaDb {
                     dir,
                     ended.exitValue(),
                     serverLog(dir));
-                new Thread(this::restart, "mariadbd restart").start();
+                restarter = new Thread(this::restart, "mariadbd restart");
+                restarter.start();
               }
             });
   }
@@ -190,8 +202,10 @@ public final class EmbeddedMariaDb {
       watch(process);
       log.info("embedded database in {}: answers again at {}", dir, address);
       return true;
-    } catch (IOException | InterruptedException e) {
-      log.error("embedded database in {}: does not start again: {}", dir, e.toString());
+    } catch (InterruptedException e) {
+      return true;
+    } catch (IOException | RuntimeException e) {
+      log.error("embedded database in {}: does not start again", dir, e);
       return false;
     }
   }
@@ -443,7 +457,7 @@ public final class EmbeddedMariaDb {
               try {
                 started.complete(builder.start());
                 started.join().onExit().join();
-              } catch (IOException e) {
+              } catch (IOException | RuntimeException e) {
                 started.completeExceptionally(e);
               }
             },

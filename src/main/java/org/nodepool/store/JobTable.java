@@ -47,6 +47,8 @@ public final class JobTable {
   private static final String CURRENT =
       SELECT + "WHERE j.id = ? AND j.state = 'running' AND j.worker = ? AND j.attempts = ?";
 
+  private static final String LOCK_CURRENT = CURRENT + " FOR UPDATE";
+
   // What may begin now, oldest first. An update waits for its build; a deletion for whatever still
   // works on what it deletes.
   private static final String CLAIMABLE =
@@ -93,7 +95,7 @@ public final class JobTable {
       "UPDATE api_job SET state = ?, error = ?, progress = ?, phase = NULL, finished = ?" + FENCE;
   private static final String REQUEUE =
       """
-      UPDATE api_job SET state = 'queued', attempts = attempts - 1, started = NULL,
+      UPDATE api_job SET state = 'queued', attempts = attempts - ?, started = NULL,
              progress = NULL, phase = ?, not_before = ?
       """
           + FENCE;
@@ -210,8 +212,9 @@ public final class JobTable {
     return tx.connection()
         .preparedQuery(END_QUEUED)
         .execute(Tuple.of(end.toString(), error, tx.now(), job.id()))
-        .compose(v -> changed(tx, job))
-        .mapEmpty();
+        .compose(
+            updated ->
+                updated.rowCount() > 0 ? changed(tx, job).mapEmpty() : Future.succeededFuture());
   }
 
   /** How far it is; {@code progress} 0 to 1 or null. Does nothing when the job is not ours now. */
@@ -235,8 +238,17 @@ public final class JobTable {
 
   /** The job as it now is, while it is still this attempt's. Locks nothing. */
   public Future<Optional<Job>> current(Tx tx, Job job) {
+    return current(tx, CURRENT, job);
+  }
+
+  /** As {@link #current}, but locked, and so after a commit of it that is under way. */
+  public Future<Optional<Job>> lockCurrent(Tx tx, Job job) {
+    return current(tx, LOCK_CURRENT, job);
+  }
+
+  private static Future<Optional<Job>> current(Tx tx, String sql, Job job) {
     Tuple attempt = Tuple.of(job.id(), job.worker(), job.attempts());
-    return select(tx.connection(), CURRENT, attempt).map(JobTable::first);
+    return select(tx.connection(), sql, attempt).map(JobTable::first);
   }
 
   /** Ends a running job; false, and nothing written, when it is not ours any more. */
@@ -247,11 +259,14 @@ public final class JobTable {
   }
 
   /**
-   * Puts a running job back, as if this attempt had not been: it begins again at {@code notBefore}
-   * (Unix seconds, null for at once). False, and nothing written, when it is not ours any more.
+   * Puts a running job back; false, and nothing written, when it is not ours any more.
+   *
+   * @param phase what it waits for; null for nothing
+   * @param notBefore Unix seconds; null for at once
+   * @param isAttempt false when it is to be as if this attempt had not been
    */
-  public Future<Boolean> requeue(Tx tx, Job job, String phase, Long notBefore) {
-    return fenced(tx, REQUEUE, job, phase, notBefore)
+  public Future<Boolean> requeue(Tx tx, Job job, String phase, Long notBefore, boolean isAttempt) {
+    return fenced(tx, REQUEUE, job, isAttempt ? 0 : 1, phase, notBefore)
         .compose(ours -> ours ? changed(tx, job).map(true) : Future.succeededFuture(false));
   }
 

@@ -114,8 +114,12 @@ final class MariaDbProgram {
     }
   }
 
+  /** Makes the directory, for the owner alone, if it is missing. */
   static Path privateDirectory(Path path) throws IOException {
-    Files.createDirectories(path);
-    return Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rwx------"));
+    return Files.exists(path)
+        ? path
+        : Files.createDirectories(
+            path,
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
   }
 }

@@ -11,6 +11,7 @@ import io.vertx.sqlclient.SqlResult;
 import io.vertx.sqlclient.Tuple;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.LongFunction;
 import org.nodepool.model.Event;
 import org.nodepool.model.Problem;
 import org.nodepool.model.SnapshotImage;
@@ -27,6 +28,11 @@ public final class SnapshotImageTable {
   private static final String LIST = SELECT + " ORDER BY id";
   private static final String GET = SELECT + " WHERE id = ?";
   private static final String LOCK = GET + " FOR UPDATE";
+  private static final String NEWEST_VERSION =
+      """
+      SELECT MAX(version) AS version FROM snapshot_image
+       WHERE provider_name = ? AND image_name = ?
+      """;
   private static final String INSERT =
       """
       INSERT INTO snapshot_image (provider_name, image_name, hostname, version, state, state_time)
@@ -70,28 +76,34 @@ public final class SnapshotImageTable {
     return select(tx.connection(), LOCK, Tuple.of(id)).map(rows -> rows.stream().findFirst());
   }
 
-  /** A new image in building, of this moment's version. */
+  /**
+   * A new image in building, of a version of its own.
+   *
+   * @param hostname the image's name at the provider, by its version
+   */
   public Future<SnapshotImage> insert(
-      Tx tx, String providerName, String imageName, String hostname) {
+      Tx tx, String providerName, String imageName, LongFunction<String> hostname) {
+    return tx.nextVersion(NEWEST_VERSION, Tuple.of(providerName, imageName))
+        .compose(version -> insert(tx, providerName, imageName, version, hostname.apply(version)))
+        .map(
+            image -> {
+              tx.record(Event.inserted(image, tx.now()));
+              return image;
+            });
+  }
+
+  private static Future<SnapshotImage> insert(
+      Tx tx, String providerName, String imageName, long version, String hostname) {
     long now = tx.now();
+    State state = State.BUILDING;
     return tx.connection()
         .preparedQuery(INSERT)
-        .execute(Tuple.of(providerName, imageName, hostname, now, State.BUILDING.code(), now))
+        .execute(Tuple.of(providerName, imageName, hostname, version, state.code(), now))
         .map(
             inserted -> {
-              SnapshotImage image =
-                  new SnapshotImage(
-                      inserted.property(MySQLClient.LAST_INSERTED_ID),
-                      providerName,
-                      imageName,
-                      hostname,
-                      now,
-                      null,
-                      null,
-                      State.BUILDING,
-                      now);
-              tx.record(Event.inserted(image, now));
-              return image;
+              long id = inserted.property(MySQLClient.LAST_INSERTED_ID);
+              return new SnapshotImage(
+                  id, providerName, imageName, hostname, version, null, null, state, now);
             });
   }
 
@@ -112,8 +124,13 @@ public final class SnapshotImageTable {
         .map(updated -> updated.rowCount() > 0);
   }
 
-  /** Ends a row that is still in building: its image could not be made. */
-  public Future<Void> abandon(Tx tx, long id) {
+  /**
+   * Ends a row that is still in building: its image could not be made.
+   *
+   * @param isGone false when the provider may still hold something: then the row stays, and says
+   *     what, so that it can be deleted
+   */
+  public Future<Void> abandon(Tx tx, long id, boolean isGone) {
     return lock(tx, id)
         .compose(
             row -> {
@@ -121,11 +138,13 @@ public final class SnapshotImageTable {
                 return Future.succeededFuture();
               }
               SnapshotImage image = row.get();
+              if (!isGone) {
+                return setState(tx, image, State.FAILED).mapEmpty();
+              }
               return removeFailed
                   ? remove(tx, image)
                   : setExternalId(tx, id, null)
-                      .compose(v -> lock(tx, id))
-                      .compose(now -> setState(tx, now.orElseThrow(), State.FAILED))
+                      .compose(v -> setState(tx, image.withoutExternalId(), State.FAILED))
                       .mapEmpty();
             });
   }

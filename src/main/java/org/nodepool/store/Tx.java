@@ -41,6 +41,23 @@ public final class Tx {
     connection = opened;
   }
 
+  /**
+   * This moment, or a second after the newest version there is: a version tells two builds of one
+   * image apart.
+   *
+   * @param newest a query of the column {@code version}
+   */
+  Future<Long> nextVersion(String newest, Tuple values) {
+    return connection
+        .preparedQuery(newest)
+        .execute(values)
+        .map(
+            rows -> {
+              Long version = rows.iterator().next().getLong("version");
+              return version == null ? now : Math.max(now, version + 1);
+            });
+  }
+
   void record(Event event) {
     events.add(event);
   }

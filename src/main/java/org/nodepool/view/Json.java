@@ -152,7 +152,7 @@ public final class Json {
 
   private static void writeColumns(JsonGenerator out, Job job) throws IOException {
     out.writeNumberField("id", job.id());
-    out.writeStringField("kind", job.work().toString());
+    out.writeStringField("kind", job.kind().toString());
     out.writeStringField("state", job.stateName());
     out.writeStringField("subject", job.subject());
     out.writeStringField("image_name", job.imageName());

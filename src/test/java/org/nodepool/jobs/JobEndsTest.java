@@ -1,0 +1,176 @@
+package org.nodepool.jobs;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import io.vertx.mysqlclient.MySQLConnectOptions;
+import io.vertx.sqlclient.Row;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.nodepool.TestService;
+import org.nodepool.jobs.SlowCommitProxy.Fault;
+import org.nodepool.model.Job;
+import org.nodepool.model.State;
+import org.nodepool.store.ChangeLog;
+import org.nodepool.store.Database;
+import org.nodepool.store.DibImageTable;
+import org.nodepool.store.JobTable;
+import org.nodepool.store.Tx;
+
+/** How a job ends when the commit that ends it is slow, lost, or its answer is. */
+class JobEndsTest {
+  private final TestService service = TestService.shared();
+  private final Vertx vertx = Vertx.vertx();
+  private final List<String> done = new ArrayList<>();
+  private SlowCommitProxy proxy;
+  private DibImageTable dibImages;
+  private JobTable jobs;
+  private JobEnds ends;
+  private JobRun run;
+  private long dibImage;
+
+  @BeforeEach
+  void a_running_build() throws Exception {
+    service.empty();
+    String dburi = Files.readString(service.dir().resolve("var/db/dburi")).strip();
+    MySQLConnectOptions direct = MySQLConnectOptions.fromUri(dburi);
+    proxy = new SlowCommitProxy(vertx, direct.getHost(), direct.getPort());
+    var address =
+        new Database.Address(
+            "127.0.0.1",
+            proxy.port(),
+            direct.getDatabase(),
+            direct.getUser(),
+            direct.getPassword());
+    Database db = new Database(vertx, address, Clock.systemUTC(), new ChangeLog());
+    dibImages = new DibImageTable(db, false);
+    jobs = new JobTable(db);
+    ends = new JobEnds(vertx, db, jobs, Map.of(Job.Kind.BUILD, new RecordingWork()));
+    dibImage = service.dibImage("tiny", 1, "/nowhere/tiny");
+    long id =
+        service.insert(
+            "INSERT INTO api_job (uuid, kind, state, subject, image_name, dib_image_id, host,"
+                + " worker, attempts, created, started)"
+                + " VALUES (UUID(), 'build', 'running', ?, 'tiny', ?, 'here', 'a test', 1, 1, 1)",
+            "/v1/dib_images/" + dibImage,
+            dibImage);
+    Job job = jobs.get(id).await();
+    run = new JobRun(job, new JobLog(Path.of("target/job-ends-test.log")));
+  }
+
+  @AfterEach
+  void close() {
+    vertx.close().await();
+  }
+
+  @ParameterizedTest
+  @EnumSource(Fault.class)
+  void a_success_is_written_once_and_nothing_of_it_is_removed(Fault fault) throws Exception {
+    proxy.doToTheNextCommit(null);
+    Work.Result ready =
+        tx -> {
+          // the transaction that ends the job; those before it only look
+          proxy.doToTheNextCommit(done.contains("commits") ? null : fault);
+          done.add("commits");
+          return dibImages
+              .lock(tx, dibImage)
+              .compose(row -> setReady(tx, row.orElseThrow()))
+              .mapEmpty();
+        };
+
+    await(ends.succeeded(run, ready));
+
+    assertThat(done).contains("commits", "settled").doesNotContain("swept");
+    assertThat(column("SELECT state FROM api_job")).isEqualTo("succeeded");
+    assertThat(column("SELECT CAST(state AS CHAR) FROM dib_image")).isEqualTo("2");
+  }
+
+  @ParameterizedTest
+  @EnumSource(Fault.class)
+  void a_failure_is_written_once_after_its_leftovers_are_removed(Fault fault) throws Exception {
+    commitFault = fault;
+
+    await(ends.failed(run, new JobFailure("For a reason.")));
+
+    assertThat(done).containsOnlyOnce("swept").doesNotContain("settled");
+    assertThat(column("SELECT state FROM api_job")).isEqualTo("failed");
+    assertThat(column("SELECT error FROM api_job")).isEqualTo("For a reason.");
+    assertThat(column("SELECT CAST(state AS CHAR) FROM dib_image")).isEqualTo("7");
+  }
+
+  @Test
+  void a_worker_that_has_lost_the_job_changes_and_removes_nothing() throws Exception {
+    service.sql("UPDATE api_job SET attempts = 2");
+
+    await(ends.failed(run, new JobFailure("Too late.")));
+
+    assertThat(done).isEmpty();
+    assertThat(column("SELECT state FROM api_job")).isEqualTo("running");
+    assertThat(column("SELECT CAST(state AS CHAR) FROM dib_image")).isEqualTo("1");
+  }
+
+  @Test
+  void an_error_as_long_as_a_book_is_cut() throws Exception {
+    await(ends.failed(run, new JobFailure("ä".repeat(70_000))));
+
+    assertThat(column("SELECT error FROM api_job")).hasSize(1000).endsWith("ä…");
+  }
+
+  private Fault commitFault;
+
+  private Future<Boolean> setReady(Tx tx, org.nodepool.model.DibImage row) {
+    if (!State.BUILDING.equals(row.state())) {
+      throw new JobFailure("Its dib image is not in building any more.");
+    }
+    return dibImages.setState(tx, row, State.READY);
+  }
+
+  private String column(String query) {
+    Row row = service.sql(query).iterator().next();
+    return row.getString(0);
+  }
+
+  private static void await(Future<Void> end) throws Exception {
+    end.toCompletionStage().toCompletableFuture().get(30, TimeUnit.SECONDS);
+  }
+
+  /** Notes what is asked of it. */
+  private final class RecordingWork implements Work {
+    @Override
+    public Future<Result> run(JobRun run) {
+      throw new IllegalStateException("has run already");
+    }
+
+    @Override
+    public Future<Void> sweep(Job job) {
+      done.add("swept");
+      return Future.succeededFuture();
+    }
+
+    @Override
+    public Future<Void> abandon(Tx tx, Job job, boolean isSwept) {
+      if (commitFault != null) {
+        proxy.doToTheNextCommit(commitFault);
+        commitFault = null;
+      }
+      return dibImages.abandon(tx, job.dibImageId());
+    }
+
+    @Override
+    public Future<Void> settled(Job job) {
+      done.add("settled");
+      return Future.succeededFuture();
+    }
+  }
+}
