@@ -60,7 +60,11 @@ public final class ApiVerticle extends VerticleBase {
             new EventHandlers(vertx));
     Login login = new Login(settings.user(), settings.password());
     return vertx
-        .createHttpServer(new HttpServerOptions().setHost(settings.host()).setPort(settings.port()))
+        .createHttpServer(
+            new HttpServerOptions()
+                .setHost(settings.host())
+                .setPort(settings.port())
+                .setHttp2ClearTextEnabled(false))
         .requestHandler(routes.router(vertx, login, settings.protectReads()))
         .invalidRequestHandler(Failures::invalidRequest)
         .listen()

@@ -90,7 +90,7 @@ final class Body {
     if (body.length() == 0) {
       return Map.of();
     }
-    String type = contentType == null ? "" : contentType.split(";")[0].strip();
+    String type = contentType == null ? "" : contentType.split(";", 2)[0].strip();
     switch (type.toLowerCase(Locale.ROOT)) {
       case FORM:
         return form(text(body));

@@ -35,9 +35,11 @@ final class Failures {
   /** The router's own refusals do not pass the failure handler: it is registered for them too. */
   static void install(Router router) {
     router.route().failureHandler(Failures::handle);
-    for (int status : new int[] {400, 404, 405, 500}) {
+    for (int status : new int[] {404, 405, 500}) {
       router.errorHandler(status, Failures::handle);
     }
+    // of a path that it cannot decode the context has neither status nor failure
+    router.errorHandler(400, Failures::undecodable);
   }
 
   /** The kind of that failure of an operation. */
@@ -67,10 +69,15 @@ final class Failures {
       String detail = "%s is not allowed here, but %s.".formatted(ctx.request().method(), allow);
       send(response, Slug.METHOD_NOT_ALLOWED, detail, path);
     } else if (ctx.statusCode() == 400) {
-      send(response, Slug.BAD_VALUE, "The request's path or query cannot be decoded.", path);
+      undecodable(ctx);
     } else {
       sendFailure(ctx, response, path);
     }
+  }
+
+  private static void undecodable(RoutingContext ctx) {
+    String detail = "The request's path, query or Host header cannot be decoded.";
+    send(ctx.response(), Slug.BAD_VALUE, detail, ctx.request().path());
   }
 
   private static void sendFailure(RoutingContext ctx, HttpServerResponse response, String path) {
