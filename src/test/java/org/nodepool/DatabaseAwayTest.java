@@ -17,7 +17,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** What the service answers while its database hangs, and when it is gone. */
+/** What the service answers while its database hangs, and afterwards. */
 class DatabaseAwayTest {
   private static final Path DIR = Path.of("target/test-service-2").toAbsolutePath();
 
@@ -46,8 +46,7 @@ class DatabaseAwayTest {
   }
 
   @Test
-  void a_database_that_hangs_or_is_gone_is_a_503_at_once_and_one_that_is_back_is_used()
-      throws Exception {
+  void a_database_that_hangs_is_a_503_at_once_and_one_that_is_back_is_used() throws Exception {
     assertThat(http.get(node).status()).isEqualTo(200);
 
     signal("STOP");
@@ -64,10 +63,6 @@ class DatabaseAwayTest {
     assertThat(http.get("/v1/dib_images").body()).isEqualTo("[]");
     assertThat(http.put(node, "state=hold").status()).isEqualTo(200);
     assertThat(http.get(node).json().getString("state")).isEqualTo("hold");
-
-    signal("KILL");
-    assertThatAllIsUnavailable();
-    assertThatAllIsUnavailable();
   }
 
   private void assertThatAllIsUnavailable() {
@@ -124,7 +119,10 @@ class DatabaseAwayTest {
       }
     }
     assertThat(servers).hasSize(1);
-    int status = new ProcessBuilder("kill", "-" + signal, servers.get(0)).start().waitFor();
+    int status =
+        new ProcessBuilder("bash", "-c", "kill -%s %s".formatted(signal, servers.get(0)))
+            .start()
+            .waitFor();
     assertThat(status).isZero();
   }
 
