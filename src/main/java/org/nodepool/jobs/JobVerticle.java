@@ -73,6 +73,10 @@ public final class JobVerticle extends VerticleBase {
   private final Map<Long, JobRun> running = new HashMap<>();
   private final Map<String, Integer> busy = new HashMap<>();
   private final Set<String> claiming = new HashSet<>();
+
+  /** Lanes for which a job may have come after their claim, under way, has looked. */
+  private final Set<String> knockedMeanwhile = new HashSet<>();
+
   private final Promise<Void> idle = Promise.promise();
   private Map<Kind, Work> works;
   private List<Lane> lanes;
@@ -258,9 +262,11 @@ public final class JobVerticle extends VerticleBase {
 
   /** Claims one after the other, as long as the lane has a free worker and there is work. */
   private void claimFor(Lane lane) {
-    if (isStopping
-        || busy.getOrDefault(lane.name(), 0) >= lane.workers()
-        || !claiming.add(lane.name())) {
+    if (isStopping || busy.getOrDefault(lane.name(), 0) >= lane.workers()) {
+      return;
+    }
+    if (!claiming.add(lane.name())) {
+      knockedMeanwhile.add(lane.name());
       return;
     }
     moves++;
@@ -273,10 +279,13 @@ public final class JobVerticle extends VerticleBase {
         .onComplete(
             claimed -> {
               claiming.remove(lane.name());
+              boolean lookAgain = knockedMeanwhile.remove(lane.name());
               if (claimed.failed()) {
                 notLooked(claimed.cause());
               } else if (claimed.result().isPresent()) {
                 begin(lane, claimed.result().get());
+                claimFor(lane);
+              } else if (lookAgain) {
                 claimFor(lane);
               }
               completeIfIdle();
