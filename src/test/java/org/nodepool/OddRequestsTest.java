@@ -2,6 +2,7 @@ package org.nodepool;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.EOFException;
 import java.io.IOException;
@@ -450,6 +451,22 @@ class OddRequestsTest {
       wire.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
       assertThat(wire.read().json().getLong("id")).isEqualTo(node); // and not the smuggled one's
     }
+  }
+
+  @Test
+  void a_coding_that_nobody_knows_is_refused_and_what_follows_is_no_request() throws IOException {
+    long node = service.node("directory", 2);
+    String path = "/v1/nodes/" + node;
+    try (Wire wire = new Wire(port)) {
+      wire.send(
+          "PUT /v1/nodes/999999 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n"
+              + ("PUT " + path + " HTTP/1.1\r\nHost: x\r\nAuthorization: " + LOGIN)
+              + "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 10"
+              + "\r\n\r\nstate=hold");
+      assertThat(wire.read().status()).isEqualTo(400);
+      assertThatThrownBy(wire::read).isInstanceOf(IOException.class);
+    }
+    assertThat(service.http().get(path).json().getString("state")).isEqualTo("ready");
   }
 
   @Test

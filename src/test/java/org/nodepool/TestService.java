@@ -40,10 +40,12 @@ public final class TestService {
   private final Service service;
   private final Vertx vertx = Vertx.vertx();
   private final Pool sql;
+  private final Http http;
 
   private TestService(Path dir, Service service) throws IOException {
     this.dir = dir;
     this.service = service;
+    this.http = new Http(service.port(), USER, PASSWORD);
     String dburi = Files.readString(dir.resolve("var/db/dburi")).strip();
     this.sql = MySQLBuilder.pool().connectingTo(dburi).using(vertx).build();
   }
@@ -129,7 +131,7 @@ public final class TestService {
   }
 
   public Http http() {
-    return new Http(service.port(), USER, PASSWORD);
+    return http;
   }
 
   /** Below it are images, provider, raw-provider and var. */

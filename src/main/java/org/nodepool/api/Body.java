@@ -60,8 +60,8 @@ final class Body {
           }
           try {
             ctx.put(FIELDS, parse(body, request.getHeader(HttpHeaders.CONTENT_TYPE)));
-          } catch (Refusal refusal) {
-            ctx.fail(refusal);
+          } catch (RuntimeException e) { // whatever it is: nobody else would answer
+            ctx.fail(e);
             return;
           }
           ctx.next();

@@ -9,6 +9,8 @@ import static io.vertx.core.http.HttpMethod.PUT;
 
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpConnection;
+import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.ext.web.Route;
 import io.vertx.ext.web.Router;
@@ -16,7 +18,9 @@ import io.vertx.ext.web.RoutingContext;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
@@ -31,6 +35,9 @@ public final class Routes {
       HttpMethod method, String path, Function<RoutingContext, Future<Answer>> handler) {}
 
   private final List<Line> table;
+
+  /** Connections on which what follows is no request, until they are closed. */
+  private final Set<HttpConnection> refused = ConcurrentHashMap.newKeySet();
 
   Routes(
       NodeHandlers nodes,
@@ -68,6 +75,7 @@ public final class Routes {
   Router router(Vertx vertx, Login login, boolean protectReads) {
     Router router = Router.router(vertx);
     Failures.install(router);
+    router.route().handler(this::checkFraming);
     for (Line line : table) {
       boolean writes = line.method() != GET;
       if (writes || protectReads) {
@@ -93,6 +101,26 @@ public final class Routes {
                           }
                         }));
     return router;
+  }
+
+  /**
+   * A body in a coding that nobody here knows would be read as the next request: a way to smuggle
+   * one past a proxy (RFC 9112, 6.1).
+   */
+  private void checkFraming(RoutingContext ctx) {
+    HttpConnection connection = ctx.request().connection();
+    String coding = ctx.request().getHeader(HttpHeaders.TRANSFER_ENCODING);
+    if (refused.contains(connection)) {
+      connection.close();
+    } else if (coding == null || coding.equalsIgnoreCase("chunked")) {
+      ctx.next();
+    } else {
+      refused.add(connection);
+      connection.closeHandler(v -> refused.remove(connection));
+      ctx.response().putHeader(HttpHeaders.CONNECTION, "close");
+      ctx.response().endHandler(v -> connection.close());
+      ctx.fail(new Refusal(Slug.MALFORMED_BODY, "The Transfer-Encoding must be chunked, or none."));
+    }
   }
 
   private static Route with(Router router, Line line) {

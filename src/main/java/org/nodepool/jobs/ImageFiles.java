@@ -13,17 +13,23 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Comparator;
 import java.util.HexFormat;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/**
- * The files of a dib image: everything that is called {@code <filename>} or {@code <filename>.…}.
- */
+/** The files of a dib image: {@code <filename>.<type>} and what goes with them. */
 final class ImageFiles {
+  /** Nothing, a format, a half-written format, a format's checksum, the manifests' directory. */
+  private static final Pattern WRITTEN_BY_A_BUILD =
+      Pattern.compile("(\\.[a-z0-9]+(-new)?(\\.(md5|sha256))?)?");
+
   private ImageFiles() {}
 
   /** Removes every format, checksum, half-written file and manifest; none is fine. */
   static void delete(Path filename) throws IOException {
-    Path dir = filename.toAbsolutePath().getParent();
+    if (!filename.isAbsolute() || filename.getFileName() == null) {
+      throw new IOException("not the path of an image: '%s'".formatted(filename));
+    }
+    Path dir = filename.getParent();
     String name = filename.getFileName().toString();
     if (!Files.isDirectory(dir)) {
       return;
@@ -36,9 +42,11 @@ final class ImageFiles {
     }
   }
 
+  /** Another image's name may begin with this one's: only what builds write counts. */
   private static boolean belongsTo(String name, Path entry) {
     String entryName = entry.getFileName().toString();
-    return entryName.equals(name) || entryName.startsWith(name + ".");
+    return entryName.startsWith(name)
+        && WRITTEN_BY_A_BUILD.matcher(entryName.substring(name.length())).matches();
   }
 
   /** Removes the directory with all that is in it, or the file; links are not followed. */
