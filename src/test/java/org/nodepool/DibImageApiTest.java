@@ -327,7 +327,7 @@ class DibImageApiTest {
     files.add(images.resolve(name + ".d"));
     List<Path> neighbours = new ArrayList<>();
     for (String other :
-        List.of(name + "0.qcow2", name + "-x", "x" + name + ".qcow2", "tiny.qcow2", "tiny.d")) {
+        List.of(name + "0.qcow2", name + "-x", name + ".x-1-2.qcow2", "x" + name, "tiny.d")) {
       neighbours.add(Files.writeString(images.resolve(other), "x"));
     }
     Path target = Files.writeString(service.dir().resolve("outside"), "x");
