@@ -18,6 +18,7 @@ import org.nodepool.api.ApiVerticle;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.events.EventPublisher;
+import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.JobVerticle;
 import org.nodepool.jobs.Jobs;
@@ -120,7 +121,9 @@ final class Service {
     DibImageTable dibImages = new DibImageTable(db, removeFailed);
     JobTable jobTable = new JobTable(db);
     JobLogs logs = new JobLogs(config.jobs().logDir(), identity.host());
-    Jobs jobs = new Jobs(db, nodes, images, dibImages, jobTable, () -> pool, vertx.eventBus());
+    Jobs jobs = new Jobs(db, images, dibImages, jobTable, () -> pool, vertx.eventBus());
+    Deletions deletions =
+        new Deletions(db, nodes, images, dibImages, jobTable, () -> pool, vertx.eventBus());
     EventPublisher.start(changes, vertx.eventBus());
     var tables = new JobVerticle.Tables(nodes, images, dibImages, jobTable);
     JobVerticle worker =
@@ -133,7 +136,7 @@ final class Service {
             password,
             config.auth().protectReads());
     PoolReads reads = new PoolReads(nodes, images, dibImages, jobTable);
-    ApiVerticle api = new ApiVerticle(settings, reads, nodes, jobTable, jobs, logs);
+    ApiVerticle api = new ApiVerticle(settings, reads, nodes, jobTable, jobs, deletions, logs);
     // the worker first: nobody can knock before someone listens
     await(Schema.apply(db).compose(v -> vertx.deployVerticle(worker, blocking())));
     try {

@@ -49,7 +49,10 @@ final class ServiceProcess implements AutoCloseable {
   private final Path config;
   private final Vertx vertx = Vertx.vertx();
   private final Map<String, String> variables = new HashMap<>();
-  private List<String> launcher = List.of();
+
+  /** A test run in the background has SIGINT ignored, and so would what it starts. */
+  private List<String> launcher = List.of("env", "--default-signal=INT");
+
   private Process process;
   private int port;
 

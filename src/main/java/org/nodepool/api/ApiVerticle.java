@@ -4,6 +4,7 @@ import io.vertx.core.Future;
 import io.vertx.core.VerticleBase;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
+import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.Jobs;
 import org.nodepool.store.JobTable;
@@ -31,6 +32,7 @@ public final class ApiVerticle extends VerticleBase {
   private final NodeTable nodes;
   private final JobTable jobTable;
   private final Jobs jobs;
+  private final Deletions deletions;
   private final JobLogs logs;
   private HttpServer server;
 
@@ -40,12 +42,14 @@ public final class ApiVerticle extends VerticleBase {
       NodeTable nodes,
       JobTable jobTable,
       Jobs jobs,
+      Deletions deletions,
       JobLogs logs) {
     this.settings = settings;
     this.reads = reads;
     this.nodes = nodes;
     this.jobTable = jobTable;
     this.jobs = jobs;
+    this.deletions = deletions;
     this.logs = logs;
   }
 
@@ -53,9 +57,9 @@ public final class ApiVerticle extends VerticleBase {
   public Future<?> start() {
     Routes routes =
         new Routes(
-            new NodeHandlers(reads, nodes, jobs),
-            new ImageHandlers(reads, jobs),
-            new DibImageHandlers(reads, jobs),
+            new NodeHandlers(reads, nodes, deletions),
+            new ImageHandlers(reads, jobs, deletions),
+            new DibImageHandlers(reads, jobs, deletions),
             new JobHandlers(reads, jobTable, logs),
             new EventHandlers(vertx));
     Login login = new Login(settings.user(), settings.password());

@@ -2,6 +2,7 @@ package org.nodepool.api;
 
 import io.vertx.core.Future;
 import io.vertx.ext.web.RoutingContext;
+import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.Jobs;
 import org.nodepool.view.PoolReads;
 
@@ -11,10 +12,12 @@ final class DibImageHandlers {
 
   private final PoolReads reads;
   private final Jobs jobs;
+  private final Deletions deletions;
 
-  DibImageHandlers(PoolReads reads, Jobs jobs) {
+  DibImageHandlers(PoolReads reads, Jobs jobs, Deletions deletions) {
     this.reads = reads;
     this.jobs = jobs;
+    this.deletions = deletions;
   }
 
   Future<Answer> list(RoutingContext ctx) {
@@ -38,6 +41,6 @@ final class DibImageHandlers {
   }
 
   Future<Answer> delete(RoutingContext ctx) {
-    return jobs.deleteDibImage(Input.id(ctx, DIB_IMAGE)).map(Answer::accepted);
+    return deletions.deleteDibImage(Input.id(ctx, DIB_IMAGE)).map(Answer::accepted);
   }
 }

@@ -2,6 +2,7 @@ package org.nodepool.api;
 
 import io.vertx.core.Future;
 import io.vertx.ext.web.RoutingContext;
+import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.Jobs;
 import org.nodepool.view.PoolReads;
 
@@ -11,10 +12,12 @@ final class ImageHandlers {
 
   private final PoolReads reads;
   private final Jobs jobs;
+  private final Deletions deletions;
 
-  ImageHandlers(PoolReads reads, Jobs jobs) {
+  ImageHandlers(PoolReads reads, Jobs jobs, Deletions deletions) {
     this.reads = reads;
     this.jobs = jobs;
+    this.deletions = deletions;
   }
 
   Future<Answer> list(RoutingContext ctx) {
@@ -36,7 +39,7 @@ final class ImageHandlers {
     Input.onlyQuery(ctx, Input.RECORD_ONLY);
     long id = Input.id(ctx, IMAGE);
     return Input.recordOnly(ctx)
-        ? jobs.removeImageRecord(id).map(Answer.empty(204))
-        : jobs.deleteImage(id).map(Answer::accepted);
+        ? deletions.removeImageRecord(id).map(Answer.empty(204))
+        : deletions.deleteImage(id).map(Answer::accepted);
   }
 }

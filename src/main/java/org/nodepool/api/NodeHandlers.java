@@ -2,7 +2,7 @@ package org.nodepool.api;
 
 import io.vertx.core.Future;
 import io.vertx.ext.web.RoutingContext;
-import org.nodepool.jobs.Jobs;
+import org.nodepool.jobs.Deletions;
 import org.nodepool.model.Node;
 import org.nodepool.model.Problem;
 import org.nodepool.model.State;
@@ -16,12 +16,12 @@ final class NodeHandlers {
 
   private final PoolReads reads;
   private final NodeTable nodes;
-  private final Jobs jobs;
+  private final Deletions deletions;
 
-  NodeHandlers(PoolReads reads, NodeTable nodes, Jobs jobs) {
+  NodeHandlers(PoolReads reads, NodeTable nodes, Deletions deletions) {
     this.reads = reads;
     this.nodes = nodes;
-    this.jobs = jobs;
+    this.deletions = deletions;
   }
 
   Future<Answer> list(RoutingContext ctx) {
@@ -54,7 +54,7 @@ final class NodeHandlers {
     Input.onlyQuery(ctx, Input.RECORD_ONLY);
     long id = Input.id(ctx, NODE);
     return Input.recordOnly(ctx)
-        ? jobs.removeNodeRecord(id).map(Answer.empty(204))
-        : jobs.deleteNode(id).map(Answer::accepted);
+        ? deletions.removeNodeRecord(id).map(Answer.empty(204))
+        : deletions.deleteNode(id).map(Answer::accepted);
   }
 }

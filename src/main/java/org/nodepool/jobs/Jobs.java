@@ -8,26 +8,22 @@ import java.util.function.Supplier;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.config.PoolConfig.ProviderImage;
-import org.nodepool.model.DibImage;
 import org.nodepool.model.Ids;
 import org.nodepool.model.Job;
-import org.nodepool.model.Job.JobState;
 import org.nodepool.model.Job.Kind;
-import org.nodepool.model.Node;
 import org.nodepool.model.Problem;
 import org.nodepool.model.SnapshotImage;
-import org.nodepool.model.State;
 import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.DuplicateKey;
 import org.nodepool.store.JobTable;
-import org.nodepool.store.NodeTable;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.Tx;
 
 /**
- * Accepts work: each method makes its rows in one transaction, then knocks at the worker verticle.
- * The row is the job; a knock that is lost loses nothing. Checks are in the order of API.md.
+ * Accepts builds, uploads and updates: each method makes its rows in one transaction, then knocks
+ * at the worker verticle. The row is the job; a knock that is lost loses nothing. Checks are in the
+ * order of API.md.
  */
 public final class Jobs {
   /** Jobs may be waiting, or one that runs is to be cancelled; the body says nothing. */
@@ -36,7 +32,6 @@ public final class Jobs {
   private static final int ATTEMPTS_AT_A_RACE = 3;
 
   private final Database db;
-  private final NodeTable nodes;
   private final SnapshotImageTable images;
   private final DibImageTable dibImages;
   private final JobTable jobs;
@@ -45,14 +40,12 @@ public final class Jobs {
 
   public Jobs(
       Database db,
-      NodeTable nodes,
       SnapshotImageTable images,
       DibImageTable dibImages,
       JobTable jobs,
       Supplier<PoolConfig> config,
       EventBus bus) {
     this.db = db;
-    this.nodes = nodes;
     this.images = images;
     this.dibImages = dibImages;
     this.jobs = jobs;
@@ -233,196 +226,6 @@ public final class Jobs {
                                         "waits for " + build.job().path()))))
         .map(Ticket::started)
         .map(this::knock);
-  }
-
-  /**
-   * Marks a node for deletion and has it deleted. Fails with {@link Problem.NotFound}, or with
-   * {@link Problem.Conflict} when it has a server and its provider is not configured.
-   */
-  public Future<Ticket> deleteNode(long id) {
-    return db.transaction(
-            tx ->
-                lockNode(tx, id)
-                    .compose(
-                        node -> {
-                          if (node.hasServer()) {
-                            checkProviderIsConfigured(node.providerName());
-                          }
-                          return jobs.lockActive(tx, node.path())
-                              .compose(active -> deleteNode(tx, node, active));
-                        }))
-        .map(this::knock);
-  }
-
-  private Future<Ticket> deleteNode(Tx tx, Node node, List<Job> active) {
-    Future<?> marked =
-        State.DELETE.equals(node.state())
-            ? Future.succeededFuture()
-            : nodes.setState(tx, node, State.DELETE);
-    return marked.compose(
-        v -> deletion(tx, active, Kind.DELETE_NODE, node.path(), null, node.providerName(), null));
-  }
-
-  /** Removes a node's rows at once, whatever its provider holds. Fails as {@link #deleteNode}. */
-  public Future<Void> removeNodeRecord(long id) {
-    return db.transaction(
-            tx ->
-                lockNode(tx, id)
-                    .compose(
-                        node ->
-                            jobs.lockActive(tx, node.path())
-                                .compose(active -> endAll(tx, active))
-                                .compose(v -> nodes.remove(tx, node))))
-        .map(this::knock);
-  }
-
-  private Future<Node> lockNode(Tx tx, long id) {
-    return nodes.lock(tx, id).map(row -> row.orElseThrow(() -> Problem.NotFound.row("node", id)));
-  }
-
-  /**
-   * Marks an image for deletion and has it deleted; work on it is cancelled. Fails with {@link
-   * Problem.NotFound}, or with {@link Problem.Conflict} when its provider is not configured.
-   */
-  public Future<Ticket> deleteImage(long id) {
-    return db.transaction(
-            tx ->
-                lockImage(tx, id)
-                    .compose(
-                        image -> {
-                          checkProviderIsConfigured(image.providerName());
-                          return jobs.lockActive(tx, image.path())
-                              .compose(active -> deleteImage(tx, image, active));
-                        }))
-        .map(this::knock);
-  }
-
-  private Future<Ticket> deleteImage(Tx tx, SnapshotImage image, List<Job> active) {
-    Future<?> marked =
-        State.DELETE.equals(image.state())
-            ? Future.succeededFuture()
-            : images.setState(tx, image, State.DELETE);
-    List<Job> work = active.stream().filter(job -> job.kind() != Kind.DELETE_IMAGE).toList();
-    return marked
-        .compose(v -> endAll(tx, work))
-        .compose(
-            v ->
-                deletion(
-                    tx,
-                    active,
-                    Kind.DELETE_IMAGE,
-                    image.path(),
-                    image.imageName(),
-                    image.providerName(),
-                    null));
-  }
-
-  /** Removes an image's row at once, whatever its provider holds. Fails as {@link #deleteImage}. */
-  public Future<Void> removeImageRecord(long id) {
-    return db.transaction(
-            tx ->
-                lockImage(tx, id)
-                    .compose(
-                        image ->
-                            jobs.lockActive(tx, image.path())
-                                .compose(active -> endAll(tx, active))
-                                .compose(v -> images.remove(tx, image))))
-        .map(this::knock);
-  }
-
-  private Future<SnapshotImage> lockImage(Tx tx, long id) {
-    return images.lock(tx, id).map(row -> row.orElseThrow(() -> Problem.NotFound.row("image", id)));
-  }
-
-  /**
-   * Marks a dib image for deletion and has it deleted: a build of it is stopped, uploads of it that
-   * wait fail, running ones end first. Fails with {@link Problem.NotFound}.
-   */
-  public Future<Ticket> deleteDibImage(long id) {
-    return db.transaction(
-            tx ->
-                dibImages
-                    .lock(tx, id)
-                    .map(row -> row.orElseThrow(() -> Problem.NotFound.row("dib image", id)))
-                    .compose(
-                        image ->
-                            jobs.lockActiveOf(tx, id)
-                                .compose(active -> deleteDibImage(tx, image, active))))
-        .map(this::knock);
-  }
-
-  private Future<Ticket> deleteDibImage(Tx tx, DibImage image, List<Job> active) {
-    Future<?> marked =
-        State.DELETE.equals(image.state())
-            ? Future.succeededFuture()
-            : dibImages.setState(tx, image, State.DELETE);
-    List<Job> builds = active.stream().filter(job -> job.kind() == Kind.BUILD).toList();
-    return marked
-        .compose(v -> endAll(tx, builds))
-        .compose(v -> failQueuedUploads(tx, image, active))
-        .compose(
-            v ->
-                deletion(
-                    tx,
-                    active,
-                    Kind.DELETE_DIB_IMAGE,
-                    image.path(),
-                    image.imageName(),
-                    null,
-                    image.id()));
-  }
-
-  private Future<Void> failQueuedUploads(Tx tx, DibImage image, List<Job> active) {
-    String error = "%s was deleted before it could be uploaded.".formatted(image.path());
-    Future<Void> done = Future.succeededFuture();
-    for (Job job : active) {
-      boolean sends = job.kind() == Kind.UPLOAD || job.kind() == Kind.UPDATE;
-      if (sends && job.state() == JobState.QUEUED) {
-        done =
-            done.compose(v -> images.abandon(tx, job.subjectId(), true))
-                .compose(v -> jobs.endQueued(tx, job, JobState.FAILED, error));
-      }
-    }
-    return done;
-  }
-
-  /** The deletion that is under way already, or a new one. */
-  private Future<Ticket> deletion(
-      Tx tx,
-      List<Job> active,
-      Kind kind,
-      String subject,
-      String imageName,
-      String providerName,
-      Long dibImageId) {
-    Optional<Job> underWay = active.stream().filter(job -> job.kind() == kind).findFirst();
-    return underWay.isPresent()
-        ? Future.succeededFuture(Ticket.joined(underWay.get()))
-        : jobs.insert(tx, kind, subject, imageName, providerName, dibImageId, null)
-            .map(Ticket::started);
-  }
-
-  /** Ends what waits, and asks what runs to end. */
-  private Future<Void> endAll(Tx tx, List<Job> work) {
-    Future<Void> done = Future.succeededFuture();
-    for (Job job : work) {
-      done =
-          done.compose(
-              v ->
-                  job.state() == JobState.QUEUED
-                      ? jobs.endQueued(tx, job, JobState.CANCELLED, null)
-                      : jobs.requestCancel(tx, job));
-    }
-    return done;
-  }
-
-  private void checkProviderIsConfigured(String name) {
-    if (!config.get().providers().containsKey(name)) {
-      throw new Problem.Conflict(
-          ("Provider %s is no longer in nodepool.yaml, so what it holds cannot be deleted."
-                  + " Put it back, or delete the record alone with ?record_only=true.")
-              .formatted(name));
-    }
   }
 
   private static void checkDiskImage(PoolConfig current, String diskImage) {

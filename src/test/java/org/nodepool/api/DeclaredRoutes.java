@@ -14,8 +14,8 @@ public final class DeclaredRoutes {
       Routes routes =
           new Routes(
               new NodeHandlers(null, null, null),
-              new ImageHandlers(null, null),
-              new DibImageHandlers(null, null),
+              new ImageHandlers(null, null, null),
+              new DibImageHandlers(null, null, null),
               new JobHandlers(null, null, null),
               new EventHandlers(vertx));
       return routes.table().stream().map(line -> line.method() + " " + line.path()).toList();
