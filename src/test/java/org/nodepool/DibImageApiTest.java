@@ -423,6 +423,17 @@ class DibImageApiTest {
   }
 
   @Test
+  void a_parameter_that_a_deletion_does_not_have_is_not_ignored() {
+    String path = "/v1/dib_images/" + service.dibImage("tiny", 2, null);
+
+    Http.Answer answer = http.delete(path + "?record_only=true");
+
+    assertThat(answer.status()).isEqualTo(400);
+    assertThat(answer.slug()).isEqualTo("bad-value");
+    assertThat(http.get(path).json().getString("state")).isEqualTo("ready");
+  }
+
+  @Test
   void a_deletion_asked_for_again_is_the_same_job_and_the_state_time_stays() {
     long image = service.dibImage("tiny", 4, null);
     long job =

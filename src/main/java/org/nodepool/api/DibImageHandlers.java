@@ -41,6 +41,7 @@ final class DibImageHandlers {
   }
 
   Future<Answer> delete(RoutingContext ctx) {
+    Input.noQuery(ctx);
     return deletions.deleteDibImage(Input.id(ctx, DIB_IMAGE)).map(Answer::accepted);
   }
 }
