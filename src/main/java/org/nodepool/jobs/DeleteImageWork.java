@@ -3,7 +3,6 @@ package org.nodepool.jobs;
 import io.vertx.core.Future;
 import java.util.function.Supplier;
 import org.nodepool.config.PoolConfig;
-import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.provider.Provider;
 import org.nodepool.provider.Providers;
@@ -37,14 +36,7 @@ final class DeleteImageWork implements Work {
     if (image.externalId() == null && image.serverExternalId() == null) {
       return Future.succeededFuture();
     }
-    ProviderConfig configured = config.get().providers().get(image.providerName());
-    if (configured == null) {
-      throw new JobFailure(
-          "Provider %s is no longer in nodepool.yaml. Put it back, or delete the record alone"
-                  .formatted(image.providerName())
-              + " with ?record_only=true.");
-    }
-    Provider provider = providers.of(configured);
+    Provider provider = providers.toDeleteFrom(config.get(), image.providerName());
     Future<Void> done = Future.succeededFuture();
     if (image.serverExternalId() != null) {
       done = done.compose(v -> provider.deleteServer(image.serverExternalId()));

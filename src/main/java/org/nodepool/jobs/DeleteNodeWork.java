@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
 import org.nodepool.config.PoolConfig;
-import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.Node;
 import org.nodepool.model.SubNode;
 import org.nodepool.provider.Provider;
@@ -38,14 +37,7 @@ final class DeleteNodeWork implements Work {
     if (!node.hasServer()) {
       return Future.succeededFuture();
     }
-    ProviderConfig configured = config.get().providers().get(node.providerName());
-    if (configured == null) {
-      throw new JobFailure(
-          "Provider %s is no longer in nodepool.yaml. Put it back, or delete the record alone"
-                  .formatted(node.providerName())
-              + " with ?record_only=true.");
-    }
-    Provider provider = providers.of(configured);
+    Provider provider = providers.toDeleteFrom(config.get(), node.providerName());
     List<String> servers = new ArrayList<>();
     node.subnodes().stream().map(SubNode::externalId).forEach(servers::add);
     servers.add(node.externalId());

@@ -1,6 +1,7 @@
 package org.nodepool.provider;
 
 import io.vertx.core.WorkerExecutor;
+import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolConfig.Driver;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 
@@ -13,6 +14,22 @@ public final class Providers {
    */
   public Providers(WorkerExecutor executor) {
     this.executor = executor;
+  }
+
+  /**
+   * The provider of that name, for a deletion.
+   *
+   * @throws ProviderFailure when it is not configured any more
+   */
+  public Provider toDeleteFrom(PoolConfig pool, String name) {
+    ProviderConfig config = pool.providers().get(name);
+    if (config == null) {
+      throw new ProviderFailure(
+          ("Provider %s is no longer in nodepool.yaml. Put it back, or delete the record alone with"
+                  + " ?record_only=true.")
+              .formatted(name));
+    }
+    return of(config);
   }
 
   public Provider of(ProviderConfig config) {
