@@ -5,10 +5,16 @@ import java.util.List;
 /** Every mistake of a configuration, at once. {@link #getMessage} joins them by newline. */
 public final class ConfigException extends Exception {
   private final List<String> mistakes;
+  private final List<String> warnings;
 
   ConfigException(List<String> mistakes) {
+    this(mistakes, List.of());
+  }
+
+  ConfigException(List<String> mistakes, List<String> warnings) {
     super(String.join("\n", mistakes));
     this.mistakes = List.copyOf(mistakes);
+    this.warnings = List.copyOf(warnings);
   }
 
   /**
@@ -17,5 +23,10 @@ public final class ConfigException extends Exception {
    */
   public List<String> mistakes() {
     return mistakes;
+  }
+
+  /** What would be ignored if there were no mistakes, in the same form. */
+  public List<String> warnings() {
+    return warnings;
   }
 }
