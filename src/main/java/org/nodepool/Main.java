@@ -4,11 +4,14 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.net.InetAddress;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.ConfigException;
+import org.nodepool.config.Configuration;
 import org.nodepool.config.PoolConfig;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -53,8 +56,7 @@ public final class Main implements Callable<Integer> {
           Path file) {
     return orSayWhyNot(
         () -> {
-          ApiConfig api = ApiConfig.read(file, System.getenv());
-          warn(PoolConfig.read(api.nodepoolConfFile()));
+          warn(Configuration.read(file, System.getenv()).warnings());
           System.out.println("ok");
         });
   }
@@ -68,6 +70,7 @@ public final class Main implements Callable<Integer> {
       act.run();
       return 0;
     } catch (ConfigException e) {
+      warn(e.warnings());
       e.mistakes().forEach(System.err::println);
     } catch (IOException e) {
       System.err.println("nodepool does not start: " + e.getMessage());
@@ -77,15 +80,17 @@ public final class Main implements Callable<Integer> {
     return 1;
   }
 
-  private static void warn(PoolConfig pool) {
-    pool.warnings().forEach(warning -> System.err.println("warning: " + warning));
+  private static void warn(List<String> warnings) {
+    warnings.forEach(warning -> System.err.println("warning: " + warning));
   }
 
   private void serve(Map<String, String> environment, PrintStream out)
       throws ConfigException, IOException, InterruptedException {
-    ApiConfig api = ApiConfig.read(config, environment);
-    PoolConfig pool = PoolConfig.read(api.nodepoolConfFile());
-    warn(pool);
+    Configuration configuration = Configuration.read(config, environment);
+    ApiConfig api = configuration.api();
+    PoolConfig pool = configuration.pool();
+    warn(configuration.warnings());
+    warn(withoutEffect(configuration));
     warnOfPlainHttp(api.server().host());
     Service service = Service.start(api, pool, environment);
     CountDownLatch stopped = new CountDownLatch(1);
@@ -99,6 +104,20 @@ public final class Main implements Callable<Integer> {
                 "stop"));
     greet(api, pool, service, out);
     stopped.await();
+  }
+
+  private static List<String> withoutEffect(Configuration configuration) {
+    List<String> warnings = new ArrayList<>();
+    if (configuration.database().isPresent()) {
+      warnings.add("dburi: external databases are not supported yet, the embedded one is used");
+    }
+    if (configuration.api().server().tls() != null) {
+      warnings.add("api.yaml: server.tls: HTTPS is not supported yet, this is plain HTTP");
+    }
+    if (!configuration.api().server().allowedOrigins().isEmpty()) {
+      warnings.add("api.yaml: server.allowed_origins: is not supported yet, none is allowed");
+    }
+    return warnings;
   }
 
   private static void warnOfPlainHttp(String host) throws IOException {

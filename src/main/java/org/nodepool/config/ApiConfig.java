@@ -2,23 +2,32 @@ package org.nodepool.config;
 
 import static java.util.Objects.requireNonNull;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * How the service runs: {@code api.yaml}. All paths are absolute; {@code conf/api.yaml} documents
  * every key, its default and its range.
  *
  * @param nodepoolConfFile the pool's file, for {@link PoolConfig#read}; may not exist
+ * @param secureConfFile a file of secrets; null: none
  * @param apiUser who may write; without a colon, as HTTP Basic needs it
- * @param apiPassword null: one is made, and kept in {@code admin-password} in the stateDir
+ * @param apiPassword as it is, or a hash of it; null: one is made, and kept in {@code
+ *     admin-password} in the stateDir
  * @param stateDir what the service keeps for itself: the admin password, the installation's id,
  *     build directories
  */
 public record ApiConfig(
     Path nodepoolConfFile,
+    Path secureConfFile,
     String apiUser,
     String apiPassword,
     Path stateDir,
@@ -28,7 +37,11 @@ public record ApiConfig(
     Jobs jobs) {
 
   private static final String PASSWORD_VARIABLE = "NODEPOOL_API_PASSWORD";
-  private static final String DBURI_VARIABLE = "NODEPOOL_DBURI";
+  private static final Map<String, Integer> DEFAULT_PORTS = Map.of("http", 80, "https", 443);
+  private static final Pattern ORIGIN =
+      Pattern.compile(
+          "(?<scheme>[a-z][a-z0-9+.-]*)://(?<host>[a-z0-9._-]+|\\[[0-9a-f:.]+])"
+              + "(?::(?<port>[0-9]{1,5}))?");
 
   public ApiConfig {
     requireNonNull(nodepoolConfFile, "nodepoolConfFile");
@@ -44,10 +57,22 @@ public record ApiConfig(
    * Where to listen.
    *
    * @param port 0 to 65535; 0 is any free port
+   * @param tls null: plain HTTP
+   * @param allowedOrigins of web pages that may call the service, as browsers write them: lower
+   *     case, without a default port
    */
-  public record Server(String host, int port) {
+  public record Server(String host, int port, Tls tls, List<String> allowedOrigins) {
     public Server {
       requireNonNull(host, "host");
+      allowedOrigins = List.copyOf(allowedOrigins);
+    }
+  }
+
+  /** PEM files, which were there when the configuration was read. */
+  public record Tls(Path cert, Path key) {
+    public Tls {
+      requireNonNull(cert, "cert");
+      requireNonNull(key, "key");
     }
   }
 
@@ -100,7 +125,16 @@ public record ApiConfig(
    * @throws ConfigException with everything that is wrong in both
    */
   public static ApiConfig read(Path file, Map<String, String> environment) throws ConfigException {
-    YamlFile yaml = YamlFile.read(file);
+    Findings findings = new Findings();
+    ApiConfig config = read(file, environment, findings);
+    findings.finish();
+    return config;
+  }
+
+  /** What is wrong are findings; only a file that cannot be read at all is an exception. */
+  static ApiConfig read(Path file, Map<String, String> environment, Findings findings)
+      throws ConfigException {
+    YamlFile yaml = YamlFile.read(file, findings);
     yaml.repeatedKeys().forEach(place -> yaml.mistake(place, "is given more than once"));
     Section root = yaml.root();
     Section server = root.section("server");
@@ -110,8 +144,9 @@ public record ApiConfig(
     ApiConfig config =
         new ApiConfig(
             root.path("nodepool_conf_file", "nodepool.yaml"),
+            root.path("secure_conf_file", null),
             user(root),
-            password(root, environment, yaml),
+            password(root, environment, findings),
             root.path("state_dir", "../var"),
             server(server),
             new Auth(auth.bool("protect_reads", false)),
@@ -119,10 +154,6 @@ public record ApiConfig(
             jobs(jobs));
     notYet(root, server, jobs);
     List.of(root, server, auth, database, jobs).forEach(Section::refuseRest);
-    if (environment.containsKey(DBURI_VARIABLE)) {
-      yaml.mistakeElsewhere(DBURI_VARIABLE, "external databases are not supported by this version");
-    }
-    yaml.finish();
     return config;
   }
 
@@ -134,21 +165,76 @@ public record ApiConfig(
     return user;
   }
 
-  private static String password(Section root, Map<String, String> environment, YamlFile yaml) {
+  private static String password(Section root, Map<String, String> environment, Findings findings) {
     String inFile = root.secret("api_password");
     String inEnvironment = environment.get(PASSWORD_VARIABLE);
     if (inEnvironment == null) {
       return inFile;
     }
     if (inEnvironment.isEmpty()) {
-      yaml.mistakeElsewhere(PASSWORD_VARIABLE, "must not be empty");
+      findings.mistake(PASSWORD_VARIABLE, "must not be empty");
     }
     return inEnvironment;
   }
 
   private static Server server(Section server) {
     return new Server(
-        server.text("host", "127.0.0.1"), server.integer("port", 8080, 0, 65535, "a port"));
+        server.text("host", "127.0.0.1"),
+        server.integer("port", 8080, 0, 65535, "a port"),
+        tls(server.section("tls")),
+        allowedOrigins(server));
+  }
+
+  private static Tls tls(Section tls) {
+    Path cert = pemFile(tls, "cert", "key");
+    Path key = pemFile(tls, "key", "cert");
+    tls.refuseRest();
+    return cert == null || key == null ? null : new Tls(cert, key);
+  }
+
+  private static Path pemFile(Section tls, String key, String other) {
+    Path file = tls.path(key, null);
+    if (tls.isAbsent(key) && !tls.isAbsent(other)) {
+      tls.mistake(key, "is required beside " + other);
+    }
+    if (file != null && !(Files.isRegularFile(file) && Files.isReadable(file))) {
+      tls.mistake(key, "must be a file that can be read, is " + file);
+    }
+    return file;
+  }
+
+  private static List<String> allowedOrigins(Section server) {
+    Set<String> origins = new LinkedHashSet<>();
+    List<String> given = server.texts("allowed_origins");
+    for (int i = 0; i < given.size(); i++) {
+      String origin = origin(given.get(i));
+      if (origin == null) {
+        server.mistake(
+            "allowed_origins[" + i + "]",
+            "must be a web page's scheme://host[:port] alone, as in https://ci.example.org");
+      } else {
+        origins.add(origin);
+      }
+    }
+    return List.copyOf(origins);
+  }
+
+  /** Null when it is none. */
+  private static String origin(String text) {
+    Matcher origin = ORIGIN.matcher(text.toLowerCase(Locale.ROOT));
+    if (!origin.matches()) {
+      return null;
+    }
+    String scheme = origin.group("scheme");
+    String withoutPort = scheme + "://" + origin.group("host");
+    if (origin.group("port") == null) {
+      return withoutPort;
+    }
+    int port = Integer.parseInt(origin.group("port"));
+    if (port < 1 || port > 65535) {
+      return null;
+    }
+    return DEFAULT_PORTS.getOrDefault(scheme, 0) == port ? withoutPort : withoutPort + ":" + port;
   }
 
   private static Database database(Section database) {
@@ -168,19 +254,12 @@ public record ApiConfig(
 
   /** The settings that this version knows and does not act on. */
   private static void notYet(Section root, Section server, Section jobs) {
-    root.unsupported("secure_conf_file", null);
     root.unsupported("clouds_file", null);
     root.unsupported("roles", List.of("api", "worker"));
     server.unsupported("max_connections", 20000);
-    server.unsupported("allowed_origins", List.of());
     jobs.unsupported("max_attempts", 2);
     jobs.unsupported("keep", "P30D");
     jobs.unsupported("disk_floor", "1 GiB");
-
-    Section tls = server.section("tls");
-    tls.unsupported("cert", null);
-    tls.unsupported("key", null);
-    tls.refuseRest();
 
     Section cleanup = root.section("cleanup");
     cleanup.unsupported("enabled", true);
@@ -195,9 +274,10 @@ public record ApiConfig(
   /** Without the password. */
   @Override
   public String toString() {
-    return "ApiConfig[nodepoolConfFile=%s, apiUser=%s, apiPassword=%s, stateDir=%s, %s, %s, %s, %s]"
+    return "ApiConfig[nodepoolConfFile=%s, secureConfFile=%s, apiUser=%s, apiPassword=%s, stateDir=%s, %s, %s, %s, %s]"
         .formatted(
             nodepoolConfFile,
+            secureConfFile,
             apiUser,
             apiPassword == null ? "none" : "***",
             stateDir,

@@ -24,12 +24,14 @@ import java.util.regex.Pattern;
  * @param elementsPath directories of diskimage-builder elements, joined by colons; null when not
  *     set
  * @param scriptDir null when not set
+ * @param dburi where the database is, unread, for {@link DbUri#parse}; null when not set
  * @param warnings what was ignored, each as {@code <file name>: <dotted key>: <what>}
  */
 public record PoolConfig(
     Path imagesDir,
     String elementsPath,
     Path scriptDir,
+    Secret dburi,
     Map<String, DiskImage> diskImages,
     Map<String, ProviderConfig> providers,
     Map<String, Label> labels,
@@ -167,7 +169,22 @@ public record PoolConfig(
    * @throws ConfigException with everything that is wrong
    */
   public static PoolConfig read(Path file) throws ConfigException {
-    YamlFile yaml = YamlFile.read(file);
+    Findings findings = new Findings();
+    PoolConfig pool = read(file, findings);
+    findings.finish();
+    return pool;
+  }
+
+  /** What is wrong are findings; only a file that cannot be read at all is an exception. */
+  static PoolConfig read(Path file, Findings all) throws ConfigException {
+    Findings findings = new Findings();
+    YamlFile yaml = YamlFile.read(file, findings);
+    PoolConfig pool = of(yaml, findings);
+    all.add(findings);
+    return pool;
+  }
+
+  private static PoolConfig of(YamlFile yaml, Findings findings) {
     yaml.repeatedKeys()
         .forEach(place -> yaml.warning(place, "is given more than once, the last one counts"));
     Section root = yaml.root();
@@ -179,9 +196,21 @@ public record PoolConfig(
         byName(root, "providers", (name, entry) -> provider(name, entry, diskImages.keySet()));
     var labels = byName(root, "labels", (name, entry) -> label(name, entry, providers.keySet()));
     passOver(root);
-    yaml.finish();
     return new PoolConfig(
-        imagesDir, elementsPath, scriptDir, diskImages, providers, labels, yaml.warnings());
+        imagesDir,
+        elementsPath,
+        scriptDir,
+        secret(root, "dburi"),
+        diskImages,
+        providers,
+        labels,
+        findings.warnings());
+  }
+
+  /** Null when absent. */
+  private static Secret secret(Section section, String key) {
+    String text = section.isAbsent(key) ? null : section.secret(key);
+    return text == null ? null : new Secret(text);
   }
 
   private static <T> Map<String, T> byName(
@@ -376,11 +405,6 @@ public record PoolConfig(
           .forEach(
               jenkins -> jenkins.warnOfRest("apikey", "credentials-id", "test-job", "url", "user"));
       target.warnOfRest("assign-via-gearman", "hostname", "name", "rate", "subnode-hostname");
-    }
-    if (root.values().get("dburi") != null) {
-      root.warning(
-          "dburi",
-          "external databases are not supported by this version, the embedded one is used");
     }
     root.warnOfRest("dburi", "zmq-publishers");
   }

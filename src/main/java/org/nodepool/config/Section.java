@@ -64,6 +64,12 @@ final class Section {
     return Boolean.FALSE.equals(values.get(key));
   }
 
+  /** Whether nothing is given, or blank text. */
+  boolean isAbsent(String key) {
+    Object value = value(key, null);
+    return value == null || value instanceof String text && text.isBlank();
+  }
+
   void mistake(Object key, String what) {
     file.mistake(dotted(key), what);
   }

@@ -1,13 +1,6 @@
 package org.nodepool.config;
 
-import java.io.IOException;
-import java.io.InputStream;
 import java.io.StringReader;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -34,12 +27,10 @@ import org.yaml.snakeyaml.representer.Representer;
 import org.yaml.snakeyaml.resolver.Resolver;
 
 /**
- * One YAML file while it is read, and what was found wrong in it. Reading goes on after a mistake,
- * with a harmless stand-in for the value, so that all of them are told together by {@link #finish}.
+ * One YAML file while it is read. Reading goes on after a mistake, with a harmless stand-in for the
+ * value, so that all of them are told together by the {@link Findings}.
  */
 final class YamlFile {
-  private static final int MAX_BYTES = 4 * 1024 * 1024;
-
   /** What the parser says without quoting from the file, which may be part of a password. */
   private static final Pattern QUOTES_NOTHING =
       Pattern.compile(
@@ -52,17 +43,24 @@ final class YamlFile {
   private final Path file;
   private final Section root;
   private final List<String> repeatedKeys = new ArrayList<>();
-  private final List<String> mistakes = new ArrayList<>();
-  private final List<String> warnings = new ArrayList<>();
+  private final Findings findings;
 
-  private YamlFile(Path file) throws ConfigException {
+  private YamlFile(Path file, String text, Findings findings) throws ConfigException {
     this.file = file.toAbsolutePath().normalize();
-    this.root = new Section(this, "", mapping(parse(text())));
+    this.findings = findings;
+    this.root = new Section(this, "", mapping(parse(text)));
   }
 
   /** Fails when there is no such file or it is not YAML; an empty file is an empty mapping. */
-  static YamlFile read(Path file) throws ConfigException {
-    return new YamlFile(file);
+  static YamlFile read(Path file, Findings findings) throws ConfigException {
+    return of(file, TextFile.read(file), findings);
+  }
+
+  /**
+   * @param text what the file says
+   */
+  static YamlFile of(Path file, String text, Findings findings) throws ConfigException {
+    return new YamlFile(file, text, findings);
   }
 
   Section root() {
@@ -80,51 +78,16 @@ final class YamlFile {
   }
 
   void mistake(String place, String what) {
-    mistakes.add(file.getFileName() + ": " + place + ": " + what);
-  }
-
-  /** For what is said outside of this file, but told together with its mistakes. */
-  void mistakeElsewhere(String place, String what) {
-    mistakes.add(place + ": " + what);
+    findings.mistake(file.getFileName() + ": " + place, what);
   }
 
   void warning(String place, String what) {
-    warnings.add(file.getFileName() + ": " + place + ": " + what);
-  }
-
-  List<String> warnings() {
-    return warnings;
-  }
-
-  /** To be called when everything has been read. */
-  void finish() throws ConfigException {
-    if (!mistakes.isEmpty()) {
-      throw new ConfigException(mistakes);
-    }
-  }
-
-  private String text() throws ConfigException {
-    byte[] bytes;
-    try (InputStream in = Files.newInputStream(file)) {
-      bytes = in.readNBytes(MAX_BYTES + 1);
-    } catch (NoSuchFileException e) {
-      throw refused("no such file: " + file);
-    } catch (IOException e) {
-      throw refused("cannot be read: " + file);
-    }
-    if (bytes.length > MAX_BYTES) {
-      throw refused("must not be longer than " + MAX_BYTES + " bytes");
-    }
-    try {
-      return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
-    } catch (CharacterCodingException e) {
-      throw refused("must be UTF-8 text");
-    }
+    findings.warning(file.getFileName() + ": " + place, what);
   }
 
   private Object parse(String text) throws ConfigException {
     LoaderOptions options = new LoaderOptions();
-    options.setCodePointLimit(MAX_BYTES);
+    options.setCodePointLimit(Integer.MAX_VALUE); // the file's size is bounded
     options.setMaxAliasesForCollections(50);
     options.setNestingDepthLimit(50);
     options.setWarnOnDuplicateKeys(false); // noted here, not in the parser's log
@@ -162,7 +125,7 @@ final class YamlFile {
   }
 
   private ConfigException refused(String why) {
-    return new ConfigException(List.of(file.getFileName() + ": " + why));
+    return TextFile.refused(file, why);
   }
 
   private void noteRepeatedKeys(Node document) {

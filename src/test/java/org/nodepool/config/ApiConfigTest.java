@@ -28,10 +28,11 @@ class ApiConfigTest {
         .isEqualTo(
             new ApiConfig(
                 directory.resolve("nodepool.yaml"),
+                null,
                 "admin",
                 null,
                 directory.resolveSibling("var"),
-                new ApiConfig.Server("127.0.0.1", 8080),
+                new ApiConfig.Server("127.0.0.1", 8080, null, List.of()),
                 new ApiConfig.Auth(false),
                 new ApiConfig.Database(directory.resolveSibling("var/db"), false),
                 new ApiConfig.Jobs(
@@ -49,14 +50,21 @@ class ApiConfigTest {
 
   @Test
   void every_key_is_read() throws Exception {
+    Path cert = Files.createFile(directory.resolve("cert.pem"));
+    Path key = Files.createFile(directory.resolve("key.pem"));
     ApiConfig config =
         read(
             """
             nodepool_conf_file: /etc/nodepool/nodepool.yaml
+            secure_conf_file: secrets/secure.conf
             api_user: ann
             api_password: "secret: \\u00e9"
             state_dir: state/./x
-            server: {host: '::1', port: 0}
+            server:
+              host: '::1'
+              port: 0
+              tls: {cert: cert.pem, key: ./key.pem}
+              allowed_origins: ['https://ci.example.org']
             auth: {protect_reads: yes}
             database: {data_dir: db, failed_rows: remove}
             jobs:
@@ -70,10 +78,12 @@ class ApiConfigTest {
         .isEqualTo(
             new ApiConfig(
                 Path.of("/etc/nodepool/nodepool.yaml"),
+                directory.resolve("secrets/secure.conf"),
                 "ann",
                 "secret: é",
                 directory.resolve("state/x"),
-                new ApiConfig.Server("::1", 0),
+                new ApiConfig.Server(
+                    "::1", 0, new ApiConfig.Tls(cert, key), List.of("https://ci.example.org")),
                 new ApiConfig.Auth(true),
                 new ApiConfig.Database(directory.resolve("db"), true),
                 new ApiConfig.Jobs(
@@ -154,13 +164,9 @@ class ApiConfigTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "secure_conf_file: secure.conf",
         "clouds_file: clouds.yaml",
         "roles: [api]",
-        "server.tls.cert: x.pem",
-        "server.tls.key: x.key",
         "server.max_connections: 1",
-        "server.allowed_origins: ['*']",
         "jobs.max_attempts: 3",
         "jobs.keep: P1D",
         "jobs.disk_floor: 2 GiB",
@@ -202,7 +208,7 @@ class ApiConfigTest {
             jobs: {build_timeout: 90m}
             cluster: {host: a, port: 1}
             """,
-            Map.of("NODEPOOL_DBURI", "mysql://u:pass@db/nodepool", "NODEPOOL_API_PASSWORD", ""));
+            Map.of("NODEPOOL_API_PASSWORD", ""));
     assertThat(refused.mistakes())
         .containsExactlyInAnyOrder(
             "api.yaml: bogus: is not a setting",
@@ -212,7 +218,6 @@ class ApiConfigTest {
                 + " is \"90m\"",
             "api.yaml: cluster.host: is not supported by this version",
             "api.yaml: cluster.port: is not supported by this version",
-            "NODEPOOL_DBURI: external databases are not supported by this version",
             "NODEPOOL_API_PASSWORD: must not be empty");
     assertThat(refused).hasMessage(String.join("\n", refused.mistakes()));
   }
@@ -263,12 +268,95 @@ class ApiConfigTest {
   }
 
   @Test
-  void the_environments_secrets_are_in_no_mistake() throws Exception {
-    ConfigException refused =
-        refused(
-            "bogus: 1",
-            Map.of("NODEPOOL_DBURI", "mysql://u:77742@db/n", "NODEPOOL_API_PASSWORD", "77742"));
-    assertThat(refused).message().contains("NODEPOOL_DBURI").doesNotContain("77742");
+  void the_environments_password_is_in_no_mistake() throws Exception {
+    ConfigException refused = refused("bogus: 1", Map.of("NODEPOOL_API_PASSWORD", "77742"));
+    assertThat(refused).message().doesNotContain("77742");
+  }
+
+  @Test
+  void a_certificate_and_its_key_belong_together() throws Exception {
+    Path pem = Files.createFile(directory.resolve("x.pem"));
+    assertThat(mistakes("server: {tls: {cert: x.pem}}"))
+        .containsExactly("api.yaml: server.tls.key: is required beside cert");
+    assertThat(mistakes("server: {tls: {key: x.pem, cert: }}"))
+        .containsExactly("api.yaml: server.tls.cert: is required beside key");
+    assertThat(mistakes("server: {tls: {cert: x.pem, key: 7}}"))
+        .containsExactly("api.yaml: server.tls.key: must be text (put it in quotes), is 7");
+    assertThat(read("server: {tls: {cert: x.pem, key: x.pem}}").server().tls())
+        .isEqualTo(new ApiConfig.Tls(pem, pem));
+  }
+
+  @Test
+  void a_certificate_and_its_key_are_files_that_can_be_read() throws Exception {
+    Files.createDirectory(directory.resolve("x.pem"));
+    assertThat(mistakes("server: {tls: {cert: none.pem, key: x.pem}}"))
+        .containsExactly(
+            "api.yaml: server.tls.cert: must be a file that can be read, is "
+                + directory.resolve("none.pem"),
+            "api.yaml: server.tls.key: must be a file that can be read, is "
+                + directory.resolve("x.pem"));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "https://ci.example.org, https://ci.example.org",
+    "HTTPS://CI.Example.ORG:443, https://ci.example.org",
+    "http://ci.example.org:80, http://ci.example.org",
+    "http://ci.example.org:443, http://ci.example.org:443",
+    "https://ci.example.org:08443, https://ci.example.org:8443",
+    "http://[2001:DB8::1]:8080, http://[2001:db8::1]:8080",
+    "http://localhost:65535, http://localhost:65535",
+    "chrome-extension://abc, chrome-extension://abc",
+  })
+  void an_origin_is_kept_as_browsers_write_it(String given, String kept) throws Exception {
+    assertThat(read("server: {allowed_origins: ['" + given + "']}").server().allowedOrigins())
+        .containsExactly(kept);
+  }
+
+  @Test
+  void an_origin_is_kept_once() throws Exception {
+    assertThat(
+            read("server: {allowed_origins: ['http://b', 'http://a', 'HTTP://B:80']}")
+                .server()
+                .allowedOrigins())
+        .containsExactly("http://b", "http://a");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "*",
+        "null",
+        "",
+        "ci.example.org",
+        "//ci.example.org",
+        "https://",
+        "https://*.example.org",
+        "https://ci.example.org/",
+        "https://ci.example.org/path",
+        "https://ci.example.org?x",
+        "https://ann:77742@ci.example.org",
+        "https://ci.example.org:",
+        "https://ci.example.org:0",
+        "https://ci.example.org:65536",
+        "https://ci.example.org:99999999999",
+        "https://ci.example.org, https://b",
+        "https://bücher.example",
+        " https://ci.example.org",
+      })
+  void an_origin_is_a_scheme_a_host_and_a_port_alone(String origin) throws Exception {
+    assertThat(mistakes("server: {allowed_origins: ['http://a', '" + origin + "']}"))
+        .containsExactly(
+            "api.yaml: server.allowed_origins[1]: must be a web page's scheme://host[:port] alone,"
+                + " as in https://ci.example.org");
+  }
+
+  @Test
+  void origins_are_a_list_of_text() throws Exception {
+    assertThat(mistakes("server: {allowed_origins: 'http://a'}"))
+        .containsExactly("api.yaml: server.allowed_origins: must be a list, is text");
+    assertThat(mistakes("server: {allowed_origins: [7]}").get(0))
+        .isEqualTo("api.yaml: server.allowed_origins[0]: must be text (put it in quotes), is 7");
   }
 
   @Test

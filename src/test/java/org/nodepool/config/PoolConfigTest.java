@@ -31,7 +31,7 @@ class PoolConfigTest {
   @ValueSource(strings = {"", "diskimages:\nproviders:\nlabels:\n", "diskimages: []"})
   void a_file_with_nothing_in_it_is_an_empty_pool(String yaml) throws Exception {
     assertThat(read(yaml))
-        .isEqualTo(new PoolConfig(null, null, null, Map.of(), Map.of(), Map.of(), List.of()));
+        .isEqualTo(new PoolConfig(null, null, null, null, Map.of(), Map.of(), Map.of(), List.of()));
   }
 
   @Test
@@ -479,12 +479,16 @@ class PoolConfigTest {
   }
 
   @Test
-  void a_dburi_is_a_warning_without_its_password() throws Exception {
-    assertThat(read("dburi: 'mysql://nodepool:hunter2@localhost/nodepool'").warnings())
-        .containsExactly(
-            "nodepool.yaml: dburi: external databases are not supported by this version, the"
-                + " embedded one is used");
-    assertThat(read("dburi:").warnings()).isEmpty();
+  void a_dburi_is_kept_unread_and_not_printed() throws Exception {
+    PoolConfig pool = read("dburi: 'mysql://nodepool:hunter2@localhost/nodepool'");
+    assertThat(pool.dburi().value()).isEqualTo("mysql://nodepool:hunter2@localhost/nodepool");
+    assertThat(pool.toString()).doesNotContain("hunter2");
+    assertThat(pool.warnings()).isEmpty();
+    assertThat(read("dburi: '{dburi}'").dburi().value()).isEqualTo("{dburi}");
+    assertThat(read("dburi:").dburi()).isNull();
+    assertThat(read("dburi: ''").dburi()).isNull();
+    assertThat(mistakes("dburi: {dburi}"))
+        .containsExactly("nodepool.yaml: dburi: must be text, is a mapping");
   }
 
   @Test
@@ -607,8 +611,7 @@ class PoolConfigTest {
     assertThat(pool.diskImages()).hasSize(diskImages);
     assertThat(pool.providers()).hasSize(providers);
     assertThat(pool.labels()).hasSize(labels);
-    assertThat(pool.warnings())
-        .allMatch(warning -> warning.contains(": dburi: ") || warning.contains(".subnodes: "));
+    assertThat(pool.warnings()).allMatch(warning -> warning.contains(".subnodes: "));
   }
 
   @Test
