@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import org.nodepool.config.ApiConfig;
@@ -92,7 +93,7 @@ public final class Main implements Callable<Integer> {
     warn(configuration.warnings());
     warn(withoutEffect(configuration));
     warnOfPlainHttp(api.server().host());
-    Service service = Service.start(api, pool, environment);
+    Service service = Service.start(api, pool, Optional.empty(), environment);
     CountDownLatch stopped = new CountDownLatch(1);
     Runtime.getRuntime()
         .addShutdownHook(

@@ -24,6 +24,7 @@ import org.nodepool.jobs.JobVerticle;
 import org.nodepool.jobs.Jobs;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
+import org.nodepool.store.DatabaseWatch;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.EmbeddedMariaDb;
 import org.nodepool.store.JobTable;
@@ -43,16 +44,20 @@ final class Service {
   /** A stop may take ten seconds in all; the database gets the rest. */
   private static final long STOP_LIMIT_SECONDS = 6;
 
+  /** A server that hangs would not let go of its connections. */
+  private static final long CLOSE_LIMIT_SECONDS = 1;
+
   private final Installation installation;
-  private final EmbeddedMariaDb server;
+  private final Optional<EmbeddedMariaDb> server;
   private final Vertx vertx;
   private final Database db;
+  private final DatabaseWatch watch;
   private final Path passwordFile;
   private int port;
 
   private Service(
       Installation installation,
-      EmbeddedMariaDb server,
+      Optional<EmbeddedMariaDb> server,
       Vertx vertx,
       Database db,
       Path passwordFile) {
@@ -60,6 +65,7 @@ final class Service {
     this.server = server;
     this.vertx = vertx;
     this.db = db;
+    this.watch = new DatabaseWatch(vertx, db);
     this.passwordFile = passwordFile;
   }
 
@@ -67,20 +73,29 @@ final class Service {
    * Starts everything; returns when requests are answered. What was started is stopped again when
    * it fails.
    *
+   * @param external an operator's own database, which may be away: it is used when it answers;
+   *     empty for the embedded one
    * @throws IOException with a sentence for people
    */
-  static Service start(ApiConfig config, PoolConfig pool, Map<String, String> environment)
+  static Service start(
+      ApiConfig config,
+      PoolConfig pool,
+      Optional<Database.Address> external,
+      Map<String, String> environment)
       throws IOException, InterruptedException {
     Installation installation = Installation.open(config.stateDir());
     Service service = null;
-    EmbeddedMariaDb server = null;
+    Optional<EmbeddedMariaDb> server = Optional.empty();
     try {
       Optional<String> given = Optional.ofNullable(config.apiPassword());
       String password = given.isPresent() ? given.get() : installation.adminPassword();
-      server = EmbeddedMariaDb.start(config.database().dataDir());
+      if (external.isEmpty()) {
+        server = Optional.of(EmbeddedMariaDb.start(config.database().dataDir()));
+      }
+      Database.Address address = server.map(EmbeddedMariaDb::address).or(() -> external).get();
       Vertx vertx = newVertx();
       ChangeLog changes = new ChangeLog();
-      Database db = new Database(vertx, server.address(), Clock.systemUTC(), changes);
+      Database db = new Database(vertx, address, Clock.systemUTC(), changes);
       Path passwordFile = given.isPresent() ? null : installation.adminPasswordFile();
       service = new Service(installation, server, vertx, db, passwordFile);
       service.deploy(config, pool, changes, password, environment);
@@ -89,9 +104,7 @@ final class Service {
       if (service != null) {
         service.stop();
       } else {
-        if (server != null) {
-          server.stop();
-        }
+        server.ifPresent(EmbeddedMariaDb::stop);
         installation.close();
       }
       throw e;
@@ -137,8 +150,16 @@ final class Service {
             config.auth().protectReads());
     PoolReads reads = new PoolReads(nodes, images, dibImages, jobTable);
     ApiVerticle api = new ApiVerticle(settings, reads, nodes, jobTable, jobs, deletions, logs);
-    // the worker first: nobody can knock before someone listens
-    await(Schema.apply(db).compose(v -> vertx.deployVerticle(worker, blocking())));
+    if (server.isPresent()) {
+      // what our own server refuses now, it refuses for ever
+      await(Schema.apply(db));
+    }
+    Future<?> working = watch.start().compose(v -> vertx.deployVerticle(worker, blocking()));
+    if (server.isPresent()) {
+      await(working); // before the API: nobody can knock before someone listens
+    } else {
+      working.onFailure(e -> log.error("no job will be run", e));
+    }
     try {
       await(vertx.deployVerticle(api));
     } catch (IOException e) {
@@ -176,13 +197,19 @@ final class Service {
     return passwordFile;
   }
 
+  /** Says whether its database serves, and why not. */
+  DatabaseWatch database() {
+    return watch;
+  }
+
   /** Stops everything, the database last. Blocks, some seconds at most. */
   void stop() {
+    watch.stop();
     try {
       // the verticles first: jobs record how they end, and Vert.x closes the database's pool at
       // once
       Future.join(vertx.deploymentIDs().stream().map(vertx::undeploy).toList())
-          .transform(v -> db.close())
+          .transform(v -> db.close().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS))
           .transform(v -> vertx.close())
           .toCompletionStage()
           .toCompletableFuture()
@@ -192,7 +219,7 @@ final class Service {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    server.stop();
+    server.ifPresent(EmbeddedMariaDb::stop);
     try {
       installation.close();
     } catch (IOException e) {

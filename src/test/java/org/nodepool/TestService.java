@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.PoolConfig;
@@ -89,7 +90,11 @@ public final class TestService {
         """
             .formatted(USER, PASSWORD, merged(settings)));
     Service service =
-        Service.start(ApiConfig.read(api, Map.of()), PoolConfig.read(pool), System.getenv());
+        Service.start(
+            ApiConfig.read(api, Map.of()),
+            PoolConfig.read(pool),
+            Optional.empty(),
+            System.getenv());
     return new TestService(dir, service);
   }
 

@@ -191,7 +191,7 @@ public final class JobVerticle extends VerticleBase {
 
   /** Ends what an earlier process of this installation ran. */
   private Future<Void> recover() {
-    return jobs.running(identity.worker())
+    return left()
         .compose(
             left -> {
               Future<Void> done = Future.succeededFuture();
@@ -200,6 +200,16 @@ public final class JobVerticle extends VerticleBase {
               }
               return done;
             });
+  }
+
+  /** The jobs that say they run here; however long the database is away. */
+  private Future<List<Job>> left() {
+    return jobs.running(identity.worker())
+        .recover(
+            e ->
+                e instanceof Problem.Unavailable && !isStopping
+                    ? vertx.timer(ATTEND_PERIOD_MS, TimeUnit.MILLISECONDS).compose(v -> left())
+                    : Future.failedFuture(e));
   }
 
   private Future<Void> sweepBuilds() {

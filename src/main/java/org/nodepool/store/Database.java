@@ -3,6 +3,7 @@ package org.nodepool.store;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxException;
+import io.vertx.core.net.NetClientOptions;
 import io.vertx.mysqlclient.MySQLBuilder;
 import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.sqlclient.DatabaseException;
@@ -12,10 +13,8 @@ import io.vertx.sqlclient.SqlClient;
 import io.vertx.sqlclient.SqlConnection;
 import io.vertx.sqlclient.Transaction;
 import java.time.Clock;
-import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 import org.nodepool.model.Problem;
 import org.slf4j.Logger;
@@ -30,6 +29,12 @@ public final class Database {
 
   private static final int CONNECTIONS = 16;
 
+  /**
+   * A connection on which nothing was heard for so long is closed: the server, or what lies
+   * between, may have forgotten it without a word.
+   */
+  private static final int SILENCE_LIMIT_SECONDS = 90;
+
   /** A poll more than that would not be answered in time anyway. */
   private static final int WAITING_FOR_A_CONNECTION = 5_000;
 
@@ -38,38 +43,73 @@ public final class Database {
   /**
    * Whoever waits longer for a row is told so; his connection must not go on waiting without him.
    */
-  private static final String LOCK_WAIT = "SET SESSION innodb_lock_wait_timeout = 1";
+  private static final String LOCK_WAIT =
+      "SET SESSION innodb_lock_wait_timeout = 1, SESSION lock_wait_timeout = 1";
 
-  private static final int DUPLICATE_KEY = 1062;
-  private static final int LOCK_WAIT_TIMEOUT = 1205;
-  private static final int DEADLOCK = 1213;
+  /** Writes nothing, and fails as a write would: on a read-only server, or without the right. */
+  private static final String PROBE = "UPDATE api_schema SET name = name WHERE version = -1";
 
-  /** Too many connections, shutting down, wrong password, no such database: the server's words. */
-  private static final Set<Integer> NOT_SERVING = Set.of(1040, 1044, 1045, 1049, 1053, 1129, 1203);
+  static final int DUPLICATE_KEY = 1062;
+  static final int LOCK_WAIT_TIMEOUT = 1205;
+  static final int DEADLOCK = 1213;
 
-  /** Where the server is, and as whom to speak to it; its text is without the password. */
-  public record Address(String host, int port, String database, String user, String password) {
+  /**
+   * Where the server is, and as whom to speak to it; its text is without the password.
+   *
+   * @param unixSocket the path of the server's socket, used in place of host and port; null for TCP
+   * @param password null for none
+   */
+  public record Address(
+      String host, int port, String unixSocket, String database, String user, String password) {
+    /** Over TCP. */
+    public Address(String host, int port, String database, String user, String password) {
+      this(host, port, null, database, user, password);
+    }
+
+    /** The socket's path, or host and port. */
+    String place() {
+      if (unixSocket != null) {
+        return unixSocket;
+      }
+      return "%s:%d".formatted(host.contains(":") ? "[" + host + "]" : host, port);
+    }
+
     @Override
     public String toString() {
-      return "mysql://%s@%s:%d/%s".formatted(user, host, port, database);
+      return unixSocket != null
+          ? "mysql://%s@/%s?unix_socket=%s".formatted(user, database, unixSocket)
+          : "mysql://%s@%s/%s".formatted(user, place(), database);
     }
 
     /** With the password, which must need no encoding. */
     String uri() {
-      return "mysql://%s:%s@%s:%d/%s".formatted(user, password, host, port, database);
+      return "mysql://%s:%s@%s/%s".formatted(user, password, place(), database);
+    }
+
+    private MySQLConnectOptions connectOptions() {
+      return new MySQLConnectOptions()
+          .setHost(unixSocket != null ? unixSocket : host)
+          .setPort(port)
+          .setDatabase(database)
+          .setUser(user)
+          .setPassword(password != null ? password : "")
+          .setCharset("utf8mb4")
+          .setCachePreparedStatements(true);
     }
   }
 
+  private final Vertx vertx;
   private final Pool pool;
   private final Address address;
   private final Clock clock;
   private final ChangeLog changes;
 
-  /** Whether the last thing that was heard is that it cannot be reached: one line says so. */
-  private final AtomicBoolean isAway = new AtomicBoolean();
+  /** Whether the schema is in place; until then nothing is let through. */
+  private volatile boolean isOpen;
 
   /** Connects when it is first needed, so this cannot fail. */
   public Database(Vertx vertx, Address address, Clock clock, ChangeLog changes) {
+    this.vertx = vertx;
     this.address = address;
     this.clock = clock;
     this.changes = changes;
@@ -81,15 +121,12 @@ public final class Database {
                     .setMaxWaitQueueSize(WAITING_FOR_A_CONNECTION)
                     .setConnectionTimeout((int) ANSWER_LIMIT_MS)
                     .setConnectionTimeoutUnit(TimeUnit.MILLISECONDS))
-            .connectingTo(
-                new MySQLConnectOptions()
-                    .setHost(address.host())
-                    .setPort(address.port())
-                    .setDatabase(address.database())
-                    .setUser(address.user())
-                    .setPassword(address.password())
-                    .setCharset("utf8mb4")
-                    .setCachePreparedStatements(true))
+            .with(
+                new NetClientOptions()
+                    .setConnectTimeout((int) ANSWER_LIMIT_MS)
+                    .setTcpKeepAlive(true)
+                    .setIdleTimeout(SILENCE_LIMIT_SECONDS))
+            .connectingTo(address.connectOptions())
             .withConnectHandler(Database::prepare)
             .using(vertx)
             .build();
@@ -108,13 +145,32 @@ public final class Database {
         .eventually(connection::close);
   }
 
+  Address address() {
+    return address;
+  }
+
+  Vertx vertx() {
+    return vertx;
+  }
+
+  /** Lets statements through, or none: the schema is in place, or it is not. */
+  void setOpen(boolean isInPlace) {
+    isOpen = isInPlace;
+  }
+
+  boolean isOpen() {
+    return isOpen;
+  }
+
   long now() {
     return clock.instant().getEpochSecond();
   }
 
   /** Runs statements that only read, each seeing the last commit before it began. */
   <T> Future<T> read(Function<SqlClient, Future<T>> statements) {
-    return within(statements.apply(pool)).recover(e -> Future.failedFuture(problem(e, false)));
+    return isOpen
+        ? within(statements.apply(pool)).recover(e -> Future.failedFuture(problem(e, false)))
+        : notOpen();
   }
 
   /**
@@ -125,7 +181,7 @@ public final class Database {
    * @return what {@code work} gave, after the commit
    */
   public <T> Future<T> transaction(Function<Tx, Future<T>> work) {
-    return transaction(work, ATTEMPTS_AT_A_DEADLOCK);
+    return isOpen ? transaction(work, ATTEMPTS_AT_A_DEADLOCK) : notOpen();
   }
 
   private <T> Future<T> transaction(Function<Tx, Future<T>> work, int attempts) {
@@ -159,7 +215,6 @@ public final class Database {
         .commit()
         .map(
             v -> {
-              noteThatItAnswers();
               changes.append(tx.events());
               return null;
             });
@@ -174,30 +229,33 @@ public final class Database {
     return answer.timeout(ANSWER_LIMIT_MS, TimeUnit.MILLISECONDS);
   }
 
-  private static boolean isError(Throwable e, int code) {
+  private static <T> Future<T> notOpen() {
+    return Future.failedFuture(
+        new Problem.Unavailable("The database is not in service yet. Nothing was changed."));
+  }
+
+  static boolean isError(Throwable e, int code) {
     return e instanceof DatabaseException d && d.getErrorCode() == code;
   }
 
   /**
    * The failure in the terms of callers. What the server answers is a fault of ours unless it says
    * that it cannot serve; whatever else the client reports is a connection that was lost, or could
-   * not be had.
+   * not be had. {@link DatabaseWatch} says which.
    */
-  private Throwable problem(Throwable e, boolean mayBeWritten) {
+  private static Throwable problem(Throwable e, boolean mayBeWritten) {
     if (isError(e, DUPLICATE_KEY)) {
       return new DuplicateKey(e);
     }
-    if (isError(e, LOCK_WAIT_TIMEOUT)) {
+    if (isError(e, LOCK_WAIT_TIMEOUT) || isError(e, DEADLOCK)) {
       return new Problem.Unavailable("The rows are locked by another program. Try again.");
     }
     boolean ours = e instanceof RuntimeException && !(e instanceof VertxException);
-    boolean answered = e instanceof DatabaseException d && !NOT_SERVING.contains(d.getErrorCode());
+    boolean answered = e instanceof DatabaseException d && !Trouble.isOfTheServer(d);
     if (ours || answered || e instanceof Error) {
       return e;
     }
-    if (isAway.compareAndSet(false, true)) {
-      log.warn("the database {} does not answer: {}", address, e.getMessage());
-    }
+    log.debug("the database does not serve", e);
     return mayBeWritten
         ? new Problem.OutcomeUnknown(
             "The connection to the database was lost during the commit. Read the resource to see"
@@ -205,15 +263,22 @@ public final class Database {
         : new Problem.Unavailable("The database does not answer in time. Nothing was changed.");
   }
 
-  /** Runs statements on one connection, without a limit of time; for the schema. */
+  /**
+   * Runs statements on one connection, without a limit of time, whether the schema is in place or
+   * not. Fails with what the client reports.
+   */
   <T> Future<T> session(Function<SqlConnection, Future<T>> statements) {
-    return pool.withConnection(statements).recover(e -> Future.failedFuture(problem(e, false)));
+    return pool.withConnection(statements);
   }
 
-  private void noteThatItAnswers() {
-    if (isAway.get() && isAway.compareAndSet(true, false)) {
-      log.info("the database {} answers again", address);
-    }
+  /** As {@link #session}, but fails when that takes more than two seconds. */
+  <T> Future<T> ask(Function<SqlConnection, Future<T>> statements) {
+    return within(session(statements));
+  }
+
+  /** Whether it could be read and written now; fails with what the client reports. */
+  Future<Void> probe() {
+    return ask(connection -> connection.query(PROBE).execute().mapEmpty());
   }
 
   /** Closes the connections; what is under way on them fails. */

@@ -1,6 +1,9 @@
 package org.nodepool.store;
 
+import static java.util.stream.Collectors.joining;
+
 import io.vertx.core.Future;
+import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.SqlConnection;
 import io.vertx.sqlclient.Tuple;
 import java.io.IOException;
@@ -10,8 +13,18 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -20,6 +33,9 @@ import org.slf4j.LoggerFactory;
  * Brings the database to what this program needs: the files of {@code resources/schema}, in the
  * order of their numbers, each recorded in {@code api_schema}. MySQL and MariaDB commit each DDL
  * statement by itself, so every statement of a file can be run again.
+ *
+ * <p>The four tables of the pool may be there before us, and be used by others. Then no statement
+ * touches them; if a column is missing, the operator is told which.
  */
 public final class Schema {
   private static final Logger log = LoggerFactory.getLogger(Schema.class);
@@ -27,13 +43,36 @@ public final class Schema {
   private record Step(int version, String name) {}
 
   // A new file is added here, and an old one never changed.
-  private static final List<Step> STEPS =
-      List.of(new Step(1, "001_pool.sql"), new Step(2, "002_jobs.sql"));
+  private static final Step POOL = new Step(1, "001_pool.sql");
+  private static final List<Step> STEPS = List.of(POOL, new Step(2, "002_jobs.sql"));
 
-  /** Of the server, so it carries our name. */
-  private static final String LOCK = "nodepool.schema";
+  /**
+   * All that {@link #remove} takes, in its order: first the record of what was applied, so that
+   * after a removal halfway the next start makes again what is gone.
+   */
+  private static final List<String> OURS = List.of("api_schema", "api_job", "api_dib_file");
+
+  /** Its row says whether the tables of the pool were there before us. */
+  private static final int ORIGIN = 0;
+
+  private static final String MADE = "pool: made";
+  private static final String FOUND = "pool: found ";
+
+  /** Locks are the server's, so this carries our name, and the database's for its neighbours. */
+  private static final String LOCK = "CONCAT('nodepool.schema.', SHA1(DATABASE()))";
 
   private static final int LOCK_WAIT_SECONDS = 60;
+
+  /** A table that another program uses is asked for again, so that nobody queues up behind us. */
+  private static final int ATTEMPTS_AT_A_TABLE = 20;
+
+  private static final long TABLE_PAUSE_MS = 500;
+
+  private static final Pattern CREATED =
+      Pattern.compile("CREATE TABLE IF NOT EXISTS (?<table>\\w+)");
+  private static final Pattern COLUMN =
+      Pattern.compile("^ {2}(?<column>[a-z_]+) (?<type>[^\\n]+?),?$", Pattern.MULTILINE);
+  private static final Pattern VERSION = Pattern.compile("(?<major>\\d+)\\.(?<minor>\\d+)");
 
   private static final String RECORD_TABLE =
       """
@@ -44,35 +83,185 @@ public final class Schema {
         PRIMARY KEY (version)
       ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin
       """;
+  // The names of these columns come in capitals from MySQL 8, hence ours.
+  private static final String COLUMNS =
+      """
+      SELECT table_name AS of_table, column_name AS of_column FROM information_schema.columns
+       WHERE table_schema = DATABASE()
+      """;
+  private static final String ENGINES =
+      """
+      SELECT table_name AS of_table, engine AS of_engine FROM information_schema.tables
+       WHERE table_schema = DATABASE() ORDER BY 1
+      """;
   private static final String APPLIED = "SELECT version FROM api_schema ORDER BY version";
+  private static final String ORIGIN_OF_POOL = "SELECT name FROM api_schema WHERE version = ?";
   private static final String RECORD =
       "INSERT INTO api_schema (version, name, applied) VALUES (?, ?, ?)";
 
   private Schema() {}
 
+  /** What the database has: tables with their columns, and the steps that are recorded. */
+  private record Found(Map<String, Set<String>> tables, Set<Integer> applied) {
+    boolean has(String table) {
+      return tables.containsKey(table);
+    }
+
+    boolean isComplete() {
+      return STEPS.stream().allMatch(step -> applied.contains(step.version()));
+    }
+
+    /** Refuses tables that are not what the recorded steps, or Nodepool, made. */
+    void check() {
+      for (Step step : STEPS) {
+        for (String table : tablesOf(step)) {
+          if (applied.contains(step.version()) && !has(table)) {
+            throw new SchemaRefused(
+                "the table %s is missing; restore it, or take out what is ours with"
+                        .formatted(table)
+                    + " './run.sh schema --remove' to have it made again");
+          }
+        }
+      }
+      String missing =
+          statements(POOL.name()).stream()
+              .map(this::additions)
+              .filter(alter -> !alter.isEmpty())
+              .collect(joining("; "));
+      if (!missing.isEmpty()) {
+        throw new SchemaRefused("columns are missing; what helps is " + missing);
+      }
+    }
+
+    /** The ALTER TABLE that gives a table what it lacks; empty when it lacks nothing. */
+    private String additions(String create) {
+      String table = created(create).orElseThrow();
+      if (!has(table)) {
+        return "";
+      }
+      Map<String, String> wanted = new LinkedHashMap<>();
+      Matcher column = COLUMN.matcher(create);
+      while (column.find()) {
+        wanted.put(column.group("column"), column.group("type"));
+      }
+      wanted.keySet().removeAll(tables.get(table));
+      return wanted.isEmpty()
+          ? ""
+          : wanted.entrySet().stream()
+              .map(c -> "ADD COLUMN %s %s".formatted(c.getKey(), c.getValue()))
+              .collect(joining(", ", "ALTER TABLE " + table + " ", ""));
+    }
+  }
+
   /**
-   * Applies what is missing. Two processes may do this at once: one waits for the other, up to a
-   * minute. Completes with the numbers that were applied now.
+   * Applies what is missing, and lets statements through from then on. Two processes may do this at
+   * once: one waits for the other, up to a minute. Completes with the numbers that were applied
+   * now; fails with {@link SchemaRefused}, or with what the client reports.
    */
   public static Future<List<Integer>> apply(Database db) {
+    return db.ask(Schema::look)
+        .compose(
+            found -> {
+              if (found.isComplete()) {
+                found.check();
+                return Future.succeededFuture(List.<Integer>of());
+              }
+              db.setOpen(false);
+              return db.session(connection -> applyLocked(db, connection));
+            })
+        .onFailure(e -> closeIfRefused(db, e))
+        .map(
+            applied -> {
+              db.setOpen(true);
+              return applied;
+            });
+  }
+
+  private static void closeIfRefused(Database db, Throwable e) {
+    if (e instanceof SchemaRefused) {
+      db.setOpen(false);
+    }
+  }
+
+  private static Future<List<Integer>> applyLocked(Database db, SqlConnection connection) {
+    return locked(
+        connection,
+        () ->
+            look(connection)
+                .compose(
+                    found -> {
+                      found.check();
+                      return prepare(db, connection, found)
+                          .compose(v -> applyMissing(db, connection, found));
+                    }));
+  }
+
+  /** Whether the four tables were made by us, and not there before. */
+  public static Future<Boolean> isPoolOurs(Database db) {
+    return db.read(c -> c.preparedQuery(ORIGIN_OF_POOL).execute(Tuple.of(ORIGIN)))
+        .map(rows -> rows.size() == 0 || MADE.equals(rows.iterator().next().getString("name")));
+  }
+
+  /** What its operator should know of the four tables; a sentence each. */
+  static Future<List<String>> warnings(Database db) {
+    List<String> pool = tablesOf(POOL);
+    return db.ask(connection -> connection.query(ENGINES).execute())
+        .map(
+            rows -> {
+              List<String> warnings = new ArrayList<>();
+              for (Row row : rows) {
+                String table = row.getString("of_table").toLowerCase(Locale.ROOT);
+                String engine = row.getString("of_engine");
+                if (pool.contains(table) && !"InnoDB".equalsIgnoreCase(engine)) {
+                  warnings.add(
+                      "The table %s has the engine %s, which knows no transactions: what fails"
+                              .formatted(table, engine)
+                          + " halfway stays halfway. ALTER TABLE %s ENGINE=InnoDB helps."
+                              .formatted(table));
+                }
+              }
+              return warnings;
+            });
+  }
+
+  /**
+   * Drops every table of ours, and nothing else; twice does no harm. Completes with those that were
+   * dropped now. Fails as {@link #apply} does.
+   */
+  public static Future<List<String>> remove(Database db) {
     return db.session(
         connection ->
-            lock(connection)
-                .compose(v -> connection.query(RECORD_TABLE).execute())
-                .compose(v -> applied(connection))
-                .compose(applied -> applyMissing(connection, applied, db.now()))
-                .eventually(() -> unlock(connection)));
+            locked(
+                connection,
+                () -> look(connection).compose(found -> dropOurs(db, connection, found))));
+  }
+
+  private static Future<List<String>> dropOurs(Database db, SqlConnection connection, Found found) {
+    List<String> present = OURS.stream().filter(found::has).toList();
+    Future<Void> done = Future.succeededFuture();
+    for (String table : present) {
+      done = done.compose(v -> ddl(db, connection, "DROP TABLE IF EXISTS " + table));
+    }
+    return done.map(present);
+  }
+
+  private interface Work<T> {
+    Future<T> run();
+  }
+
+  private static <T> Future<T> locked(SqlConnection connection, Work<T> work) {
+    return lock(connection).compose(v -> work.run().eventually(() -> unlock(connection)));
   }
 
   private static Future<Void> lock(SqlConnection connection) {
     return connection
-        .preparedQuery("SELECT GET_LOCK(?, ?) AS locked")
-        .execute(Tuple.of(LOCK, LOCK_WAIT_SECONDS))
+        .preparedQuery("SELECT GET_LOCK(%s, ?) AS is_locked".formatted(LOCK))
+        .execute(Tuple.of(LOCK_WAIT_SECONDS))
         .map(
             rows -> {
-              Integer locked = rows.iterator().next().getInteger("locked");
+              Integer locked = rows.iterator().next().getInteger("is_locked");
               if (locked == null || locked != 1) {
-                throw new IllegalStateException(
+                throw new SchemaRefused(
                     "another process has been changing the schema for over a minute");
               }
               return null;
@@ -80,7 +269,48 @@ public final class Schema {
   }
 
   private static Future<Void> unlock(SqlConnection connection) {
-    return connection.preparedQuery("SELECT RELEASE_LOCK(?)").execute(Tuple.of(LOCK)).mapEmpty();
+    return connection.query("SELECT RELEASE_LOCK(%s)".formatted(LOCK)).execute().mapEmpty();
+  }
+
+  /** Reads what is there, without a lock; refuses a server that is too old. */
+  private static Future<Found> look(SqlConnection connection) {
+    return connection
+        .query("SELECT VERSION() AS server")
+        .execute()
+        .compose(
+            rows -> {
+              checkServer(rows.iterator().next().getString("server"));
+              return connection.query(COLUMNS).execute();
+            })
+        .compose(
+            rows -> {
+              Map<String, Set<String>> tables = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+              rows.forEach(
+                  row ->
+                      tables
+                          .computeIfAbsent(
+                              row.getString("of_table"),
+                              table -> new TreeSet<>(String.CASE_INSENSITIVE_ORDER))
+                          .add(row.getString("of_column")));
+              return tables.containsKey("api_schema")
+                  ? applied(connection).map(applied -> new Found(tables, applied))
+                  : Future.succeededFuture(new Found(tables, Set.of()));
+            });
+  }
+
+  /** Generated columns that are stored, and keys of 255 characters in utf8mb4, need these. */
+  private static void checkServer(String server) {
+    boolean isMariaDb = server.contains("MariaDB");
+    Matcher version = VERSION.matcher(server);
+    if (!version.find()) {
+      return;
+    }
+    int number =
+        1000 * Integer.parseInt(version.group("major")) + Integer.parseInt(version.group("minor"));
+    if (number < (isMariaDb ? 10_002 : 5_007)) {
+      throw new SchemaRefused(
+          "the server is too old (%s); MariaDB 10.2 or MySQL 5.7 is the oldest".formatted(server));
+    }
   }
 
   private static Future<Set<Integer>> applied(SqlConnection connection) {
@@ -95,37 +325,86 @@ public final class Schema {
             });
   }
 
+  /** Makes the record, and notes in it, before it makes any other table, which were there. */
+  private static Future<Void> prepare(Database db, SqlConnection connection, Found found) {
+    Future<Void> made =
+        found.has("api_schema") ? Future.succeededFuture() : ddl(db, connection, RECORD_TABLE);
+    if (found.applied().contains(ORIGIN) || found.applied().contains(POOL.version())) {
+      return made;
+    }
+    String there = tablesOf(POOL).stream().filter(found::has).collect(joining(", "));
+    return made.compose(
+        v -> record(db, connection, ORIGIN, there.isEmpty() ? MADE : FOUND + there));
+  }
+
+  private static Future<Void> record(
+      Database db, SqlConnection connection, int version, String name) {
+    return connection.preparedQuery(RECORD).execute(Tuple.of(version, name, db.now())).mapEmpty();
+  }
+
   private static Future<List<Integer>> applyMissing(
-      SqlConnection connection, Set<Integer> applied, long now) {
+      Database db, SqlConnection connection, Found found) {
     Future<List<Integer>> done = Future.succeededFuture(new ArrayList<>());
     for (Step step : STEPS) {
-      if (!applied.contains(step.version())) {
-        done =
-            done.compose(
-                versions ->
-                    run(connection, statements(step.name()))
-                        .compose(
-                            v ->
-                                connection
-                                    .preparedQuery(RECORD)
-                                    .execute(Tuple.of(step.version(), step.name(), now)))
-                        .map(
-                            v -> {
-                              log.info("schema: applied {}", step.name());
-                              versions.add(step.version());
-                              return versions;
-                            }));
+      if (!found.applied().contains(step.version())) {
+        done = done.compose(versions -> apply(db, connection, found, step, versions));
       }
     }
     return done;
   }
 
-  private static Future<Void> run(SqlConnection connection, List<String> statements) {
+  private static Future<List<Integer>> apply(
+      Database db, SqlConnection connection, Found found, Step step, List<Integer> versions) {
     Future<Void> done = Future.succeededFuture();
-    for (String statement : statements) {
-      done = done.compose(v -> connection.query(statement).execute()).mapEmpty();
+    for (String statement : statements(step.name())) {
+      if (created(statement).filter(found::has).isEmpty()) {
+        done = done.compose(v -> ddl(db, connection, statement));
+      }
     }
-    return done;
+    return done.compose(v -> record(db, connection, step.version(), step.name()))
+        .map(
+            v -> {
+              log.info("schema: applied {}", step.name());
+              versions.add(step.version());
+              return versions;
+            });
+  }
+
+  /**
+   * Runs a statement that needs a table for itself. It waits for a second, as all statements of a
+   * {@link Database} do, then lets others pass, and tries again.
+   */
+  private static Future<Void> ddl(Database db, SqlConnection connection, String statement) {
+    return ddl(db, connection, statement, ATTEMPTS_AT_A_TABLE);
+  }
+
+  private static Future<Void> ddl(
+      Database db, SqlConnection connection, String statement, int attempts) {
+    return connection
+        .query(statement)
+        .execute()
+        .<Void>mapEmpty()
+        .recover(
+            e -> {
+              if (attempts == 1 || !Database.isError(e, Database.LOCK_WAIT_TIMEOUT)) {
+                return Future.failedFuture(e);
+              }
+              long pauseMs = TABLE_PAUSE_MS + ThreadLocalRandom.current().nextLong(TABLE_PAUSE_MS);
+              return db.vertx()
+                  .timer(pauseMs, TimeUnit.MILLISECONDS)
+                  .compose(v -> ddl(db, connection, statement, attempts - 1));
+            });
+  }
+
+  /** The table that a statement of a file makes, if it makes one. */
+  private static Optional<String> created(String statement) {
+    Matcher create = CREATED.matcher(statement);
+    return create.find() ? Optional.of(create.group("table")) : Optional.empty();
+  }
+
+  /** The tables that a step makes, in its order. */
+  private static List<String> tablesOf(Step step) {
+    return statements(step.name()).stream().map(Schema::created).flatMap(Optional::stream).toList();
   }
 
   /** The statements of a file: each ends with a semicolon at the end of a line. */

@@ -26,6 +26,7 @@ import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
+import org.nodepool.store.Schema;
 import org.nodepool.store.Tx;
 
 /** How a job ends when the commit that ends it is slow, lost, or its answer is. */
@@ -54,6 +55,7 @@ class JobEndsTest {
             direct.getUser(),
             direct.getPassword());
     Database db = new Database(vertx, address, Clock.systemUTC(), new ChangeLog());
+    Schema.apply(db).await();
     dibImages = new DibImageTable(db, false);
     jobs = new JobTable(db);
     ends = new JobEnds(vertx, db, jobs, Map.of(Job.Kind.BUILD, new RecordingWork()));

@@ -1,47 +1,35 @@
 package org.nodepool.store;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.mysqlclient.MySQLBuilder;
 import io.vertx.sqlclient.Pool;
 import io.vertx.sqlclient.Row;
-import java.nio.file.Files;
+import io.vertx.sqlclient.SqlConnection;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.nodepool.TestService;
+import org.nodepool.ExternalMariaDb;
+import org.nodepool.Poll;
 
-/** What the schema files make of a database, on the server that the tests share. */
+/** What is made of a database, and what is left alone. */
 class SchemaTest {
-  private final Vertx vertx = Vertx.vertx();
-  private Pool sql;
-  private Database.Address address;
+  private static final ExternalMariaDb SERVER = ExternalMariaDb.shared();
+  private static final String ALL_TABLES =
+      "api_dib_file api_job api_schema dib_image node snapshot_image subnode";
 
-  @BeforeEach
-  void without_our_tables() throws Exception {
-    String dburi = Files.readString(TestService.shared().dir().resolve("var/db/dburi")).strip();
-    var parsed = io.vertx.mysqlclient.MySQLConnectOptions.fromUri(dburi);
-    address =
-        new Database.Address(
-            parsed.getHost(),
-            parsed.getPort(),
-            parsed.getDatabase(),
-            parsed.getUser(),
-            parsed.getPassword());
-    sql = MySQLBuilder.pool().connectingTo(dburi).using(vertx).build();
-    TestService.shared().empty();
-    drop();
-  }
+  private final Vertx vertx = Vertx.vertx();
+  private final Database.Address address = SERVER.newDatabase("schema_test");
+  private final Pool sql = MySQLBuilder.pool().connectingTo(uri(address)).using(vertx).build();
 
   @AfterEach
-  void with_them_again() {
-    drop();
-    Schema.apply(database()).await();
+  void close() {
     vertx.close().await();
   }
 
@@ -49,15 +37,7 @@ class SchemaTest {
   void an_empty_database_gets_the_four_tables_of_nodepool_and_ours() {
     assertThat(Schema.apply(database()).await()).containsExactly(1, 2);
 
-    assertThat(tables())
-        .containsExactly(
-            "api_dib_file",
-            "api_job",
-            "api_schema",
-            "dib_image",
-            "node",
-            "snapshot_image",
-            "subnode");
+    assertThat(tables()).isEqualTo(ALL_TABLES);
     assertThat(
             query(
                 "SELECT DISTINCT engine FROM information_schema.tables"
@@ -87,7 +67,7 @@ class SchemaTest {
 
     assertThat(Schema.apply(database()).await()).isEmpty();
     assertThat(query("SELECT name FROM api_schema ORDER BY version"))
-        .containsExactly("001_pool.sql", "002_jobs.sql");
+        .containsExactly("pool: made", "001_pool.sql", "002_jobs.sql");
   }
 
   @Test
@@ -109,42 +89,162 @@ class SchemaTest {
     sql.query("DELETE FROM api_schema WHERE version = 2").execute().await();
 
     assertThat(Schema.apply(database()).await()).containsExactly(2);
-    assertThat(tables()).contains("api_dib_file");
+    assertThat(tables()).isEqualTo(ALL_TABLES);
   }
 
   @Test
-  void tables_that_are_there_are_left_as_they_are() {
-    sql.query(
-            "CREATE TABLE node (id INTEGER NOT NULL AUTO_INCREMENT, provider_name VARCHAR(255)"
-                + " NOT NULL, comment VARCHAR(255), PRIMARY KEY (id))")
-        .execute()
-        .await();
-    sql.query("INSERT INTO node (provider_name, comment) VALUES ('p', 'kept')").execute().await();
+  void a_table_of_the_pool_without_a_column_is_refused_with_the_remedy_and_nothing_is_made() {
+    // Nodepool 0.0.1's
+    run(
+        "CREATE TABLE subnode (id INTEGER NOT NULL AUTO_INCREMENT, node_id INTEGER NOT NULL,"
+            + " hostname VARCHAR(255), external_id VARCHAR(255), ip VARCHAR(255), state INTEGER,"
+            + " state_time INTEGER, PRIMARY KEY (id))");
+    Database db = database();
+
+    assertThatThrownBy(() -> Schema.apply(db).await())
+        .isInstanceOf(SchemaRefused.class)
+        .hasMessage(
+            "columns are missing; what helps is ALTER TABLE subnode ADD COLUMN ip_private"
+                + " VARCHAR(255)");
+    assertThat(tables()).isEqualTo("subnode");
+    assertThat(db.isOpen()).isFalse();
+
+    run("ALTER TABLE subnode ADD COLUMN ip_private VARCHAR(255)");
+    assertThat(Schema.apply(db).await()).containsExactly(1, 2);
+    assertThat(db.isOpen()).isTrue();
+  }
+
+  @Test
+  void tables_that_were_there_before_are_noted_and_those_that_are_missing_are_made() {
+    // Nodepool 0.4.0 has no tables of images
+    Schema.apply(database()).await();
+    run("DROP TABLE api_schema", "DROP TABLE dib_image", "DROP TABLE snapshot_image");
 
     Schema.apply(database()).await();
 
-    assertThat(query("SELECT comment FROM node")).containsExactly("kept");
-    assertThat(
-            query(
-                "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE()"
-                    + " AND table_name = 'node' ORDER BY ordinal_position"))
-        .containsExactly("id", "provider_name", "comment");
+    assertThat(tables()).isEqualTo(ALL_TABLES);
+    assertThat(query("SELECT name FROM api_schema WHERE version = 0"))
+        .containsExactly("pool: found node, subnode");
+    assertThat(isPoolOurs()).isFalse();
+  }
+
+  @Test
+  void tables_that_a_start_made_before_it_died_are_still_ours() {
+    Schema.apply(database()).await();
+    run("DELETE FROM api_schema WHERE version > 0");
+
+    Schema.apply(database()).await();
+
+    assertThat(isPoolOurs()).isTrue();
+  }
+
+  @Test
+  void a_user_who_may_create_nothing_does_when_all_is_there() {
+    Schema.apply(database()).await();
+    SERVER.sql(
+        "REVOKE ALL ON schema_test.* FROM schema_test",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON schema_test.* TO schema_test");
+
+    assertThat(Schema.apply(database()).await()).isEmpty();
+  }
+
+  @Test
+  void a_table_of_ours_that_is_gone_is_told() {
+    Schema.apply(database()).await();
+    run("DROP TABLE api_job");
+
+    assertThatThrownBy(() -> Schema.apply(database()).await())
+        .isInstanceOf(SchemaRefused.class)
+        .hasMessageContaining("the table api_job is missing");
+  }
+
+  @Test
+  void a_table_that_is_in_use_is_waited_for_a_second_at_a_time() {
+    Schema.apply(database()).await();
+    SqlConnection other = sql.getConnection().await();
+    other.begin().await();
+    other.query("SELECT * FROM api_dib_file").execute().await();
+    Future<List<String>> removal = Schema.remove(database());
+    Poll.until(
+        "the removal waits",
+        Duration.ofSeconds(10),
+        () ->
+            SERVER
+                    .sql(
+                        "SELECT id FROM information_schema.processlist"
+                            + " WHERE state LIKE '%metadata lock%'")
+                    .size()
+                == 1);
+
+    // a third program, which the waiting removal is in the way of, is let in within a second or so
+    sql.query("SELECT * FROM api_dib_file").execute().await();
+    assertThat(removal.isComplete()).isFalse();
+    other.query("COMMIT").execute().await();
+    other.close().await();
+
+    assertThat(removal.await()).contains("api_dib_file");
+  }
+
+  @Test
+  void a_removal_takes_what_is_ours_and_nothing_else_and_can_be_done_again() {
+    Schema.apply(database()).await();
+    run("CREATE TABLE api_of_another (id INTEGER)", "INSERT INTO node VALUES" + NODE);
+
+    assertThat(Schema.remove(database()).await())
+        .containsExactly("api_schema", "api_job", "api_dib_file");
+    assertThat(Schema.remove(database()).await()).isEmpty();
+
+    assertThat(tables()).isEqualTo("api_of_another dib_image node snapshot_image subnode");
+    assertThat(query("SELECT provider_name FROM node")).containsExactly("p");
+  }
+
+  @Test
+  void databases_of_one_server_do_not_wait_for_each_other() {
+    SERVER.newDatabase("schema_test_2");
+    SqlConnection other = sql.getConnection().await();
+    other
+        .query("SELECT GET_LOCK(CONCAT('nodepool.schema.', SHA1('schema_test_2')), 0)")
+        .execute()
+        .await();
+
+    assertThat(Schema.apply(database()).await()).containsExactly(1, 2);
+    other.close().await();
+  }
+
+  private static final String NODE =
+      " (1, 'p', 'l', 't', NULL, NULL, NULL, NULL, NULL, NULL, 2, 1)";
+
+  private static String uri(Database.Address address) {
+    return "mysql://%s:%s@%s:%d/%s"
+        .formatted(
+            address.user(),
+            address.password().replace(" ", "%20"),
+            address.host(),
+            address.port(),
+            address.database());
+  }
+
+  private boolean isPoolOurs() {
+    Database db = database();
+    return Schema.apply(db).compose(v -> Schema.isPoolOurs(db)).await();
   }
 
   private Database database() {
     return new Database(vertx, address, Clock.systemUTC(), new ChangeLog());
   }
 
-  private void drop() {
-    for (String table : tables()) {
-      sql.query("DROP TABLE " + table).execute().await();
+  private void run(String... statements) {
+    for (String statement : statements) {
+      sql.query(statement).execute().await();
     }
   }
 
-  private List<String> tables() {
-    return query(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
-            + " ORDER BY 1");
+  private String tables() {
+    return String.join(
+        " ",
+        query(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
+                + " ORDER BY 1"));
   }
 
   private List<String> query(String statement) {
