@@ -13,7 +13,9 @@ import java.util.concurrent.CountDownLatch;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.ConfigException;
 import org.nodepool.config.Configuration;
+import org.nodepool.config.DbUri;
 import org.nodepool.config.PoolConfig;
+import org.nodepool.store.Database;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -93,7 +95,8 @@ public final class Main implements Callable<Integer> {
     warn(configuration.warnings());
     warn(withoutEffect(configuration));
     warnOfPlainHttp(api.server().host());
-    Service service = Service.start(api, pool, Optional.empty(), environment);
+    Optional<Database.Address> external = configuration.database().map(Main::address);
+    Service service = Service.start(api, pool, external, environment);
     CountDownLatch stopped = new CountDownLatch(1);
     Runtime.getRuntime()
         .addShutdownHook(
@@ -107,11 +110,13 @@ public final class Main implements Callable<Integer> {
     stopped.await();
   }
 
+  private static Database.Address address(DbUri uri) {
+    return new Database.Address(
+        uri.host(), uri.port(), uri.unixSocket(), uri.database(), uri.user(), uri.password());
+  }
+
   private static List<String> withoutEffect(Configuration configuration) {
     List<String> warnings = new ArrayList<>();
-    if (configuration.database().isPresent()) {
-      warnings.add("dburi: external databases are not supported yet, the embedded one is used");
-    }
     if (configuration.api().server().tls() != null) {
       warnings.add("api.yaml: server.tls: HTTPS is not supported yet, this is plain HTTP");
     }

@@ -40,7 +40,7 @@ public record DbUri(
               + "(?:/(?<rest>.*))?",
           Pattern.DOTALL);
   private static final Pattern PORT = Pattern.compile("[0-9]{1,5}");
-  private static final Pattern BAD_ESCAPE = Pattern.compile("%(?![0-9A-Fa-f]{2})");
+  private static final Pattern ESCAPE = Pattern.compile("%[0-9A-Fa-f]{2}");
 
   /** They tell the Python drivers how to decode text, which is always UTF-8 here. */
   private static final Set<String> NO_MATTER = Set.of("charset", "use_unicode");
@@ -147,22 +147,18 @@ public record DbUri(
     return unixSocket;
   }
 
-  /** As {@code urllib.unquote_plus}, but strict. */
+  /** As {@code urllib.unquote_plus}: a % that begins no escape is a %. */
   private static String decoded(String encoded) throws ConfigException {
-    if (BAD_ESCAPE.matcher(encoded).find()) {
-      throw mistake("must have two hexadecimal digits after each %; a % itself is written %25");
+    String text = encoded.replace('+', ' ');
+    ByteArrayOutputStream plain = new ByteArrayOutputStream(text.length());
+    Matcher escape = ESCAPE.matcher(text);
+    int next = 0;
+    while (escape.find()) {
+      plain.writeBytes(text.substring(next, escape.start()).getBytes(StandardCharsets.UTF_8));
+      plain.write(HexFormat.fromHexDigits(escape.group().substring(1)));
+      next = escape.end();
     }
-    byte[] bytes = encoded.replace('+', ' ').getBytes(StandardCharsets.UTF_8);
-    ByteArrayOutputStream plain = new ByteArrayOutputStream(bytes.length);
-    for (int i = 0; i < bytes.length; i++) {
-      if (bytes[i] == '%') {
-        plain.write(
-            HexFormat.fromHexDigits(new String(bytes, i + 1, 2, StandardCharsets.US_ASCII)));
-        i += 2;
-      } else {
-        plain.write(bytes[i]);
-      }
-    }
+    plain.writeBytes(text.substring(next).getBytes(StandardCharsets.UTF_8));
     try {
       ByteBuffer utf8 = ByteBuffer.wrap(plain.toByteArray());
       return StandardCharsets.UTF_8.newDecoder().decode(utf8).toString();
