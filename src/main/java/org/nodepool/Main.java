@@ -59,7 +59,9 @@ public final class Main implements Callable<Integer> {
           Path file) {
     return orSayWhyNot(
         () -> {
-          warn(Configuration.read(file, System.getenv()).warnings());
+          Configuration configuration = Configuration.read(file, System.getenv());
+          Service.checkPassword(configuration.api());
+          warn(configuration.warnings());
           System.out.println("ok");
         });
   }

@@ -15,6 +15,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.nodepool.api.ApiVerticle;
+import org.nodepool.api.StoredPassword;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.events.EventPublisher;
@@ -88,7 +89,10 @@ final class Service {
     Optional<EmbeddedMariaDb> server = Optional.empty();
     try {
       Optional<String> given = Optional.ofNullable(config.apiPassword());
-      String password = given.isPresent() ? given.get() : installation.adminPassword();
+      StoredPassword password =
+          given.isPresent()
+              ? stored("api_password", given.get())
+              : stored(installation.adminPasswordFile(), installation.adminPassword());
       if (external.isEmpty()) {
         server = Optional.of(EmbeddedMariaDb.start(config.database().dataDir()));
       }
@@ -111,6 +115,25 @@ final class Service {
     }
   }
 
+  /**
+   * Whether logins can be checked against the password that is configured, if one is.
+   *
+   * @throws IOException with a sentence for people
+   */
+  static void checkPassword(ApiConfig config) throws IOException {
+    if (config.apiPassword() != null) {
+      stored("api_password", config.apiPassword());
+    }
+  }
+
+  private static StoredPassword stored(Object where, String text) throws IOException {
+    try {
+      return StoredPassword.of(text);
+    } catch (IllegalArgumentException e) {
+      throw new IOException("%s: %s".formatted(where, e.getMessage()), e);
+    }
+  }
+
   private static Vertx newVertx() {
     return Vertx.vertx(
         new VertxOptions()
@@ -124,7 +147,7 @@ final class Service {
       ApiConfig config,
       PoolConfig pool,
       ChangeLog changes,
-      String password,
+      StoredPassword password,
       Map<String, String> environment)
       throws IOException, InterruptedException {
     boolean removeFailed = config.database().removeFailedRows();

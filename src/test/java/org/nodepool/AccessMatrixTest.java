@@ -144,16 +144,16 @@ class AccessMatrixTest {
     logins.put("nobody", null);
     byte[] body = "state=hold&provider_name=directory".getBytes(UTF_8);
     String form = "application/x-www-form-urlencoded";
-    try (Wire wire = new Wire(port)) {
-      for (Row row : ROWS.stream().filter(Row::isWrite).toList()) {
-        String existing =
-            row.path()
-                .replace("/v1/nodes/:id", "/v1/nodes/" + node)
-                .replace("/v1/images/:id", "/v1/images/" + image)
-                .replace("/v1/dib_images/:id", "/v1/dib_images/" + dibImage)
-                .replace(":image", "tiny-image")
-                .replace(":name", "tiny");
-        for (var login : logins.entrySet()) {
+    for (Row row : ROWS.stream().filter(Row::isWrite).toList()) {
+      String existing =
+          row.path()
+              .replace("/v1/nodes/:id", "/v1/nodes/" + node)
+              .replace("/v1/images/:id", "/v1/images/" + image)
+              .replace("/v1/dib_images/:id", "/v1/dib_images/" + dibImage)
+              .replace(":image", "tiny-image")
+              .replace(":name", "tiny");
+      for (var login : logins.entrySet()) {
+        try (Wire wire = new Wire(port)) {
           String[] headers =
               login.getValue() == null
                   ? new String[] {"Content-Type", form}

@@ -62,7 +62,10 @@ class ArchitectureTest {
 
   @Test
   void the_api_knows_no_provider_and_no_configuration() {
-    room("api").knowsNoRoomBut("model", "store", "view", "events", "jobs").check();
+    room("api")
+        .knowsNoRoomBut("model", "store", "view", "events", "jobs")
+        .andLibraries("javax.crypto..", "org.bouncycastle..")
+        .check();
   }
 
   @Test
@@ -89,6 +92,11 @@ class ArchitectureTest {
   @Test
   void http_routing_stays_in_the_api() {
     only("api").mayUse("io.vertx.ext..");
+  }
+
+  @Test
+  void hashes_of_passwords_stay_in_the_api() {
+    only("api").mayUse("org.bouncycastle..");
   }
 
   @Test
@@ -179,6 +187,12 @@ class ArchitectureTest {
           List.of("java..", "io.vertx..", "org.slf4j..", "com.fasterxml.jackson.core..")) {
         all.add(library);
       }
+      return new Room(name, all);
+    }
+
+    Room andLibraries(String... packages) {
+      List<String> all = new ArrayList<>(allowed);
+      all.addAll(List.of(packages));
       return new Room(name, all);
     }
 

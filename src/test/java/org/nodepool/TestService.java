@@ -85,10 +85,9 @@ public final class TestService {
         """
         state_dir: var
         api_user: %s
-        api_password: '%s'
         %s
         """
-            .formatted(USER, PASSWORD, merged(settings)));
+            .formatted(USER, merged(settings)));
     Service service =
         Service.start(
             ApiConfig.read(api, Map.of()),
@@ -100,6 +99,9 @@ public final class TestService {
 
   private static String merged(String settings) {
     StringBuilder all = new StringBuilder(settings);
+    if (!settings.contains("api_password:")) {
+      all.append("\napi_password: '%s'".formatted(PASSWORD));
+    }
     if (!settings.contains("server:")) {
       all.append("\nserver: {port: 0}");
     }

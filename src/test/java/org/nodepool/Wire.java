@@ -15,22 +15,39 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * One connection to the service, byte by byte: for what a library's client would not send, and to
  * see which bytes come back. Text is sent as Latin-1, so that a char is a byte.
  */
 final class Wire implements AutoCloseable {
+  private static final AtomicInteger CONNECTIONS = new AtomicInteger();
+
   private final Socket socket;
   private final InputStream in;
 
+  /**
+   * From an address that nobody else comes from, of the 16 million that this machine is: whatever
+   * is counted by address begins at nothing.
+   */
   Wire(int port) throws IOException {
     this(port, 0);
   }
 
   /** With a receive buffer of that many bytes; 0 for the usual one. */
   Wire(int port, int bufferBytes) throws IOException {
+    this(port, bufferBytes, ownAddress());
+  }
+
+  /** From that address of this machine. */
+  Wire(int port, String address) throws IOException {
+    this(port, 0, address);
+  }
+
+  private Wire(int port, int bufferBytes, String address) throws IOException {
     socket = new Socket();
+    socket.bind(new InetSocketAddress(address, 0));
     if (bufferBytes > 0) {
       socket.setReceiveBufferSize(bufferBytes);
     }
@@ -38,6 +55,12 @@ final class Wire implements AutoCloseable {
     socket.setSoTimeout(10_000);
     socket.setTcpNoDelay(true);
     in = new BufferedInputStream(socket.getInputStream());
+  }
+
+  /** One that no other connection has come from. */
+  static String ownAddress() {
+    int number = CONNECTIONS.incrementAndGet();
+    return "127.%d.%d.%d".formatted(1 + number / 62_500, number / 250 % 250, 1 + number % 250);
   }
 
   /** A request without a body; headers are pairs of name and value. */

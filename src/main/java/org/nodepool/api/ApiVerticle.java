@@ -20,7 +20,7 @@ public final class ApiVerticle extends VerticleBase {
    * @param protectReads whether reading needs a login too
    */
   public record Settings(
-      String host, int port, String user, String password, boolean protectReads) {
+      String host, int port, String user, StoredPassword password, boolean protectReads) {
     @Override
     public String toString() {
       return "http://" + host + ":" + port;
@@ -62,7 +62,8 @@ public final class ApiVerticle extends VerticleBase {
             new DibImageHandlers(reads, jobs, deletions),
             new JobHandlers(reads, jobTable, logs),
             new EventHandlers(vertx));
-    Login login = new Login(settings.user(), settings.password());
+    LoginThrottle throttle = new LoginThrottle(System::nanoTime);
+    Login login = new Login(vertx, settings.user(), settings.password(), throttle);
     return vertx
         .createHttpServer(
             new HttpServerOptions()

@@ -1,6 +1,7 @@
 package org.nodepool.api;
 
-import io.vertx.core.Handler;
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerRequest;
@@ -21,12 +22,10 @@ import java.util.Map;
  */
 final class Body {
   private static final int LIMIT_BYTES = 64 * 1024;
+  private static final String WHOLE = "nodepool.body";
   private static final String FIELDS = "nodepool.fields";
   private static final String FORM = "application/x-www-form-urlencoded";
   private static final String JSON = "application/json";
-
-  /** Reads the body, refuses what it must, and leaves the fields to {@link Input#field}. */
-  static final Handler<RoutingContext> READER = Body::read;
 
   private Body() {}
 
@@ -35,41 +34,48 @@ final class Body {
     return ctx.get(FIELDS);
   }
 
-  private static void read(RoutingContext ctx) {
+  /**
+   * Keeps what arrives of the body, for {@link #read}. Comes before whatever may take its time,
+   * such as the login: what arrives when nobody listens is lost.
+   */
+  static void keep(RoutingContext ctx) {
+    HttpServerRequest request = ctx.request();
+    Buffer body = Buffer.buffer();
+    Promise<Buffer> whole = Promise.promise();
+    request.handler(
+        chunk -> {
+          if (body.length() + chunk.length() > LIMIT_BYTES) {
+            whole.tryFail(tooLarge());
+          }
+          if (!whole.future().isComplete()) {
+            body.appendBuffer(chunk);
+          }
+        });
+    request.exceptionHandler(e -> {});
+    request.endHandler(end -> whole.tryComplete(body));
+    ctx.put(WHOLE, whole.future());
+    ctx.next();
+  }
+
+  /** Waits for the whole body, refuses what it must, and leaves the fields to {@link Input}. */
+  static void read(RoutingContext ctx) {
     HttpServerRequest request = ctx.request();
     if (declaredLength(request) > LIMIT_BYTES) {
       ctx.fail(tooLarge());
       return;
     }
-    Buffer body = Buffer.buffer();
-    request.handler(
-        chunk -> {
-          if (ctx.failed()) {
-            return;
-          }
-          body.appendBuffer(chunk);
-          if (body.length() > LIMIT_BYTES) {
-            ctx.fail(tooLarge());
-          }
-        });
-    request.exceptionHandler(e -> {});
-    request.endHandler(
-        end -> {
-          if (ctx.failed()) {
-            return;
-          }
-          try {
-            ctx.put(FIELDS, parse(body, request.getHeader(HttpHeaders.CONTENT_TYPE)));
-          } catch (RuntimeException e) { // whatever it is: nobody else would answer
-            ctx.fail(e);
-            return;
-          }
-          ctx.next();
-        });
     if ("100-continue".equalsIgnoreCase(request.getHeader(HttpHeaders.EXPECT))) {
       request.response().writeContinue();
     }
-    request.resume();
+    Future<Buffer> whole = ctx.get(WHOLE);
+    whole
+        .map(body -> parse(body, request.getHeader(HttpHeaders.CONTENT_TYPE)))
+        .onSuccess(
+            fields -> {
+              ctx.put(FIELDS, fields);
+              ctx.next();
+            })
+        .onFailure(ctx::fail);
   }
 
   private static long declaredLength(HttpServerRequest request) {

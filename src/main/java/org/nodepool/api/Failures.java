@@ -16,6 +16,7 @@ import org.slf4j.LoggerFactory;
 final class Failures {
   private static final Logger log = LoggerFactory.getLogger(Failures.class);
 
+  private static final String WWW_AUTHENTICATE = "WWW-Authenticate";
   static final String CONTENT_TYPE = "application/problem+json";
 
   private static final Map<Class<? extends Problem>, Slug> SLUGS =
@@ -57,21 +58,22 @@ final class Failures {
       ctx.request().connection().close();
       return;
     }
+    // the handler of HTTP Basic sets it on some of its refusals
+    response.headers().remove(WWW_AUTHENTICATE);
     String path = ctx.request().path();
-    if (Login.isRefused(ctx)) {
-      response.headers().set("WWW-Authenticate", Login.CHALLENGE);
-      String detail = "This needs the login of an administrator (HTTP Basic).";
-      send(response, Slug.UNAUTHORIZED, detail, path);
-    } else if (ctx.failure() == null && ctx.statusCode() == 404) {
+    Throwable failure = Login.failure(ctx);
+    if (failure instanceof Refusal) {
+      sendFailure(ctx, failure, path);
+    } else if (failure == null && ctx.statusCode() == 404) {
       send(response, Slug.NOT_FOUND, "There is no such path.", path);
-    } else if (ctx.failure() == null && ctx.statusCode() == 405) {
+    } else if (failure == null && ctx.statusCode() == 405) {
       String allow = response.headers().get(HttpHeaders.ALLOW);
       String detail = "%s is not allowed here, but %s.".formatted(ctx.request().method(), allow);
       send(response, Slug.METHOD_NOT_ALLOWED, detail, path);
     } else if (ctx.statusCode() == 400) {
       undecodable(ctx);
     } else {
-      sendFailure(ctx, response, path);
+      sendFailure(ctx, failure, path);
     }
   }
 
@@ -80,15 +82,23 @@ final class Failures {
     send(ctx.response(), Slug.BAD_VALUE, detail, ctx.request().path());
   }
 
-  private static void sendFailure(RoutingContext ctx, HttpServerResponse response, String path) {
-    Slug slug = slug(ctx.failure());
-    String detail = ctx.failure() == null ? null : ctx.failure().getMessage();
+  private static void sendFailure(RoutingContext ctx, Throwable failure, String path) {
+    HttpServerResponse response = ctx.response();
+    Slug slug = slug(failure);
+    String detail = failure == null ? null : failure.getMessage();
     if (slug == Slug.INTERNAL) {
-      log.error("{} {}", ctx.request().method(), path, ctx.failure());
+      log.error("{} {}", ctx.request().method(), path, failure);
       detail = "Something went wrong in the service; its log has the details.";
     }
-    if (slug.status == 503) {
-      response.putHeader(HttpHeaders.RETRY_AFTER, "1");
+    if (slug == Slug.UNAUTHORIZED) {
+      response.putHeader(WWW_AUTHENTICATE, Login.CHALLENGE);
+    }
+    long retryAfter =
+        failure instanceof Refusal refusal
+            ? refusal.retryAfterSeconds()
+            : slug.status == 503 ? 1 : 0;
+    if (retryAfter > 0) {
+      response.putHeader(HttpHeaders.RETRY_AFTER, Long.toString(retryAfter));
     }
     if (slug == Slug.TOO_LARGE) {
       // what is still to come of the body will not be read

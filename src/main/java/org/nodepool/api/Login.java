@@ -2,62 +2,165 @@ package org.nodepool.api;
 
 import io.vertx.core.Future;
 import io.vertx.core.Handler;
+import io.vertx.core.Vertx;
+import io.vertx.core.WorkerExecutor;
+import io.vertx.core.net.SocketAddress;
 import io.vertx.ext.auth.User;
 import io.vertx.ext.auth.authentication.Credentials;
 import io.vertx.ext.auth.authentication.UsernamePasswordCredentials;
 import io.vertx.ext.web.RoutingContext;
 import io.vertx.ext.web.handler.BasicAuthHandler;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
+import java.security.SecureRandom;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import javax.crypto.Mac;
+import javax.crypto.spec.SecretKeySpec;
 
-/** HTTP Basic (RFC 7617) against the one user of api.yaml. */
+/**
+ * HTTP Basic (RFC 7617) against the one user of api.yaml. The login that was right last is
+ * remembered, as a keyed hash, and costs next to nothing from then on; any other is checked, on a
+ * thread of its own if that takes long, and only so often ({@link LoginThrottle}). Lives on one
+ * event loop.
+ */
 final class Login implements Handler<RoutingContext> {
   static final String CHALLENGE = "Basic realm=\"nodepool\"";
 
   /** Set while the login is being asked for. */
   private static final String ASKED = "nodepool.login.asked";
 
-  private final BasicAuthHandler basic;
-  private final byte[] user;
-  private final byte[] password;
+  private static final Refusal WRONG =
+      new Refusal(Slug.UNAUTHORIZED, "This needs the login of an administrator (HTTP Basic).");
 
-  Login(String user, String password) {
-    this.user = digest(user);
-    this.password = digest(password);
-    this.basic = BasicAuthHandler.create(this::authenticate, "nodepool");
+  private static final String HMAC = "HmacSHA256";
+
+  /** Different logins that wait to be checked, the one that is being checked included. */
+  private static final int MOST_UNDER_WAY = 16;
+
+  /** What Vert.x warns of. */
+  private static final long LONGEST_CHECK_SECONDS = 60;
+
+  private final String user;
+  private final StoredPassword password;
+  private final LoginThrottle throttle;
+  private final WorkerExecutor checks;
+  private final SecretKeySpec key = randomKey();
+  private final Map<ByteBuffer, Future<Boolean>> underWay = new HashMap<>();
+  private ByteBuffer remembered;
+
+  Login(Vertx vertx, String user, StoredPassword password, LoginThrottle throttle) {
+    this.user = user;
+    this.password = password;
+    this.throttle = throttle;
+    // one thread, because a check may need as much memory as is allowed at all
+    this.checks =
+        vertx.createSharedWorkerExecutor(
+            "nodepool-login", 1, LONGEST_CHECK_SECONDS, TimeUnit.SECONDS);
   }
 
   @Override
   public void handle(RoutingContext ctx) {
     ctx.put(ASKED, true);
-    basic.handle(ctx);
+    SocketAddress peer = ctx.request().remoteAddress();
+    String address = peer == null ? "" : String.valueOf(peer.hostAddress());
+    // one a request: a provider is not told whose credentials it gets
+    BasicAuthHandler.create(given -> authenticate(address, given), "nodepool").handle(ctx);
   }
 
-  /** Whether a request failed because of its login: the handler has other codes for bad headers. */
-  static boolean isRefused(RoutingContext ctx) {
-    return ctx.get(ASKED) != null && ctx.user() == null && ctx.statusCode() < 500;
-  }
-
-  private Future<User> authenticate(Credentials credentials) {
-    if (credentials instanceof UsernamePasswordCredentials given
-        && given.getUsername() != null
-        && given.getPassword() != null) {
-      // both are compared, and in constant time, so that neither shows in how long it took
-      boolean sameUser = MessageDigest.isEqual(user, digest(given.getUsername()));
-      boolean samePassword = MessageDigest.isEqual(password, digest(given.getPassword()));
-      if (sameUser & samePassword) {
-        return Future.succeededFuture(User.fromName(given.getUsername()));
-      }
+  /** What a request failed of: a login that was refused, or else its own failure. */
+  static Throwable failure(RoutingContext ctx) {
+    Throwable failure = ctx.failure();
+    if (ctx.get(ASKED) == null || ctx.user() != null || ctx.statusCode() >= 500) {
+      return failure;
     }
-    return Future.failedFuture("wrong user or password");
+    // whatever is wrong with the header, for which the handler has codes of its own
+    boolean wasChecked = ctx.statusCode() == 401 && failure != null && failure.getCause() != null;
+    return wasChecked ? failure.getCause() : WRONG;
   }
 
-  private static byte[] digest(String text) {
+  private Future<User> authenticate(String address, Credentials credentials) {
+    if (!(credentials instanceof UsernamePasswordCredentials given)
+        || given.getUsername() == null
+        || given.getPassword() == null) {
+      return Future.failedFuture(WRONG);
+    }
+    ByteBuffer login = hash(given.getUsername(), given.getPassword(), password.text());
+    if (remembered != null && MessageDigest.isEqual(login.array(), remembered.array())) {
+      return Future.succeededFuture(User.fromName(user));
+    }
+    ByteBuffer who = hash(address, given.getUsername());
+    long seconds = throttle.secondsToWait(who);
+    if (seconds > 0) {
+      return Future.failedFuture(
+          tooMany("%d logins have failed within a minute".formatted(LoginThrottle.LIMIT), seconds));
+    }
+    return isRight(login, given)
+        .map(
+            right -> {
+              if (!right) {
+                throttle.failed(who);
+                throw WRONG;
+              }
+              remembered = login;
+              return User.fromName(user);
+            });
+  }
+
+  /** Those who come with the same login at the same time share one check. */
+  private Future<Boolean> isRight(ByteBuffer login, UsernamePasswordCredentials given) {
+    if (!password.isHash()) {
+      return Future.succeededFuture(check(given));
+    }
+    Future<Boolean> same = underWay.get(login);
+    if (same != null) {
+      return same;
+    }
+    if (underWay.size() >= MOST_UNDER_WAY) {
+      return Future.failedFuture(tooMany("Too many logins are being checked", 1));
+    }
+    Future<Boolean> check = checks.executeBlocking(() -> check(given), false);
+    underWay.put(login, check);
+    return check.onComplete(done -> underWay.remove(login));
+  }
+
+  /** Both are compared, so that neither shows in how long it took. */
+  private boolean check(UsernamePasswordCredentials given) {
+    boolean isUser = MessageDigest.isEqual(bytes(user), bytes(given.getUsername()));
+    return password.matches(given.getPassword()) & isUser;
+  }
+
+  private static Refusal tooMany(String what, long seconds) {
+    return new Refusal(
+        Slug.TOO_MANY_REQUESTS, "%s. Try again in %d s.".formatted(what, seconds), seconds);
+  }
+
+  /** Not to be made by anybody else, nor undone: nothing that was typed stays in memory. */
+  private ByteBuffer hash(String... parts) {
     try {
-      return MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
-    } catch (NoSuchAlgorithmException e) {
+      Mac mac = Mac.getInstance(HMAC);
+      mac.init(key);
+      for (String part : parts) {
+        byte[] bytes = bytes(part);
+        mac.update(ByteBuffer.allocate(Integer.BYTES).putInt(bytes.length).flip());
+        mac.update(bytes);
+      }
+      return ByteBuffer.wrap(mac.doFinal());
+    } catch (GeneralSecurityException e) {
       throw new IllegalStateException(e);
     }
+  }
+
+  private static SecretKeySpec randomKey() {
+    byte[] key = new byte[32];
+    new SecureRandom().nextBytes(key);
+    return new SecretKeySpec(key, HMAC);
+  }
+
+  private static byte[] bytes(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
   }
 }

@@ -78,11 +78,14 @@ public final class Routes {
     router.route().handler(this::checkFraming);
     for (Line line : table) {
       boolean writes = line.method() != GET;
+      if (writes) {
+        with(router, line).handler(Body::keep);
+      }
       if (writes || protectReads) {
         with(router, line).handler(login);
       }
       if (writes) {
-        with(router, line).handler(Body.READER);
+        with(router, line).handler(Body::read);
       }
       with(router, line).handler(ctx -> answer(ctx, line));
     }
