@@ -194,6 +194,10 @@ final class ServiceProcess implements AutoCloseable {
     return config;
   }
 
+  int port() {
+    return port;
+  }
+
   String url() {
     return "http://127.0.0.1:" + port;
   }
