@@ -42,7 +42,7 @@ public record Configuration(
   /** Null when there is nothing to go on with. */
   private static PoolConfig pool(Path file, Findings findings) {
     try {
-      return PoolConfig.read(file, findings);
+      return PoolReader.read(file, TextFile.read(file), findings);
     } catch (ConfigException e) {
       findings.add(e);
       return null;

@@ -3,28 +3,26 @@ package org.nodepool.config;
 import static java.util.Objects.requireNonNull;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Collections;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
-import java.util.function.BiFunction;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * What is built and where it goes: {@code nodepool.yaml}, in the field's own form. Maps are by
- * name, in the order of the file, and cannot be changed. All paths are absolute. Nothing that is
- * secret in a provider's entry is kept.
+ * What is built and where it goes: {@code nodepool.yaml}, in the field's own form. All that
+ * Nodepool reads is here, with its defaults, also what this service does not act on. Maps are by
+ * name, in the order of the file, and cannot be changed. Local paths are absolute.
  *
  * @param imagesDir where image files go; null when not set
  * @param elementsPath directories of diskimage-builder elements, joined by colons; null when not
  *     set
  * @param scriptDir null when not set
  * @param dburi where the database is, unread, for {@link DbUri#parse}; null when not set
+ * @param zmqPublishers addresses of the Jenkins' event streams
  * @param warnings what was ignored, each as {@code <file name>: <dotted key>: <what>}
  */
 public record PoolConfig(
@@ -32,32 +30,57 @@ public record PoolConfig(
     String elementsPath,
     Path scriptDir,
     Secret dburi,
+    Cron cron,
+    List<String> zmqPublishers,
+    List<GearmanServer> gearmanServers,
+    List<ZooKeeperServer> zooKeeperServers,
     Map<String, DiskImage> diskImages,
     Map<String, ProviderConfig> providers,
     Map<String, Label> labels,
+    Map<String, Target> targets,
     List<String> warnings) {
 
-  private static final String DEFAULT_HOSTNAME = "template-{image.name}-{timestamp}";
   private static final Pattern HOSTNAME_PART =
       Pattern.compile("\\{\\{|}}|\\{(provider\\.name|image\\.name|timestamp)}|[{}]");
-  private static final long TEN_DIGITS = 1_000_000_000L;
-
-  private static final Pattern ELEMENT = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._+-]*");
-  private static final Pattern VARIABLE = Pattern.compile("[A-Za-z_][A-Za-z0-9_]*");
-  private static final List<String> DRIVERS = List.of("openstack", "directory");
-  private static final List<String> IMAGE_TYPES =
-      List.of("qcow2", "raw", "tar", "tgz", "vhd", "vmdk", "vpc", "squashfs");
-
-  /** The clouds' own limits for an image's properties. */
-  private static final int MAX_META = 5;
-
-  private static final int MAX_META_CHARS = 255;
 
   public PoolConfig {
+    requireNonNull(cron, "cron");
+    zmqPublishers = List.copyOf(zmqPublishers);
+    gearmanServers = List.copyOf(gearmanServers);
+    zooKeeperServers = List.copyOf(zooKeeperServers);
     diskImages = inOrder(diskImages);
     providers = inOrder(providers);
     labels = inOrder(labels);
+    targets = inOrder(targets);
     warnings = List.copyOf(warnings);
+  }
+
+  /** When Nodepool does its rounds, in cron's five fields, as given. */
+  public record Cron(String imageUpdate, String cleanup, String check) {
+    public Cron {
+      requireNonNull(imageUpdate, "imageUpdate");
+      requireNonNull(cleanup, "cleanup");
+      requireNonNull(check, "check");
+    }
+  }
+
+  /**
+   * @param port 4730 by default
+   */
+  public record GearmanServer(String host, int port) {
+    public GearmanServer {
+      requireNonNull(host, "host");
+    }
+  }
+
+  /**
+   * @param port 2181 by default
+   * @param chroot null when not set
+   */
+  public record ZooKeeperServer(String host, int port, String chroot) {
+    public ZooKeeperServer {
+      requireNonNull(host, "host");
+    }
   }
 
   /**
@@ -66,21 +89,43 @@ public record PoolConfig(
    * @param elements its arguments, in this order
    * @param release empty when none is given
    * @param envVars for its environment; values may be secret
+   * @param qemuImgOptions null when not set
+   * @param rebuildAge how old a ready image becomes before Nodepool builds a new one
+   * @param paused whether Nodepool builds none on its own account
+   * @param formats that are made in any case, diskimage-builder's words
    */
   public record DiskImage(
-      String name, List<String> elements, String release, Map<String, String> envVars) {
+      String name,
+      List<String> elements,
+      String release,
+      Map<String, String> envVars,
+      String qemuImgOptions,
+      Duration rebuildAge,
+      boolean paused,
+      List<String> formats) {
     public DiskImage {
       requireNonNull(name, "name");
       elements = List.copyOf(elements);
       requireNonNull(release, "release");
       envVars = inOrder(envVars);
+      requireNonNull(rebuildAge, "rebuildAge");
+      formats = List.copyOf(formats);
     }
 
     /** Without the values of envVars. */
     @Override
     public String toString() {
-      return "DiskImage[name=%s, elements=%s, release=%s, envVars=%s]"
-          .formatted(name, elements, release, envVars.keySet());
+      return ("DiskImage[name=%s, elements=%s, release=%s, envVars=%s, qemuImgOptions=%s,"
+              + " rebuildAge=%s, paused=%s, formats=%s]")
+          .formatted(
+              name,
+              elements,
+              release,
+              envVars.keySet(),
+              qemuImgOptions,
+              rebuildAge,
+              paused,
+              formats);
     }
   }
 
@@ -97,6 +142,7 @@ public record PoolConfig(
    *
    * @param region null when not set
    * @param directory of a {@link Driver#DIRECTORY}; null for any other
+   * @param openStack of a {@link Driver#OPENSTACK}; null for any other
    * @param imageType the format of the files it takes, diskimage-builder's word; qcow2 by default
    * @param templateHostname see {@link #imageHostname}; {@code template-{image.name}-{timestamp}}
    *     by default, as of Nodepool 0.2.0
@@ -106,6 +152,7 @@ public record PoolConfig(
       Driver driver,
       String region,
       Path directory,
+      OpenStack openStack,
       String imageType,
       String templateHostname,
       Map<String, ProviderImage> images) {
@@ -114,6 +161,9 @@ public record PoolConfig(
       requireNonNull(driver, "driver");
       if ((driver == Driver.DIRECTORY) != (directory != null)) {
         throw new IllegalArgumentException("a directory is what a directory provider has");
+      }
+      if ((driver == Driver.OPENSTACK) != (openStack != null)) {
+        throw new IllegalArgumentException("openStack is what an OpenStack provider has");
       }
       requireNonNull(imageType, "imageType");
       if (!isHostname(templateHostname)) {
@@ -133,28 +183,133 @@ public record PoolConfig(
   }
 
   /**
+   * How a cloud is reached. What is null is not set.
+   *
+   * @param cloud its entry in clouds.yaml; null: all four credentials are here
+   * @param credentials beside a cloud, what they have goes before what clouds.yaml has
+   * @param rate the pause between two calls, zero or more
+   */
+  public record OpenStack(
+      String cloud,
+      Credentials credentials,
+      String serviceType,
+      String serviceName,
+      Duration rate,
+      Duration apiTimeout,
+      Servers servers) {
+    public OpenStack {
+      requireNonNull(credentials, "credentials");
+      requireNonNull(rate, "rate");
+      requireNonNull(servers, "servers");
+    }
+  }
+
+  /** Who logs in to a cloud, and where; each is null when not set. */
+  public record Credentials(
+      String username, Secret password, String authUrl, String projectId, String projectName) {}
+
+  /**
+   * How a cloud's servers are started. What is null is not set.
+   *
+   * @param max how many there may be; -1: none, Nodepool's way to drain a provider
+   * @param bootTimeout until a server answers
+   * @param launchTimeout until it is a node
+   * @param floatingIpPool {@code pool}
+   */
+  public record Servers(
+      Integer max,
+      Duration bootTimeout,
+      Duration launchTimeout,
+      String floatingIpPool,
+      String keypair,
+      List<Network> networks,
+      List<String> availabilityZones,
+      boolean ipv6Preferred,
+      Boolean cleanFloatingIps,
+      String nodepoolId) {
+    public Servers {
+      requireNonNull(bootTimeout, "bootTimeout");
+      requireNonNull(launchTimeout, "launchTimeout");
+      networks = List.copyOf(networks);
+      availabilityZones = List.copyOf(availabilityZones);
+    }
+  }
+
+  /**
+   * A network by its id, its label or its name; one of them is not null.
+   *
+   * @param id {@code net-id}
+   * @param label {@code net-label}
+   */
+  public record Network(String id, String label, String name, boolean isPublic) {}
+
+  /**
    * An image as one provider has it.
    *
    * @param diskImage the {@link DiskImage} it is uploaded from; null when not set
    * @param setup the script that makes a snapshot image; null when not set
    * @param meta properties at the provider: at most 5, keys and values of at most 255 characters
+   * @param baseImage the image, by name or id, that a snapshot begins with; null when not set
+   * @param reset null when not set; Nodepool never used it
+   * @param paused whether Nodepool uploads none on its own account
    */
   public record ProviderImage(
-      String name, String diskImage, String setup, Map<String, String> meta) {
+      String name,
+      String diskImage,
+      String setup,
+      Map<String, String> meta,
+      String baseImage,
+      String reset,
+      boolean paused,
+      NodeSettings nodes) {
     public ProviderImage {
       requireNonNull(name, "name");
       meta = inOrder(meta);
+      requireNonNull(nodes, "nodes");
+    }
+  }
+
+  /**
+   * How nodes are started from an image and logged in to. What is null is not set.
+   *
+   * @param minRam MiB
+   * @param nameFilter what the name of the flavour has in it
+   * @param username {@code jenkins} by default
+   * @param userHome on the node
+   * @param privateKey a local file
+   * @param keyName of a key pair at the provider
+   */
+  public record NodeSettings(
+      Integer minRam,
+      String nameFilter,
+      String username,
+      String userHome,
+      Path privateKey,
+      String keyName,
+      Boolean configDrive) {
+    public NodeSettings {
+      requireNonNull(username, "username");
+      requireNonNull(userHome, "userHome");
+      requireNonNull(privateKey, "privateKey");
     }
   }
 
   /**
    * What a scheduler asks for.
    *
-   * @param image a provider's image; nothing checks that one has it
+   * @param image each of the providers has one of this name
    * @param minReady 2 by default; negative: disabled
    * @param providers names, in the order of the file
+   * @param subnodes that each node has beside it
+   * @param readyScript null when not set
    */
-  public record Label(String name, String image, int minReady, List<String> providers) {
+  public record Label(
+      String name,
+      String image,
+      int minReady,
+      List<String> providers,
+      int subnodes,
+      String readyScript) {
     public Label {
       requireNonNull(name, "name");
       requireNonNull(image, "image");
@@ -163,250 +318,42 @@ public record PoolConfig(
   }
 
   /**
-   * Reads the file; an empty one is an empty pool. Keys of Nodepool that this version does not act
-   * on are passed over, all others are warnings.
+   * Where nodes are handed to.
+   *
+   * @param jenkins null when not set
+   * @param rate the pause between two calls, zero or more
+   * @param hostname Nodepool's template of a node's name, as given
+   * @param subnodeHostname that of a subnode's
+   */
+  public record Target(
+      String name,
+      Jenkins jenkins,
+      Duration rate,
+      String hostname,
+      String subnodeHostname,
+      boolean assignViaGearman) {
+    public Target {
+      requireNonNull(name, "name");
+      requireNonNull(rate, "rate");
+      requireNonNull(hostname, "hostname");
+      requireNonNull(subnodeHostname, "subnodeHostname");
+    }
+  }
+
+  /** Each is null when not set; a {@code secure.conf} may have them instead. */
+  public record Jenkins(
+      String url, String user, Secret apikey, String credentialsId, String testJob) {}
+
+  /**
+   * Reads the file. Keys that Nodepool does not know are warnings.
    *
    * @throws ConfigException with everything that is wrong
    */
   public static PoolConfig read(Path file) throws ConfigException {
     Findings findings = new Findings();
-    PoolConfig pool = read(file, findings);
+    PoolConfig pool = PoolReader.read(file, TextFile.read(file), findings);
     findings.finish();
     return pool;
-  }
-
-  /** What is wrong are findings; only a file that cannot be read at all is an exception. */
-  static PoolConfig read(Path file, Findings all) throws ConfigException {
-    Findings findings = new Findings();
-    YamlFile yaml = YamlFile.read(file, findings);
-    PoolConfig pool = of(yaml, findings);
-    all.add(findings);
-    return pool;
-  }
-
-  private static PoolConfig of(YamlFile yaml, Findings findings) {
-    yaml.repeatedKeys()
-        .forEach(place -> yaml.warning(place, "is given more than once, the last one counts"));
-    Section root = yaml.root();
-    Path imagesDir = root.path("images-dir", null);
-    String elementsPath = root.paths("elements-dir");
-    Path scriptDir = root.path("script-dir", null);
-    var diskImages = byName(root, "diskimages", PoolConfig::diskImage);
-    var providers =
-        byName(root, "providers", (name, entry) -> provider(name, entry, diskImages.keySet()));
-    var labels = byName(root, "labels", (name, entry) -> label(name, entry, providers.keySet()));
-    passOver(root);
-    return new PoolConfig(
-        imagesDir,
-        elementsPath,
-        scriptDir,
-        secret(root, "dburi"),
-        diskImages,
-        providers,
-        labels,
-        findings.warnings());
-  }
-
-  /** Null when absent. */
-  private static Secret secret(Section section, String key) {
-    String text = section.isAbsent(key) ? null : section.secret(key);
-    return text == null ? null : new Secret(text);
-  }
-
-  private static <T> Map<String, T> byName(
-      Section parent, String key, BiFunction<String, Section, T> read) {
-    Map<String, T> entries = new LinkedHashMap<>();
-    for (Section entry : parent.sections(key)) {
-      String name = entry.name("name");
-      if (entries.put(name, read.apply(name, entry)) != null) {
-        entry.warning("name", "is given more than once, the last one counts");
-      }
-    }
-    return entries;
-  }
-
-  private static DiskImage diskImage(String name, Section entry) {
-    List<String> elements = entry.texts("elements");
-    for (int i = 0; i < elements.size(); i++) {
-      if (!ELEMENT.matcher(elements.get(i)).matches()) {
-        entry.mistake(
-            "elements[" + i + "]",
-            "must be a letter or digit, then letters, digits or any of ._+-, is "
-                + Section.shown(elements.get(i)));
-      }
-    }
-    var image = new DiskImage(name, elements, entry.scalar("release", ""), envVars(entry));
-    entry.warnOfRest("qemu-img-options", "rebuild-age", "pause", "formats");
-    return image;
-  }
-
-  private static Map<String, String> envVars(Section entry) {
-    Section section = entry.section("env-vars");
-    Map<String, String> envVars = new LinkedHashMap<>();
-    for (Object key : section.values().keySet()) {
-      if (key instanceof String variable && VARIABLE.matcher(variable).matches()) {
-        envVars.put(variable, section.scalar(variable, null));
-      } else {
-        section.mistake(key, "must be a variable's name: letters, digits and underscores");
-      }
-    }
-    return envVars;
-  }
-
-  private static ProviderConfig provider(String name, Section entry, Set<String> diskImages) {
-    var driver =
-        Driver.valueOf(entry.choice("driver", "openstack", DRIVERS).toUpperCase(Locale.ROOT));
-    var provider =
-        new ProviderConfig(
-            name,
-            driver,
-            entry.text("region-name", null),
-            directory(entry, driver),
-            entry.choice("image-type", "qcow2", IMAGE_TYPES),
-            templateHostname(entry),
-            byName(entry, "images", (image, of) -> providerImage(image, of, diskImages)));
-    for (String image : provider.images().keySet()) {
-      String hostname = provider.imageHostname(image, TEN_DIGITS);
-      if (!Section.isName(hostname)) {
-        entry.mistake(
-            "template-hostname",
-            "must give a name of at most 100 letters, digits, dots, underscores or hyphens for"
-                + " the image %s, gives %s".formatted(image, Section.shown(hostname)));
-      }
-    }
-    warnOfRestInProvider(entry);
-    return provider;
-  }
-
-  private static Path directory(Section entry, Driver driver) {
-    if (driver == Driver.DIRECTORY) {
-      if (!entry.has("directory")) {
-        entry.mistake("directory", "is required of a provider whose driver is directory");
-      }
-      return entry.path("directory", ".");
-    }
-    if (entry.has("directory")) {
-      entry.warning("directory", "ignored, as the driver is not directory");
-    }
-    return null;
-  }
-
-  private static String templateHostname(Section entry) {
-    String template = entry.text("template-hostname", DEFAULT_HOSTNAME);
-    if (isHostname(template)) {
-      return template;
-    }
-    entry.mistake(
-        "template-hostname",
-        "may have no fields but {provider.name}, {image.name} and {timestamp}, is "
-            + Section.shown(template));
-    return DEFAULT_HOSTNAME;
-  }
-
-  private static ProviderImage providerImage(String name, Section entry, Set<String> diskImages) {
-    String diskImage = entry.text("diskimage", null);
-    if (diskImage != null && !diskImages.contains(diskImage)) {
-      entry.mistake("diskimage", "must be one of diskimages, is " + Section.shown(diskImage));
-    }
-    var image = new ProviderImage(name, diskImage, entry.text("setup", null), meta(entry));
-    entry.warnOfRest(
-        "base-image",
-        "config-drive",
-        "key-name",
-        "min-ram",
-        "name-filter",
-        "pause",
-        "private-key",
-        "reset",
-        "user-home",
-        "username");
-    return image;
-  }
-
-  private static Map<String, String> meta(Section entry) {
-    Section section = entry.section("meta");
-    if (section.values().size() > MAX_META) {
-      entry.mistake(
-          "meta",
-          "must have at most %d entries, has %d".formatted(MAX_META, section.values().size()));
-    }
-    Map<String, String> meta = new LinkedHashMap<>();
-    section
-        .values()
-        .forEach(
-            (key, value) -> {
-              if (!(key instanceof String) || !(value instanceof String)) {
-                section.mistake(key, "key and value must be text (put them in quotes)");
-              } else if (key.toString().length() > MAX_META_CHARS
-                  || value.toString().length() > MAX_META_CHARS) {
-                section.mistake(
-                    key, "key and value must be at most " + MAX_META_CHARS + " characters");
-              } else {
-                meta.put(key.toString(), value.toString());
-              }
-            });
-    return meta;
-  }
-
-  private static Label label(String name, Section entry, Set<String> known) {
-    Set<String> providers = new LinkedHashSet<>();
-    for (Section each : entry.sections("providers")) {
-      String provider = each.name("name");
-      if (each.isNamed() && !known.contains(provider)) {
-        each.mistake("name", "must be one of providers, is " + Section.shown(provider));
-      }
-      if (!providers.add(provider)) {
-        each.warning("name", "is given more than once");
-      }
-      each.warnOfRest();
-    }
-    int minReady =
-        entry.integer("min-ready", 2, Integer.MIN_VALUE, Integer.MAX_VALUE, "a whole number");
-    var label = new Label(name, entry.name("image"), minReady, List.copyOf(providers));
-    entry.warnOfRest("ready-script", "subnodes");
-    return label;
-  }
-
-  private static void warnOfRestInProvider(Section entry) {
-    entry
-        .glance("networks")
-        .forEach(network -> network.warnOfRest("name", "net-id", "net-label", "public"));
-    entry.warnOfRest(
-        "api-timeout",
-        "auth-url",
-        "availability-zones",
-        "boot-timeout",
-        "clean-floating-ips",
-        "cloud",
-        "directory",
-        "ipv6-preferred",
-        "keypair",
-        "launch-timeout",
-        "max-servers",
-        "nodepool-id",
-        "password",
-        "pool",
-        "project-id",
-        "project-name",
-        "rate",
-        "service-name",
-        "service-type",
-        "username");
-  }
-
-  /** The rest of Nodepool's keys; what is secret in them is not looked at. */
-  private static void passOver(Section root) {
-    root.glance("cron").forEach(cron -> cron.warnOfRest("check", "cleanup", "image-update"));
-    root.glance("gearman-servers").forEach(server -> server.warnOfRest("host", "port"));
-    root.glance("zookeeper-servers").forEach(server -> server.warnOfRest("chroot", "host", "port"));
-    for (Section target : root.glance("targets")) {
-      target
-          .glance("jenkins")
-          .forEach(
-              jenkins -> jenkins.warnOfRest("apikey", "credentials-id", "test-job", "url", "user"));
-      target.warnOfRest("assign-via-gearman", "hostname", "name", "rate", "subnode-hostname");
-    }
-    root.warnOfRest("dburi", "zmq-publishers");
   }
 
   /** Python's {@code str.format}, of which a template may use these three fields only. */
@@ -426,7 +373,8 @@ public record PoolConfig(
                     }));
   }
 
-  private static boolean isHostname(String template) {
+  /** Whether a template has those fields alone. */
+  static boolean isHostname(String template) {
     return HOSTNAME_PART
         .matcher(template)
         .results()

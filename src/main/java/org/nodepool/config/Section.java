@@ -6,7 +6,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -26,6 +25,7 @@ final class Section {
   private static final String STAND_IN = "mistaken";
   private static final Duration MIN_DURATION = Duration.ofMillis(1);
   private static final Duration MAX_DURATION = Duration.ofDays(3650);
+  private static final long MAX_SECONDS = MAX_DURATION.toSeconds();
   private static final int MAX_SHOWN = 120;
 
   private final YamlFile file;
@@ -44,9 +44,9 @@ final class Section {
     return NAME.matcher(text).matches();
   }
 
-  /** Whether {@link #name} of {@code name} would find one. */
-  boolean isNamed() {
-    return values.get("name") instanceof String name && isName(name);
+  /** Whether {@link #name} would find one. */
+  boolean hasName(String key) {
+    return values.get(key) instanceof String name && isName(name);
   }
 
   /** As they stand in the file; a key need not be text. */
@@ -94,6 +94,14 @@ final class Section {
       return mistaken(key, "must not have control characters, is " + shown(text), fallback);
     }
     return text;
+  }
+
+  /** As {@link #text}, but the key must be there. */
+  String required(String key) {
+    if (isAbsent(key)) {
+      return mistaken(key, "is required", STAND_IN);
+    }
+    return text(key, STAND_IN);
   }
 
   /** Any text but the empty one, or null. It appears in no mistake. */
@@ -149,11 +157,48 @@ final class Section {
         key, "must be %s, %d to %d, is %s".formatted(what, min, max, shown(value)), fallback);
   }
 
+  /** Null when the key is absent or empty. */
+  Integer integer(String key, int min, int max, String what) {
+    return value(key, null) == null ? null : (Integer) integer(key, min, min, max, what);
+  }
+
+  /** Null when the key is absent or empty. */
+  Boolean bool(String key) {
+    return value(key, null) == null ? null : (Boolean) bool(key, false);
+  }
+
   boolean bool(String key, boolean fallback) {
     Object value = value(key, fallback);
     return value instanceof Boolean bool
         ? bool
         : mistaken(key, "must be true or false, is " + shown(value), fallback);
+  }
+
+  /** A number of seconds, with a fraction if it likes; zero or more. */
+  Duration seconds(String key, Duration fallback) {
+    return seconds(key, fallback, Duration.ZERO, "0");
+  }
+
+  /** The same, but not zero. Null when the key is absent or empty and the fallback is null. */
+  Duration positiveSeconds(String key, Duration fallback) {
+    return seconds(key, fallback, Duration.ofNanos(1), "more than 0");
+  }
+
+  private Duration seconds(String key, Duration fallback, Duration min, String shownMin) {
+    Object value = value(key, null);
+    if (value == null && (fallback == null || !has(key))) {
+      return fallback;
+    }
+    if (value instanceof Number number && Math.abs(number.doubleValue()) <= MAX_SECONDS) {
+      Duration seconds = Duration.ofNanos(Math.round(number.doubleValue() * 1e9));
+      if (seconds.compareTo(min) >= 0) {
+        return seconds;
+      }
+    }
+    return mistaken(
+        key,
+        "must be seconds, %s to %d, is %s".formatted(shownMin, MAX_SECONDS, shown(value)),
+        fallback);
   }
 
   String choice(String key, String fallback, List<String> allowed) {
@@ -246,25 +291,6 @@ final class Section {
     return sections;
   }
 
-  /**
-   * The mappings under a key that this version does not act on, to look for unknown keys in them;
-   * whatever else stands there is nobody's mistake.
-   */
-  List<Section> glance(String key) {
-    Object value = value(key, null);
-    List<Section> sections = new ArrayList<>();
-    if (value instanceof Map<?, ?> mapping) {
-      sections.add(new Section(file, dotted(key), mapping));
-    } else if (value instanceof List<?> entries) {
-      for (int i = 0; i < entries.size(); i++) {
-        if (entries.get(i) instanceof Map<?, ?> mapping) {
-          sections.add(entry(key, i, mapping));
-        }
-      }
-    }
-    return sections;
-  }
-
   /** A setting that would have no effect is refused, unless it asks for nothing but its default. */
   void unsupported(String key, Object itsDefault) {
     if (!Objects.equals(value(key, itsDefault), itsDefault)) {
@@ -288,11 +314,14 @@ final class Section {
     }
   }
 
+  void warnOfRest() {
+    warnOfRest(List.of());
+  }
+
   /** The known ones are those that nobody asked for. */
-  void warnOfRest(String... known) {
-    List<String> knownKeys = Arrays.asList(known); // a key may be null, which Set.of refuses
+  void warnOfRest(List<String> known) {
     for (Object key : values.keySet()) {
-      if (!asked.contains(key) && !knownKeys.contains(key)) {
+      if (!asked.contains(key) && !(key instanceof String text && known.contains(text))) {
         warning(key, "unknown key, ignored");
       }
     }
@@ -425,7 +454,7 @@ final class Section {
   /** The entry of a list: under its name if it has one, else by its index from 0. */
   private Section entry(String key, int index, Map<?, ?> values) {
     Section unnamed = new Section(file, dotted(key) + "[" + index + "]", values);
-    return unnamed.isNamed()
+    return unnamed.hasName("name")
         ? new Section(file, dotted(key) + "." + values.get("name"), values)
         : unnamed;
   }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -16,26 +17,71 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.nodepool.config.PoolConfig.Credentials;
+import org.nodepool.config.PoolConfig.Cron;
 import org.nodepool.config.PoolConfig.DiskImage;
 import org.nodepool.config.PoolConfig.Driver;
+import org.nodepool.config.PoolConfig.GearmanServer;
+import org.nodepool.config.PoolConfig.Jenkins;
 import org.nodepool.config.PoolConfig.Label;
+import org.nodepool.config.PoolConfig.Network;
+import org.nodepool.config.PoolConfig.NodeSettings;
+import org.nodepool.config.PoolConfig.OpenStack;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.config.PoolConfig.ProviderImage;
+import org.nodepool.config.PoolConfig.Servers;
+import org.nodepool.config.PoolConfig.Target;
+import org.nodepool.config.PoolConfig.ZooKeeperServer;
 
 class PoolConfigTest {
   private static final Path REAL_FILES = Path.of("../shared/configs");
+  private static final NodeSettings DEFAULT_NODES =
+      new NodeSettings(
+          null,
+          null,
+          "jenkins",
+          "/home/jenkins",
+          Path.of("/var/lib/jenkins/.ssh/id_rsa"),
+          null,
+          null);
 
   @TempDir Path directory;
 
   @ParameterizedTest
-  @ValueSource(strings = {"", "diskimages:\nproviders:\nlabels:\n", "diskimages: []"})
+  @ValueSource(
+      strings = {
+        "providers: []",
+        "diskimages:\nproviders:\nlabels:\ntargets:\ncron:\nzmq-publishers:\ngearman-servers:\n",
+      })
   void a_file_with_nothing_in_it_is_an_empty_pool(String yaml) throws Exception {
     assertThat(read(yaml))
-        .isEqualTo(new PoolConfig(null, null, null, null, Map.of(), Map.of(), Map.of(), List.of()));
+        .isEqualTo(
+            new PoolConfig(
+                null,
+                null,
+                null,
+                null,
+                new Cron("14 2 * * *", "* * * * *", "*/15 * * * *"),
+                List.of(),
+                List.of(),
+                List.of(),
+                Map.of(),
+                Map.of(),
+                Map.of(),
+                Map.of(),
+                List.of()));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "# nothing", "labels: []"})
+  void providers_are_required(String yaml) throws Exception {
+    Path file = Files.writeString(directory.resolve("nodepool.yaml"), yaml);
+    assertThat(refused(file).mistakes())
+        .containsExactly("nodepool.yaml: providers: is required, and may be an empty list");
   }
 
   @Test
-  void everything_is_read() throws Exception {
+  void images_and_where_they_go_are_read() throws Exception {
     PoolConfig pool =
         read(
             """
@@ -49,76 +95,264 @@ class PoolConfigTest {
                 env-vars:
                   TMPDIR: /opt/dib_tmp
                   DIB_JOURNAL_SIZE: 4
+                qemu-img-options: compat=0.10
+                rebuild-age: 3600
+                pause: true
+                formats: [raw, vhd]
+              - name: debian
             providers:
-              - name: cloud
-                region-name: north
-                username: ann
-                password: hunter2
-                image-type: raw
-                template-hostname: '{provider.name}-{image.name}-{timestamp}'
-                images:
-                  - name: ubuntu-cloud
-                    diskimage: ubuntu
-                    meta:
-                      config_drive: 'yes'
-                  - name: snapshot
-                    setup: prepare.sh
               - name: files
                 driver: directory
                 directory: ../var/files
+                region-name: north
+                image-type: raw
+                template-hostname: '{provider.name}-{image.name}-{timestamp}'
+                images:
+                  - name: ubuntu-files
+                    diskimage: ubuntu
+                    meta: {config_drive: 'yes'}
             labels:
               - name: small
-                image: ubuntu-cloud
+                image: ubuntu-files
                 min-ready: -1
-                providers:
-                  - name: files
-                  - name: cloud
+                subnodes: 2
+                ready-script: multinode_setup.sh
+                providers: [{name: files}]
               - name: large
                 image: snapshot
             """);
-    ProviderConfig cloud =
-        new ProviderConfig(
-            "cloud",
-            Driver.OPENSTACK,
-            "north",
-            null,
-            "raw",
-            "{provider.name}-{image.name}-{timestamp}",
-            Map.of(
-                "ubuntu-cloud",
-                new ProviderImage("ubuntu-cloud", "ubuntu", null, Map.of("config_drive", "yes")),
-                "snapshot",
-                new ProviderImage("snapshot", null, "prepare.sh", Map.of())));
-    ProviderConfig files =
-        new ProviderConfig(
-            "files",
-            Driver.DIRECTORY,
-            null,
-            directory.resolveSibling("var/files"),
-            "qcow2",
-            "template-{image.name}-{timestamp}",
-            Map.of());
     assertThat(pool.imagesDir()).isEqualTo(Path.of("/opt/nodepool_dib"));
     assertThat(pool.elementsPath())
         .isEqualTo(
             directory.resolve("elements") + ":/opt/elements:" + directory.resolveSibling("more"));
     assertThat(pool.scriptDir()).isEqualTo(directory.resolve("scripts"));
-    assertThat(pool.diskImages())
+    assertThat(pool.diskImages().values())
+        .containsExactly(
+            new DiskImage(
+                "ubuntu",
+                List.of("ubuntu", "vm"),
+                "trusty",
+                Map.of("TMPDIR", "/opt/dib_tmp", "DIB_JOURNAL_SIZE", "4"),
+                "compat=0.10",
+                Duration.ofHours(1),
+                true,
+                List.of("raw", "vhd")),
+            new DiskImage(
+                "debian", List.of(), "", Map.of(), null, Duration.ofDays(1), false, List.of()));
+    assertThat(pool.providers())
         .containsExactly(
             entry(
-                "ubuntu",
-                new DiskImage(
-                    "ubuntu",
-                    List.of("ubuntu", "vm"),
-                    "trusty",
-                    Map.of("TMPDIR", "/opt/dib_tmp", "DIB_JOURNAL_SIZE", "4"))));
-    assertThat(pool.providers()).containsExactly(entry("cloud", cloud), entry("files", files));
-    assertThat(pool.labels())
+                "files",
+                new ProviderConfig(
+                    "files",
+                    Driver.DIRECTORY,
+                    "north",
+                    directory.resolveSibling("var/files"),
+                    null,
+                    "raw",
+                    "{provider.name}-{image.name}-{timestamp}",
+                    Map.of(
+                        "ubuntu-files",
+                        new ProviderImage(
+                            "ubuntu-files",
+                            "ubuntu",
+                            null,
+                            Map.of("config_drive", "yes"),
+                            null,
+                            null,
+                            false,
+                            DEFAULT_NODES)))));
+    assertThat(pool.labels().values())
         .containsExactly(
-            entry("small", new Label("small", "ubuntu-cloud", -1, List.of("files", "cloud"))),
-            entry("large", new Label("large", "snapshot", 2, List.of())));
+            new Label("small", "ubuntu-files", -1, List.of("files"), 2, "multinode_setup.sh"),
+            new Label("large", "snapshot", 2, List.of(), 0, null));
     assertThat(pool.warnings()).isEmpty();
-    assertThat(pool.toString()).doesNotContain("hunter2", "/opt/dib_tmp").contains("TMPDIR");
+    assertThat(pool.toString()).doesNotContain("/opt/dib_tmp").contains("TMPDIR");
+  }
+
+  @Test
+  void clouds_are_read() throws Exception {
+    PoolConfig pool =
+        read(
+            """
+            providers:
+              - name: full
+                region-name: north
+                cloud: rax
+                username: ann
+                password: hunter2
+                auth-url: https://cloud.example.org:5000/v2.0
+                project-id: '7'
+                project-name: ci
+                service-type: compute
+                service-name: nova
+                rate: 0.0001
+                api-timeout: 60
+                max-servers: 010
+                boot-timeout: 1:30
+                launch-timeout: 1_000
+                pool: external
+                keypair: ci
+                networks: [{net-id: a}, {net-label: b}, {name: c, public: yes}]
+                availability-zones: [az1, az2]
+                ipv6-preferred: on
+                clean-floating-ips: no
+                nodepool-id: main
+                image-type: vhd
+                images:
+                  - name: snapshot
+                    base-image: Ubuntu 14.04
+                    setup: prepare.sh
+                    reset: reset.sh
+                    pause: true
+                    min-ram: 8192
+                    name-filter: Performance
+                    username: ci
+                    user-home: /home/ci
+                    private-key: keys/id_rsa
+                    key-name: main
+                    config-drive: true
+              - {name: plain, username: ann, password: hunter2, auth-url: x, project-name: ci}
+              - {name: by-file, cloud: hp, max-servers: -1, rate: 2}
+            """);
+    ProviderConfig full = pool.providers().get("full");
+    assertThat(full.driver()).isEqualTo(Driver.OPENSTACK);
+    assertThat(full.region()).isEqualTo("north");
+    assertThat(full.imageType()).isEqualTo("vhd");
+    assertThat(full.openStack())
+        .isEqualTo(
+            new OpenStack(
+                "rax",
+                new Credentials(
+                    "ann", new Secret("hunter2"), "https://cloud.example.org:5000/v2.0", "7", "ci"),
+                "compute",
+                "nova",
+                Duration.ofNanos(100_000),
+                Duration.ofMinutes(1),
+                new Servers(
+                    8,
+                    Duration.ofSeconds(90),
+                    Duration.ofSeconds(1000),
+                    "external",
+                    "ci",
+                    List.of(
+                        new Network("a", null, null, false),
+                        new Network(null, "b", null, false),
+                        new Network(null, null, "c", true)),
+                    List.of("az1", "az2"),
+                    true,
+                    false,
+                    "main")));
+    assertThat(full.images())
+        .containsExactly(
+            entry(
+                "snapshot",
+                new ProviderImage(
+                    "snapshot",
+                    null,
+                    "prepare.sh",
+                    Map.of(),
+                    "Ubuntu 14.04",
+                    "reset.sh",
+                    true,
+                    new NodeSettings(
+                        8192,
+                        "Performance",
+                        "ci",
+                        "/home/ci",
+                        directory.resolve("keys/id_rsa"),
+                        "main",
+                        true))));
+    assertThat(pool.providers().get("plain"))
+        .isEqualTo(
+            new ProviderConfig(
+                "plain",
+                Driver.OPENSTACK,
+                null,
+                null,
+                new OpenStack(
+                    null,
+                    new Credentials("ann", new Secret("hunter2"), "x", null, "ci"),
+                    null,
+                    null,
+                    Duration.ofSeconds(1),
+                    null,
+                    new Servers(
+                        null,
+                        Duration.ofMinutes(1),
+                        Duration.ofHours(1),
+                        null,
+                        null,
+                        List.of(),
+                        List.of(),
+                        false,
+                        null,
+                        null)),
+                "qcow2",
+                "template-{image.name}-{timestamp}",
+                Map.of()));
+    OpenStack byFile = pool.providers().get("by-file").openStack();
+    assertThat(byFile.credentials()).isEqualTo(new Credentials(null, null, null, null, null));
+    assertThat(byFile.servers().max()).isEqualTo(-1);
+    assertThat(byFile.rate()).isEqualTo(Duration.ofSeconds(2));
+    assertThat(pool.warnings()).isEmpty();
+    assertThat(pool.toString()).doesNotContain("hunter2");
+  }
+
+  @Test
+  void what_nodepool_acts_on_alone_is_read() throws Exception {
+    PoolConfig pool =
+        read(
+            """
+            cron: {image-update: '1 * * * *', cleanup: '2 * * * *', check: '3 * * * *'}
+            zmq-publishers: ['tcp://localhost:8881']
+            gearman-servers: [{host: a}, {host: b, port: 4731}]
+            zookeeper-servers: [{host: c}, {host: d, port: 2182, chroot: /x}]
+            providers: []
+            targets:
+              - name: full
+                rate: 0.5
+                hostname: '{node_id}'
+                subnode-hostname: '{subnode_id}'
+                assign-via-gearman: true
+                jenkins:
+                  url: https://jenkins.example.org/
+                  user: ann
+                  apikey: hunter2
+                  credentials-id: '<%= credentials %>'
+                  test-job: try
+              - name: plain
+            """);
+    assertThat(pool.cron()).isEqualTo(new Cron("1 * * * *", "2 * * * *", "3 * * * *"));
+    assertThat(pool.zmqPublishers()).containsExactly("tcp://localhost:8881");
+    assertThat(pool.gearmanServers())
+        .containsExactly(new GearmanServer("a", 4730), new GearmanServer("b", 4731));
+    assertThat(pool.zooKeeperServers())
+        .containsExactly(
+            new ZooKeeperServer("c", 2181, null), new ZooKeeperServer("d", 2182, "/x"));
+    assertThat(pool.targets().values())
+        .containsExactly(
+            new Target(
+                "full",
+                new Jenkins(
+                    "https://jenkins.example.org/",
+                    "ann",
+                    new Secret("hunter2"),
+                    "<%= credentials %>",
+                    "try"),
+                Duration.ofMillis(500),
+                "{node_id}",
+                "{subnode_id}",
+                true),
+            new Target(
+                "plain",
+                null,
+                Duration.ofSeconds(1),
+                "{label.name}-{provider.name}-{node_id}",
+                "{label.name}-{provider.name}-{node_id}-{subnode_id}",
+                false));
+    assertThat(pool.warnings()).isEmpty();
+    assertThat(pool.toString()).doesNotContain("hunter2");
   }
 
   @Test
@@ -145,14 +379,22 @@ class PoolConfigTest {
         .containsExactly(
             entry(
                 "tiny-os",
-                new DiskImage("tiny-os", List.of("tiny-os"), "", Map.of("DIB_JOURNAL_SIZE", "4"))));
+                new DiskImage(
+                    "tiny-os",
+                    List.of("tiny-os"),
+                    "",
+                    Map.of("DIB_JOURNAL_SIZE", "4"),
+                    null,
+                    Duration.ofDays(1),
+                    false,
+                    List.of())));
     ProviderConfig provider = pool.providers().get("local-directory");
     assertThat(provider.driver()).isEqualTo(Driver.DIRECTORY);
     assertThat(provider.directory()).isEqualTo(conf.resolveSibling("var/local-directory"));
     assertThat(provider.images().get("tiny-os").diskImage()).isEqualTo("tiny-os");
     assertThat(provider.images().get("tiny-os").meta()).isNotEmpty();
     assertThat(pool.labels().get("tiny-os"))
-        .isEqualTo(new Label("tiny-os", "tiny-os", 0, List.of("local-directory")));
+        .isEqualTo(new Label("tiny-os", "tiny-os", 0, List.of("local-directory"), 0, null));
   }
 
   @ParameterizedTest
@@ -208,6 +450,11 @@ class PoolConfigTest {
             + " of ._+-, is \"a b\"",
         "release: [a] | diskimages.i.release: must be one text or number, is a list",
         "release: \"a\\0\" | diskimages.i.release: must not have a NUL character",
+        "rebuild-age: 1d | diskimages.i.rebuild-age: must be seconds, 0 to 315360000, is \"1d\"",
+        "pause: 1 | diskimages.i.pause: must be true or false, is 1",
+        "formats: [raw, iso]"
+            + "| diskimages.i.formats[1]: must be one of qcow2, raw, tar, tgz, vhd, vmdk, vpc,"
+            + " squashfs, is \"iso\"",
         "env-vars: A=1 | diskimages.i.env-vars: must be a mapping of keys to values, is text",
         "env-vars: [A] | diskimages.i.env-vars: must be a mapping of keys to values, is a list",
         "env-vars: {A: [x]} | diskimages.i.env-vars.A: must be one text or number, is a list",
@@ -237,6 +484,32 @@ class PoolConfigTest {
             + "| providers.p.image-type: must be one of qcow2, raw, tar, tgz, vhd, vmdk, vpc,"
             + " squashfs, is \"iso\"",
         "region-name: 7 | providers.p.region-name: must be text (put it in quotes), is 7",
+        "rate: -1 | providers.p.rate: must be seconds, 0 to 315360000, is -1",
+        "rate: 1e3 | providers.p.rate: must be seconds, 0 to 315360000, is \"1e3\"",
+        "rate: .nan | providers.p.rate: must be seconds, 0 to 315360000, is NaN",
+        "rate: .inf | providers.p.rate: must be seconds, 0 to 315360000, is Infinity",
+        "rate: | providers.p.rate: must be seconds, 0 to 315360000, is nothing",
+        "api-timeout: 0"
+            + "| providers.p.api-timeout: must be seconds, more than 0 to 315360000, is 0",
+        "boot-timeout: 0.0000000001"
+            + "| providers.p.boot-timeout: must be seconds, more than 0 to 315360000, is 1.0E-10",
+        "launch-timeout: 315360001"
+            + "| providers.p.launch-timeout: must be seconds, more than 0 to 315360000, is"
+            + " 315360001",
+        "max-servers: -2 | providers.p.max-servers: must be a number, -1 to 2147483647, is -2",
+        "max-servers: ''"
+            + "| providers.p.max-servers: must be a number, -1 to 2147483647, is \"\"",
+        "password: 77 | providers.p.password: must be text (put it in quotes), is a number",
+        "networks: x | providers.p.networks: must be a list, is text",
+        "networks: [{}] | providers.p.networks[0].net-id: or net-label or name is required",
+        "networks: [{name: a, public: x}]"
+            + "| providers.p.networks.a.public: must be true or false, is \"x\"",
+        "availability-zones: az1 | providers.p.availability-zones: must be a list, is text",
+        "clean-floating-ips: 0" + "| providers.p.clean-floating-ips: must be true or false, is 0",
+        "images: [{name: i, min-ram: 8 GB}]"
+            + "| providers.p.images.i.min-ram: must be MiB, 0 to 2147483647, is \"8 GB\"",
+        "images: [{name: i, config-drive: 0}]"
+            + "| providers.p.images.i.config-drive: must be true or false, is 0",
         "images: x | providers.p.images: must be a list, is text",
         "images: [x] | providers.p.images[0]: must be a mapping of keys to values, is text",
         "images: [{}] | providers.p.images[0].name: is required",
@@ -252,14 +525,14 @@ class PoolConfigTest {
             + "| providers.p.images.i.meta: must have at most 5 entries, has 6",
       })
   void a_wrong_provider_is_refused_with_its_key(String yaml, String mistake) throws Exception {
-    assertThat(mistakes("providers:\n- name: p\n  " + yaml))
+    assertThat(mistakes("providers:\n- name: p\n  cloud: c\n  " + yaml))
         .containsExactly("nodepool.yaml: " + mistake);
   }
 
   @Test
   void a_meta_entry_has_at_most_255_characters() throws Exception {
     String longest = "x".repeat(255);
-    String yaml = "providers: [{name: p, images: [{name: i, meta: {a: %s, %s: b}}]}]";
+    String yaml = "providers: [{name: p, cloud: c, images: [{name: i, meta: {a: %s, %s: b}}]}]";
     assertThat(read(yaml.formatted(longest, longest)).warnings()).isEmpty();
     assertThat(mistakes(yaml.formatted(longest + "x", "c")))
         .containsExactly(
@@ -279,13 +552,68 @@ class PoolConfigTest {
         "{name: l} | labels.l.image: is required",
         "{name: l, image: i, min-ready: '2'}"
             + "| labels.l.min-ready: must be a whole number, -2147483648 to 2147483647, is \"2\"",
+        "{name: l, image: i, subnodes: -1}"
+            + "| labels.l.subnodes: must be a number, 0 to 2147483647, is -1",
+        "{name: l, image: i, providers: [{name: q}]}"
+            + "| labels.l.providers.q.name: must be a provider that has the image \"i\", is \"q\"",
         "{name: l, image: i, providers: p} | labels.l.providers: must be a list, is text",
         "{name: l, image: i, providers: [{}]} | labels.l.providers[0].name: is required",
         "{name: l, image: i, providers: [{name: nope}]}"
             + "| labels.l.providers.nope.name: must be one of providers, is \"nope\"",
       })
   void a_wrong_label_is_refused_with_its_key(String yaml, String mistake) throws Exception {
-    assertThat(mistakes("labels: [" + yaml + "]")).containsExactly("nodepool.yaml: " + mistake);
+    assertThat(mistakes("providers: [{name: q, cloud: c}]\nlabels: [" + yaml + "]"))
+        .containsExactly("nodepool.yaml: " + mistake);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "cron: x | cron: must be a mapping of keys to values, is text",
+        "cron: {check: 7} | cron.check: must be text (put it in quotes), is 7",
+        "zmq-publishers: x | zmq-publishers: must be a list, is text",
+        "zmq-publishers: [7] | zmq-publishers[0]: must be text (put it in quotes), is 7",
+        "gearman-servers: [{}] | gearman-servers[0].host: is required",
+        "gearman-servers: [{host: h, port: {gearman_port}}]"
+            + "| gearman-servers[0].port: must be a port, 1 to 65535, is a mapping",
+        "zookeeper-servers: [{host: h, port: 0}]"
+            + "| zookeeper-servers[0].port: must be a port, 1 to 65535, is 0",
+        "targets: [{}] | targets[0].name: is required",
+        "targets: [{name: t, rate: fast}]"
+            + "| targets.t.rate: must be seconds, 0 to 315360000, is \"fast\"",
+        "targets: [{name: t, jenkins: x}]"
+            + "| targets.t.jenkins: must be a mapping of keys to values, is text",
+        "targets: [{name: t, jenkins: {apikey: 77}}]"
+            + "| targets.t.jenkins.apikey: must be text (put it in quotes), is a number",
+      })
+  void what_nodepool_acts_on_alone_is_refused_with_its_key_when_it_is_wrong(
+      String yaml, String mistake) throws Exception {
+    assertThat(mistakes(yaml)).containsExactly("nodepool.yaml: " + mistake);
+  }
+
+  @Test
+  void without_a_cloud_every_credential_that_is_missing_is_named() throws Exception {
+    assertThat(mistakes("providers: [{name: p, cloud: '', username: '', project-name: x}]"))
+        .containsExactly(
+            "nodepool.yaml: providers.p.username: is required of a provider without cloud",
+            "nodepool.yaml: providers.p.password: is required of a provider without cloud",
+            "nodepool.yaml: providers.p.auth-url: is required of a provider without cloud");
+    assertThat(mistakes("providers: [{name: p, username: x, password: x, auth-url: x}]"))
+        .containsExactly(
+            "nodepool.yaml: providers.p.project-id: or project-name is required of a provider"
+                + " without cloud");
+  }
+
+  @Test
+  void a_directory_needs_no_credentials_and_ignores_them_with_a_warning() throws Exception {
+    assertThat(
+            read("providers: [{name: p, driver: directory, directory: x, cloud: c, rate: 1}]")
+                .warnings())
+        .containsExactly(
+            "nodepool.yaml: providers.p.cloud: ignored, as the driver is not openstack",
+            "nodepool.yaml: providers.p.rate: ignored, as the driver is not openstack");
   }
 
   @ParameterizedTest
@@ -309,11 +637,11 @@ class PoolConfigTest {
         .asString()
         .startsWith("nodepool.yaml: diskimages[0].name: must ")
         .doesNotContain("\n", "\u001b");
-    assertThat(mistakes("providers: [{name: p, images: [{name: " + name + "}]}]"))
+    assertThat(mistakes("providers: [{name: p, cloud: c, images: [{name: " + name + "}]}]"))
         .singleElement()
         .asString()
         .startsWith("nodepool.yaml: providers.p.images[0].name: must ");
-    assertThat(mistakes("providers: [{name: " + name + "}]")).hasSize(1);
+    assertThat(mistakes("providers: [{cloud: c, name: " + name + "}]")).hasSize(1);
     assertThat(mistakes("labels: [{name: l, image: " + name + "}]"))
         .singleElement()
         .asString()
@@ -339,14 +667,16 @@ class PoolConfigTest {
     "constant, constant",
   })
   void a_new_images_name_comes_from_the_template(String template, String name) throws Exception {
-    String yaml = "providers: [{name: p, template-hostname: '%s', images: [{name: tiny}]}]";
+    String yaml =
+        "providers: [{name: p, cloud: c, template-hostname: '%s', images: [{name: tiny}]}]";
     ProviderConfig provider = read(yaml.formatted(template)).providers().get("p");
     assertThat(provider.imageHostname("tiny", 1416268800L)).isEqualTo(name);
   }
 
   @Test
   void doubled_braces_in_a_template_are_braces() throws Exception {
-    String yaml = "providers: [{name: p, template-hostname: '{{timestamp}}{{{timestamp}}}'}]";
+    String yaml =
+        "providers: [{name: p, cloud: c, template-hostname: '{{timestamp}}{{{timestamp}}}'}]";
     ProviderConfig provider = read(yaml).providers().get("p");
     assertThat(provider.imageHostname("i", 7)).isEqualTo("{timestamp}{7}");
   }
@@ -366,7 +696,7 @@ class PoolConfigTest {
         "{ timestamp }",
       })
   void a_template_has_no_other_fields(String template) throws Exception {
-    assertThat(mistakes("providers: [{name: p, template-hostname: 'a" + template + "'}]"))
+    assertThat(mistakes("providers: [{name: p, cloud: c, template-hostname: 'a" + template + "'}]"))
         .containsExactly(
             "nodepool.yaml: providers.p.template-hostname: may have no fields but"
                 + " {provider.name}, {image.name} and {timestamp}, is \"a"
@@ -377,7 +707,7 @@ class PoolConfigTest {
   @ParameterizedTest
   @ValueSource(strings = {"-{image.name}", "a b {image.name}", "../{image.name}", "{{{image.name}"})
   void what_a_template_gives_is_a_name(String template) throws Exception {
-    String yaml = "providers: [{name: p, template-hostname: '%s', images: [{name: i}]}]";
+    String yaml = "providers: [{name: p, cloud: c, template-hostname: '%s', images: [{name: i}]}]";
     assertThat(mistakes(yaml.formatted(template)))
         .singleElement()
         .asString()
@@ -386,7 +716,7 @@ class PoolConfigTest {
 
   @Test
   void what_a_template_gives_is_not_too_long() throws Exception {
-    String yaml = "providers: [{name: p, images: [{name: %s}]}]";
+    String yaml = "providers: [{name: p, cloud: c, images: [{name: %s}]}]";
     assertThat(read(yaml.formatted("x".repeat(80))).warnings()).isEmpty();
     assertThat(mistakes(yaml.formatted("x".repeat(81))))
         .singleElement()
@@ -403,7 +733,7 @@ class PoolConfigTest {
             images-dir: 7
             diskimages: [{elements: x}]
             providers:
-              - {name: p, driver: x, password: hunter2, images: [{name: i, diskimage: d}]}
+              - {name: p, driver: x, cloud: c, password: hunter2, images: [{name: i, diskimage: d}]}
             labels: [{name: l, providers: [{name: q}]}]
             """);
     assertThat(refused.mistakes())
@@ -413,8 +743,8 @@ class PoolConfigTest {
             "nodepool.yaml: diskimages[0].elements: must be a list, is text",
             "nodepool.yaml: providers.p.driver: must be one of openstack, directory, is \"x\"",
             "nodepool.yaml: providers.p.images.i.diskimage: must be one of diskimages, is \"d\"",
-            "nodepool.yaml: labels.l.providers.q.name: must be one of providers, is \"q\"",
-            "nodepool.yaml: labels.l.image: is required");
+            "nodepool.yaml: labels.l.image: is required",
+            "nodepool.yaml: labels.l.providers.q.name: must be one of providers, is \"q\"");
     assertThat(refused).hasMessage(String.join("\n", refused.mistakes()));
   }
 
@@ -425,10 +755,12 @@ class PoolConfigTest {
             """
             nothandled: element
             cron: {update-image: '14 2 * * *', check: x}
+            gearman-servers: [{host: h, foo: 1}]
+            zookeeper-servers: [{host: h, foo: 1}]
             targets: [{name: t, foo: 1, jenkins: {url: x, apikey: hunter2, bar: 1}}]
             diskimages: [{name: d, foo: 1}]
             providers:
-              - {name: tiny-cloud, foo: 1, networks: [{net-id: x, foo: 1}],
+              - {name: tiny-cloud, cloud: c, foo: 1, networks: [{net-id: x, foo: 1}],
                  images: [{name: i, foo: 1}]}
             labels: [{name: l, image: i, foo: 1, providers: [{name: tiny-cloud, foo: 1}]}]
             "a\\nb": 1
@@ -438,6 +770,8 @@ class PoolConfigTest {
         .containsExactlyInAnyOrder(
             "nodepool.yaml: nothandled: unknown key, ignored",
             "nodepool.yaml: cron.update-image: unknown key, ignored",
+            "nodepool.yaml: gearman-servers[0].foo: unknown key, ignored",
+            "nodepool.yaml: zookeeper-servers[0].foo: unknown key, ignored",
             "nodepool.yaml: targets.t.foo: unknown key, ignored",
             "nodepool.yaml: targets.t.jenkins.bar: unknown key, ignored",
             "nodepool.yaml: diskimages.d.foo: unknown key, ignored",
@@ -448,34 +782,6 @@ class PoolConfigTest {
             "nodepool.yaml: labels.l.providers.tiny-cloud.foo: unknown key, ignored",
             "nodepool.yaml: a\\u{a}b: unknown key, ignored",
             "nodepool.yaml: nothing: unknown key, ignored");
-  }
-
-  @Test
-  void nodepools_other_keys_are_passed_over() throws Exception {
-    PoolConfig pool =
-        read(
-            """
-            cron: {image-update: x, cleanup: x, check: x}
-            zmq-publishers: [tcp://localhost:8881]
-            gearman-servers: [{host: localhost, port: {gearman_port}}]
-            zookeeper-servers: [{host: localhost, port: 2181, chroot: /x}]
-            diskimages:
-              - {name: d, qemu-img-options: x, rebuild-age: 1, pause: true, formats: [raw]}
-            providers:
-              - {name: p, username: x, password: x, project-id: x, project-name: x, auth-url: x,
-                 max-servers: 0, service-type: x, service-name: x, pool: x, keypair: x, rate: 0.1,
-                 boot-timeout: 60, launch-timeout: 60,
-                 networks: [{net-label: x}, {name: x, public: true}],
-                 availability-zones: [az1], api-timeout: 60, cloud: x, ipv6-preferred: true,
-                 clean-floating-ips: true, nodepool-id: x, images: [
-                   {name: i, base-image: x, min-ram: 8192, name-filter: x, reset: x, username: x,
-                    user-home: /x, private-key: /x, config-drive: true, pause: true, key-name: x}]}
-            labels: [{name: l, image: i, subnodes: 2, ready-script: x}]
-            targets:
-              - {name: t, rate: 1.0, hostname: x, subnode-hostname: x, assign-via-gearman: true,
-                 jenkins: {url: x, user: x, apikey: x, credentials-id: x, test-job: x}}
-            """);
-    assertThat(pool.warnings()).isEmpty();
   }
 
   @Test
@@ -493,7 +799,7 @@ class PoolConfigTest {
 
   @Test
   void a_directory_without_its_driver_is_a_warning() throws Exception {
-    PoolConfig pool = read("providers: [{name: p, directory: /x}]");
+    PoolConfig pool = read("providers: [{name: p, cloud: c, directory: /x}]");
     assertThat(pool.providers().get("p").directory()).isNull();
     assertThat(pool.warnings())
         .containsExactly(
@@ -506,7 +812,7 @@ class PoolConfigTest {
         read(
             """
             diskimages: [{name: d, release: a}, {name: e}, {name: d, release: b}]
-            providers: [{name: p}]
+            providers: [{name: p, cloud: c, images: [{name: i}]}]
             labels: [{name: l, image: i, providers: [{name: p}, {name: p}]}]
             """);
     assertThat(pool.diskImages().get("d").release()).isEqualTo("b");
@@ -534,13 +840,13 @@ class PoolConfigTest {
             """
             images-dir: ''
             elements-dir: ':'
-            providers: [{name: p, region-name: '', images: [{name: i, diskimage: '', setup: }]}]
+            providers: [{name: p, cloud: c, region-name: '', images: [{name: i, diskimage: '', setup: }]}]
             """);
     assertThat(pool.imagesDir()).isNull();
     assertThat(pool.elementsPath()).isNull();
     assertThat(pool.providers().get("p").region()).isNull();
     assertThat(pool.providers().get("p").images().get("i"))
-        .isEqualTo(new ProviderImage("i", null, null, Map.of()));
+        .isEqualTo(new ProviderImage("i", null, null, Map.of(), null, null, false, DEFAULT_NODES));
   }
 
   @Test
@@ -549,7 +855,7 @@ class PoolConfigTest {
         read(
             """
             providers:
-              - &base {name: a, region-name: north, image-type: raw}
+              - &base {name: a, cloud: c, region-name: north, image-type: raw}
               - {<<: *base, name: b, image-type: vhd}
             """);
     assertThat(pool.providers().get("b").region()).isEqualTo("north");
@@ -589,7 +895,8 @@ class PoolConfigTest {
   @Test
   void a_provider_without_a_directory_is_no_directory_provider() {
     assertThatThrownBy(
-            () -> new ProviderConfig("p", Driver.DIRECTORY, null, null, "qcow2", "x", Map.of()))
+            () ->
+                new ProviderConfig("p", Driver.DIRECTORY, null, null, null, "qcow2", "x", Map.of()))
         .isInstanceOf(IllegalArgumentException.class);
   }
 
@@ -616,13 +923,26 @@ class PoolConfigTest {
 
   @Test
   void a_real_file_with_a_wrong_indentation_is_refused_with_line_and_column() {
-    Path file = real("validate/config_validate__yaml_error.yaml");
-    ConfigException refused =
-        catchThrowableOfType(ConfigException.class, () -> PoolConfig.read(file));
-    assertThat(refused.mistakes())
+    assertThat(refused(real("validate/config_validate__yaml_error.yaml")).mistakes())
         .containsExactly(
             "config_validate__yaml_error.yaml: line 1022, column 2: expected <block end>, but"
                 + " found '<block sequence start>'");
+  }
+
+  @Test
+  void a_real_file_that_nodepool_refuses_is_told_what_it_lacks_and_has_too_much() {
+    ConfigException refused = refused(real("validate/config_validate__schema_error.yaml"));
+    assertThat(refused.mistakes())
+        .containsExactly(
+            "config_validate__schema_error.yaml: providers: is required, and may be an empty"
+                + " list");
+    assertThat(refused.warnings())
+        .containsExactly("config_validate__schema_error.yaml: nothandled: unknown key, ignored");
+  }
+
+  @Test
+  void a_clouds_yaml_is_not_taken_for_a_pool() {
+    assertThat(refused(real("system-config-clouds-2015-07-04.yaml")).mistakes()).hasSize(1);
   }
 
   private static Path real(String name) {
@@ -636,7 +956,13 @@ class PoolConfigTest {
   }
 
   private PoolConfig read(String yaml) throws IOException, ConfigException {
-    return PoolConfig.read(Files.writeString(directory.resolve("nodepool.yaml"), yaml));
+    return PoolConfig.read(file(yaml));
+  }
+
+  /** With the one key that is required. */
+  private Path file(String yaml) throws IOException {
+    String whole = yaml.matches("(?s)(.*\n)?providers:.*") ? yaml : yaml + "\nproviders: []";
+    return Files.writeString(directory.resolve("nodepool.yaml"), whole);
   }
 
   private List<String> mistakes(String yaml) throws IOException {
@@ -644,7 +970,10 @@ class PoolConfigTest {
   }
 
   private ConfigException refused(String yaml) throws IOException {
-    Path file = Files.writeString(directory.resolve("nodepool.yaml"), yaml);
+    return refused(file(yaml));
+  }
+
+  private static ConfigException refused(Path file) {
     return catchThrowableOfType(ConfigException.class, () -> PoolConfig.read(file));
   }
 }
