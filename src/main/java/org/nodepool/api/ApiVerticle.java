@@ -61,7 +61,8 @@ public final class ApiVerticle extends VerticleBase {
             new ImageHandlers(reads, jobs, deletions),
             new DibImageHandlers(reads, jobs, deletions),
             new JobHandlers(reads, jobTable, logs),
-            new EventHandlers(vertx));
+            new EventHandlers(vertx),
+            new OpenApiHandlers());
     LoginThrottle throttle = new LoginThrottle(System::nanoTime);
     Login login = new Login(vertx, settings.user(), settings.password(), throttle);
     return vertx

@@ -44,7 +44,8 @@ public final class Routes {
       ImageHandlers images,
       DibImageHandlers dibImages,
       JobHandlers jobs,
-      EventHandlers events) {
+      EventHandlers events,
+      OpenApiHandlers openApi) {
     // spotless:off
     table = List.of(
         new Line(GET,    "/v1/nodes",                    nodes::list),
@@ -63,7 +64,8 @@ public final class Routes {
         new Line(GET,    "/v1/jobs",                     jobs::list),
         new Line(GET,    "/v1/jobs/:id",                 jobs::get),
         new Line(GET,    "/v1/jobs/:id/log",             jobs::log),
-        new Line(GET,    "/v1/events",                   events::stream));
+        new Line(GET,    "/v1/events",                   events::stream),
+        new Line(GET,    "/openapi.json",                openApi::get));
     // spotless:on
   }
 

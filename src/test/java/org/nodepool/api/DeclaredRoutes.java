@@ -17,7 +17,8 @@ public final class DeclaredRoutes {
               new ImageHandlers(null, null, null),
               new DibImageHandlers(null, null, null),
               new JobHandlers(null, null, null),
-              new EventHandlers(vertx));
+              new EventHandlers(vertx),
+              new OpenApiHandlers());
       return routes.table().stream().map(line -> line.method() + " " + line.path()).toList();
     } finally {
       vertx.close().await();
