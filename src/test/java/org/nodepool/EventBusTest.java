@@ -32,6 +32,7 @@ class EventBusTest {
   void listen_no_more() {
     consumer.unregister().await();
     nodeConsumer.unregister().await();
+    all.forEach(Contract.SERVED::checkEvent);
   }
 
   @Test

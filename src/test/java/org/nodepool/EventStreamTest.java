@@ -38,7 +38,7 @@ class EventStreamTest {
       wire = new Wire(port);
       wire.patience(60_000);
       wire.send("GET /v1/events" + query + " HTTP/1.1\r\nHost: x\r\n\r\n");
-      Http.Answer head = wire.readHead();
+      Http.Answer head = wire.read("GET", "/v1/events" + query);
       assertThat(head.status()).isEqualTo(200);
       assertThat(head.header("Content-Type")).isEqualTo("text/event-stream");
       assertThat(head.header("Cache-Control")).isEqualTo("no-cache");
@@ -76,6 +76,7 @@ class EventStreamTest {
     JsonObject next() throws InterruptedException {
       JsonObject event = events.poll(10, TimeUnit.SECONDS);
       assertThat(event).as("an event").isNotNull();
+      Contract.SERVED.checkEvent(event);
       return event;
     }
 
@@ -284,7 +285,7 @@ class EventStreamTest {
     try (Wire deaf = new Wire(http.port(), 4096);
         Listener listener = new Listener(http.port(), "")) {
       deaf.send("GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
-      assertThat(deaf.readHead().status()).isEqualTo(200);
+      assertThat(deaf.read("GET", "/v1/events").status()).isEqualTo(200);
 
       for (int i = 0; i < events; i++) {
         assertThat(put(node, i % 2 == 0 ? "hold" : "ready").status()).isEqualTo(200);

@@ -3,7 +3,6 @@ package org.nodepool;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
-import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -14,7 +13,10 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Base64;
 
-/** A client of the service, as plain as curl. A call is made with the login unless it is said. */
+/**
+ * A client of the service, as plain as curl. A call is made with the login unless it is said. Every
+ * answer is held against the {@link Contract}.
+ */
 public final class Http {
   /** An answer; {@code body} is its text. */
   public record Answer(int status, String body, java.net.http.HttpHeaders headers) {
@@ -123,21 +125,13 @@ public final class Http {
     }
     try {
       HttpResponse<String> response = client.send(request.build(), BodyHandlers.ofString());
-      return new Answer(response.statusCode(), response.body(), response.headers());
+      Answer answer = new Answer(response.statusCode(), response.body(), response.headers());
+      Contract.SERVED.check(method, path, answer);
+      return answer;
     } catch (IOException e) {
       throw new AssertionError(method + " " + path + " got no answer", e);
     } catch (InterruptedException e) {
       throw new IllegalStateException(e);
-    }
-  }
-
-  /** Bytes as they are, and all that comes back until the service closes the connection. */
-  public String raw(String request) throws IOException {
-    try (Socket socket = new Socket("127.0.0.1", port)) {
-      socket.setSoTimeout(10_000);
-      socket.getOutputStream().write(request.getBytes(StandardCharsets.ISO_8859_1));
-      socket.getOutputStream().flush();
-      return new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     }
   }
 

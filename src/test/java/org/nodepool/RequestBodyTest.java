@@ -246,7 +246,7 @@ class RequestBodyTest {
     assertIsTooLarge(chunked(large));
     try (Wire wire = new Wire(http.port())) { // before any of it is sent
       wire.send(head("Content-Length: 99999999999\r\n"));
-      assertIsTooLarge(wire.read());
+      assertIsTooLarge(wire.read("PUT", node));
     }
     assertThat(state()).isEqualTo("ready");
   }
@@ -291,7 +291,7 @@ class RequestBodyTest {
       assertThat(wire.ask("GET", node).status()).isEqualTo(200);
       wire.send("PUT " + node + " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n");
       wire.send("Content-Length: 9\r\n\r\n");
-      assertThat(wire.read().status()).isEqualTo(401);
+      assertThat(wire.read("PUT", node).status()).isEqualTo(401);
     }
     assertThat(state()).isEqualTo("ready");
   }
@@ -313,9 +313,9 @@ class RequestBodyTest {
   void whoever_expects_to_be_told_to_go_on_is() throws IOException {
     try (Wire wire = new Wire(http.port())) {
       wire.send(head("Content-Length: 10\r\nExpect: 100-continue\r\n"));
-      assertThat(wire.readHead().status()).isEqualTo(100);
+      assertThat(wire.read("PUT", node).status()).isEqualTo(100);
       wire.send("state=hold");
-      assertThat(wire.read().status()).isEqualTo(200);
+      assertThat(wire.read("PUT", node).status()).isEqualTo(200);
     }
     assertThat(state()).isEqualTo("hold");
   }
@@ -327,7 +327,7 @@ class RequestBodyTest {
       for (byte b : "=%41&state=hold".getBytes(UTF_8)) {
         wire.send(new byte[] {b});
       }
-      assertThat(wire.read().status()).isEqualTo(200);
+      assertThat(wire.read("PUT", node).status()).isEqualTo(200);
     }
     assertThat(state()).isEqualTo("hold");
   }
@@ -351,7 +351,7 @@ class RequestBodyTest {
       } catch (IOException e) {
         // it was refused before all was sent
       }
-      return wire.read();
+      return wire.read("PUT", node);
     }
   }
 

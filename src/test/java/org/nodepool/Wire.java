@@ -19,7 +19,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * One connection to the service, byte by byte: for what a library's client would not send, and to
- * see which bytes come back. Text is sent as Latin-1, so that a char is a byte.
+ * see which bytes come back. Text is sent as Latin-1, so that a char is a byte. Every answer is
+ * held against the {@link Contract}, but those of {@link #readUnchecked}.
  */
 final class Wire implements AutoCloseable {
   private static final AtomicInteger CONNECTIONS = new AtomicInteger();
@@ -81,7 +82,7 @@ final class Wire implements AutoCloseable {
     request.writeBytes(head.append("\r\n").toString().getBytes(ISO_8859_1));
     request.writeBytes(body);
     send(request.toByteArray());
-    return method.equals("HEAD") ? readHead() : read();
+    return read(method, target);
   }
 
   void send(String text) throws IOException {
@@ -93,8 +94,18 @@ final class Wire implements AutoCloseable {
     socket.getOutputStream().flush();
   }
 
-  /** The next answer with its body, unless that is a stream; fails when there is none. */
-  Http.Answer read() throws IOException {
+  /**
+   * The next answer, which is to the request with this method and target; with its body, unless
+   * that is a stream. Fails when there is none.
+   */
+  Http.Answer read(String method, String target) throws IOException {
+    Http.Answer answer = method.equals("HEAD") ? readHead() : readUnchecked();
+    Contract.SERVED.check(method, target, answer);
+    return answer;
+  }
+
+  /** The next answer to what is no request, so that the contract has no place for it. */
+  Http.Answer readUnchecked() throws IOException {
     Http.Answer head = readHead();
     String length = head.header("Content-Length");
     String body = "";
@@ -114,7 +125,7 @@ final class Wire implements AutoCloseable {
   }
 
   /** The next answer as far as the blank line. */
-  Http.Answer readHead() throws IOException {
+  private Http.Answer readHead() throws IOException {
     String statusLine = line();
     Map<String, List<String>> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
     for (String line = line(); !line.isEmpty(); line = line()) {
