@@ -18,7 +18,7 @@ final class OpenApiHandlers {
     return Future.succeededFuture(document);
   }
 
-  private static Buffer read() {
+  static Buffer read() {
     try (InputStream in = OpenApiHandlers.class.getResourceAsStream("/openapi.json")) {
       return Buffer.buffer(in.readAllBytes());
     } catch (IOException e) {
