@@ -2,15 +2,19 @@ package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
+import java.net.http.HttpHeaders;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
@@ -26,6 +30,12 @@ class ReadmeIT {
   private static final Pattern CODE = Pattern.compile("`([^`]+)`");
   private static final Pattern KEY = Pattern.compile("(?m)^( *)#?([a-z_]+):");
 
+  /** What curl is to say of every answer; not its body. */
+  private static final String TELLS_WHAT_CAME =
+      "%{stderr}{'method':'%{method}','url':'%{url_effective}','status':%{http_code},"
+              .replace("'", "\\\"")
+          + "\\\"headers\\\":%{header_json}}\\n";
+
   @Test
   void every_command_works_as_it_is_written() throws Exception {
     try (ServiceProcess service = ServiceProcess.asShipped("readme").start()) {
@@ -33,18 +43,38 @@ class ReadmeIT {
       assertThat(script).contains("http://127.0.0.1:8080");
       service.write("readme.sh", script.replace("http://127.0.0.1:8080", service.url()));
 
+      service.write(".curlrc", "write-out = \"%s\"".formatted(TELLS_WHAT_CAME));
+
       String said =
           ServiceProcess.run(
               "bash",
               "-c",
-              "cd $0 && exec timeout 180 bash -e -o pipefail readme.sh",
+              "cd $0 && CURL_HOME=. exec timeout 180 bash -e -o pipefail readme.sh 2>answers",
               service.dir().toString());
 
       assertThat(said).doesNotContain("urn:nodepool:problem");
+      String answers = Files.readString(service.dir().resolve("answers"));
+      List<String> each = List.of(answers.split("(?m)(?=^\\{\"method\")"));
+      assertThat(each).hasSizeGreaterThan(10);
+      each.forEach(ReadmeIT::checkContract);
       for (Object job : service.http().get("/v1/jobs").array()) {
         service.succeeds("/v1/jobs/" + ((JsonObject) job).getLong("id"));
       }
     }
+  }
+
+  private static void checkContract(String answer) {
+    JsonObject json = new JsonObject(answer);
+    Map<String, List<String>> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+    for (var header : json.getJsonObject("headers")) {
+      headers.put(
+          header.getKey(), ((JsonArray) header.getValue()).stream().map(Object::toString).toList());
+    }
+    Contract.SERVED.check(
+        json.getString("method"),
+        json.getString("url"),
+        new Http.Answer(
+            json.getInteger("status"), null, HttpHeaders.of(headers, (name, value) -> true)));
   }
 
   @Test
