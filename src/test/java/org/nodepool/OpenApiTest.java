@@ -83,14 +83,15 @@ class OpenApiTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "/components/schemas/Job/type",
-        "/components/schemas/Job/properties/phase/type",
+        "/components/schemas/Problem/type",
+        "/components/schemas/Problem/properties/title/type",
         "/components/headers/Monitor/schema/type",
-        "/paths/~1v1~1nodes/get/responses/200/content/application~1json/schema/type",
+        "/paths/~1v1~1events/get/responses/200/content/text~1event-stream/schema/type",
         "/paths/~1v1~1events/get/parameters/0/schema/type"
       })
   void with_a_type_that_there_is_not_it_would_not_be_valid(String pointer) throws IOException {
     JsonObject broken = document.copy();
+    assertThat(JsonPointer.from(pointer).queryJson(broken)).isNotNull();
     JsonPointer.from(pointer).writeJson(broken, "thing");
 
     assertThat(faults(broken)).isNotEmpty();
