@@ -171,7 +171,7 @@ final class Service {
             config.apiUser(),
             password,
             config.auth().protectReads());
-    PoolReads reads = new PoolReads(nodes, images, dibImages, jobTable);
+    PoolReads reads = new PoolReads(nodes, images, dibImages, jobTable, Clock.systemUTC());
     ApiVerticle api = new ApiVerticle(settings, reads, nodes, jobTable, jobs, deletions, logs);
     if (server.isPresent()) {
       // what our own server refuses now, it refuses for ever

@@ -12,6 +12,7 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Base64;
+import java.util.List;
 
 /**
  * A client of the service, as plain as curl. A call is made with the login unless it is said. Every
@@ -26,6 +27,14 @@ public final class Http {
 
     public JsonArray array() {
       return new JsonArray(body);
+    }
+
+    /** The ids of a list's objects, in its order; fails when it is no list. */
+    public List<Long> ids() {
+      if (status != 200) {
+        throw new AssertionError("no list: " + status + " " + body);
+      }
+      return array().stream().map(row -> ((JsonObject) row).getLong("id")).toList();
     }
 
     /** Null when it is not there. */

@@ -28,6 +28,7 @@ class ProtectedReadsTest {
               "/v1/dib_images",
               "/v1/dib_images/1",
               "/v1/jobs",
+              "/v1/jobs/summary",
               "/v1/jobs/1",
               "/v1/jobs/1/log",
               "/v1/events",

@@ -2,8 +2,10 @@ package org.nodepool.api;
 
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerResponse;
+import io.vertx.ext.web.RoutingContext;
 import org.nodepool.jobs.Ticket;
 import org.nodepool.model.Job;
+import org.nodepool.view.Page;
 import org.nodepool.view.Representation;
 
 /** What a handler returns: how the response is sent. */
@@ -19,6 +21,17 @@ interface Answer {
             .putHeader(HttpHeaders.CACHE_CONTROL, "no-cache")
             .putHeader(HttpHeaders.CONTENT_LENGTH, Integer.toString(representation.body().length()))
             .end(representation.body());
+  }
+
+  /** 200, a list or a page of it, and where it goes on. */
+  static Answer page(RoutingContext ctx, Page page) {
+    return response -> {
+      if (page.nextMarker() != null) {
+        String next = ListInput.nextPage(ctx, page.nextMarker());
+        response.putHeader("Link", "<%s>; rel=\"next\"".formatted(next));
+      }
+      of(page.representation()).send(response);
+    };
   }
 
   /** This status and nothing else. */

@@ -4,6 +4,7 @@ import io.vertx.core.Future;
 import io.vertx.ext.web.RoutingContext;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.Jobs;
+import org.nodepool.view.Kind;
 import org.nodepool.view.PoolReads;
 
 /** {@code /v1/dib_images}. */
@@ -21,8 +22,13 @@ final class DibImageHandlers {
   }
 
   Future<Answer> list(RoutingContext ctx) {
-    Input.noQuery(ctx);
-    return reads.dibImages().map(Answer::of);
+    return reads.dibImages(ListInput.list(ctx, Kind.DIB_IMAGE)).map(page -> Answer.page(ctx, page));
+  }
+
+  Future<Answer> summary(RoutingContext ctx) {
+    return reads
+        .dibImages(ListInput.summary(ctx, Kind.DIB_IMAGE))
+        .map(page -> Answer.page(ctx, page));
   }
 
   Future<Answer> get(RoutingContext ctx) {

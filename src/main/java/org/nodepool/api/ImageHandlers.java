@@ -4,6 +4,7 @@ import io.vertx.core.Future;
 import io.vertx.ext.web.RoutingContext;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.Jobs;
+import org.nodepool.view.Kind;
 import org.nodepool.view.PoolReads;
 
 /** {@code /v1/images}. */
@@ -21,8 +22,15 @@ final class ImageHandlers {
   }
 
   Future<Answer> list(RoutingContext ctx) {
-    Input.noQuery(ctx);
-    return reads.images().map(Answer::of);
+    return reads
+        .images(ListInput.list(ctx, Kind.SNAPSHOT_IMAGE))
+        .map(page -> Answer.page(ctx, page));
+  }
+
+  Future<Answer> summary(RoutingContext ctx) {
+    return reads
+        .images(ListInput.summary(ctx, Kind.SNAPSHOT_IMAGE))
+        .map(page -> Answer.page(ctx, page));
   }
 
   Future<Answer> get(RoutingContext ctx) {

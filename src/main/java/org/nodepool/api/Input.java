@@ -63,12 +63,15 @@ final class Input {
 
   /** Refuses a query with any other parameter than these. */
   static void onlyQuery(RoutingContext ctx, List<String> allowed) {
-    for (String name : ctx.queryParams().names()) {
-      if (!allowed.contains(name)) {
-        throw new Problem.BadValue(
-            "There is no parameter '%s' here; allowed: %s."
-                .formatted(name, allowed.isEmpty() ? "none" : String.join(", ", allowed)));
-      }
+    ctx.queryParams().names().forEach(name -> checkParameter(name, allowed));
+  }
+
+  /** Refuses the name of a parameter that is none of these. */
+  static void checkParameter(String name, List<String> allowed) {
+    if (!allowed.contains(name)) {
+      throw new Problem.BadValue(
+          "There is no parameter '%s' here; allowed: %s."
+              .formatted(name, allowed.isEmpty() ? "none" : String.join(", ", allowed)));
     }
   }
 }

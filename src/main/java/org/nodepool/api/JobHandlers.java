@@ -11,6 +11,7 @@ import org.nodepool.jobs.JobLogs;
 import org.nodepool.model.Job;
 import org.nodepool.model.Problem;
 import org.nodepool.store.JobTable;
+import org.nodepool.view.Kind;
 import org.nodepool.view.PoolReads;
 
 /** {@code /v1/jobs}. */
@@ -28,8 +29,11 @@ final class JobHandlers {
   }
 
   Future<Answer> list(RoutingContext ctx) {
-    Input.noQuery(ctx);
-    return reads.jobs().map(Answer::of);
+    return reads.jobs(ListInput.list(ctx, Kind.JOB)).map(page -> Answer.page(ctx, page));
+  }
+
+  Future<Answer> summary(RoutingContext ctx) {
+    return reads.jobs(ListInput.summary(ctx, Kind.JOB)).map(page -> Answer.page(ctx, page));
   }
 
   Future<Answer> get(RoutingContext ctx) {

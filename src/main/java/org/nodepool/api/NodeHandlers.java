@@ -7,6 +7,7 @@ import org.nodepool.model.Node;
 import org.nodepool.model.Problem;
 import org.nodepool.model.State;
 import org.nodepool.store.NodeTable;
+import org.nodepool.view.Kind;
 import org.nodepool.view.PoolReads;
 
 /** {@code /v1/nodes}. */
@@ -25,8 +26,11 @@ final class NodeHandlers {
   }
 
   Future<Answer> list(RoutingContext ctx) {
-    Input.noQuery(ctx);
-    return reads.nodes().map(Answer::of);
+    return reads.nodes(ListInput.list(ctx, Kind.NODE)).map(page -> Answer.page(ctx, page));
+  }
+
+  Future<Answer> summary(RoutingContext ctx) {
+    return reads.nodes(ListInput.summary(ctx, Kind.NODE)).map(page -> Answer.page(ctx, page));
   }
 
   Future<Answer> get(RoutingContext ctx) {

@@ -6,6 +6,11 @@ import static io.vertx.core.http.HttpMethod.HEAD;
 import static io.vertx.core.http.HttpMethod.OPTIONS;
 import static io.vertx.core.http.HttpMethod.POST;
 import static io.vertx.core.http.HttpMethod.PUT;
+import static org.nodepool.api.Offer.EVENTS;
+import static org.nodepool.api.Offer.JSON;
+import static org.nodepool.api.Offer.JSON_OR_TABLE;
+import static org.nodepool.api.Offer.NOTHING;
+import static org.nodepool.api.Offer.TEXT;
 
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
@@ -32,7 +37,10 @@ import java.util.stream.Collectors;
 public final class Routes {
   /** A line of the table; {@code path} with parameters as {@code :name}. */
   public record Line(
-      HttpMethod method, String path, Function<RoutingContext, Future<Answer>> handler) {}
+      HttpMethod method,
+      String path,
+      Offer offer,
+      Function<RoutingContext, Future<Answer>> handler) {}
 
   private final List<Line> table;
 
@@ -48,24 +56,28 @@ public final class Routes {
       OpenApiHandlers openApi) {
     // spotless:off
     table = List.of(
-        new Line(GET,    "/v1/nodes",                    nodes::list),
-        new Line(GET,    "/v1/nodes/:id",                nodes::get),
-        new Line(PUT,    "/v1/nodes/:id",                nodes::put),
-        new Line(DELETE, "/v1/nodes/:id",                nodes::delete),
-        new Line(GET,    "/v1/images",                   images::list),
-        new Line(GET,    "/v1/images/:id",               images::get),
-        new Line(DELETE, "/v1/images/:id",               images::delete),
-        new Line(POST,   "/v1/images/:image/update",     images::update),
-        new Line(GET,    "/v1/dib_images",               dibImages::list),
-        new Line(GET,    "/v1/dib_images/:id",           dibImages::get),
-        new Line(DELETE, "/v1/dib_images/:id",           dibImages::delete),
-        new Line(POST,   "/v1/dib_images/:name/build",   dibImages::build),
-        new Line(POST,   "/v1/dib_images/:name/upload",  dibImages::upload),
-        new Line(GET,    "/v1/jobs",                     jobs::list),
-        new Line(GET,    "/v1/jobs/:id",                 jobs::get),
-        new Line(GET,    "/v1/jobs/:id/log",             jobs::log),
-        new Line(GET,    "/v1/events",                   events::stream),
-        new Line(GET,    "/openapi.json",                openApi::get));
+        new Line(GET,    "/v1/nodes",                    JSON_OR_TABLE, nodes::list),
+        new Line(GET,    "/v1/nodes/summary",            JSON_OR_TABLE, nodes::summary),
+        new Line(GET,    "/v1/nodes/:id",                JSON,          nodes::get),
+        new Line(PUT,    "/v1/nodes/:id",                NOTHING,       nodes::put),
+        new Line(DELETE, "/v1/nodes/:id",                NOTHING,       nodes::delete),
+        new Line(GET,    "/v1/images",                   JSON_OR_TABLE, images::list),
+        new Line(GET,    "/v1/images/summary",           JSON_OR_TABLE, images::summary),
+        new Line(GET,    "/v1/images/:id",               JSON,          images::get),
+        new Line(DELETE, "/v1/images/:id",               NOTHING,       images::delete),
+        new Line(POST,   "/v1/images/:image/update",     NOTHING,       images::update),
+        new Line(GET,    "/v1/dib_images",               JSON_OR_TABLE, dibImages::list),
+        new Line(GET,    "/v1/dib_images/summary",       JSON_OR_TABLE, dibImages::summary),
+        new Line(GET,    "/v1/dib_images/:id",           JSON,          dibImages::get),
+        new Line(DELETE, "/v1/dib_images/:id",           NOTHING,       dibImages::delete),
+        new Line(POST,   "/v1/dib_images/:name/build",   NOTHING,       dibImages::build),
+        new Line(POST,   "/v1/dib_images/:name/upload",  NOTHING,       dibImages::upload),
+        new Line(GET,    "/v1/jobs",                     JSON_OR_TABLE, jobs::list),
+        new Line(GET,    "/v1/jobs/summary",             JSON_OR_TABLE, jobs::summary),
+        new Line(GET,    "/v1/jobs/:id",                 JSON,          jobs::get),
+        new Line(GET,    "/v1/jobs/:id/log",             TEXT,          jobs::log),
+        new Line(GET,    "/v1/events",                   EVENTS,        events::stream),
+        new Line(GET,    "/openapi.json",                JSON,          openApi::get));
     // spotless:on
   }
 
@@ -78,33 +90,14 @@ public final class Routes {
     Router router = Router.router(vertx);
     Failures.install(router);
     router.route().handler(this::checkFraming);
-    for (Line line : table) {
-      boolean writes = line.method() != GET;
-      if (writes) {
-        with(router, line).handler(Body::keep);
-      }
-      if (writes || protectReads) {
-        with(router, line).handler(login);
-      }
-      if (writes) {
-        with(router, line).handler(Body::read);
-      }
-      with(router, line).handler(ctx -> answer(ctx, line));
-    }
-    allowed()
+    // path by path: what one does not allow must not be taken for another with a parameter there
+    byPath()
         .forEach(
-            (path, methods) ->
-                router
-                    .route(path)
-                    .handler(
-                        ctx -> {
-                          ctx.response().putHeader("Allow", methods);
-                          if (ctx.request().method() == OPTIONS) {
-                            ctx.response().setStatusCode(204).end();
-                          } else {
-                            ctx.fail(405);
-                          }
-                        }));
+            (path, lines) -> {
+              lines.forEach(line -> add(router, line, login, protectReads));
+              String allowed = allowed(lines);
+              router.route(path).handler(ctx -> refuse(ctx, allowed));
+            });
     return router;
   }
 
@@ -128,6 +121,35 @@ public final class Routes {
     }
   }
 
+  /** The lines of each path, in the order of the table. */
+  private Map<String, List<Line>> byPath() {
+    return table.stream()
+        .collect(Collectors.groupingBy(Line::path, LinkedHashMap::new, Collectors.toList()));
+  }
+
+  private static void add(Router router, Line line, Login login, boolean protectReads) {
+    boolean writes = line.method() != GET;
+    if (writes) {
+      with(router, line).handler(Body::keep);
+    }
+    if (writes || protectReads) {
+      with(router, line).handler(login);
+    }
+    if (writes) {
+      with(router, line).handler(Body::read);
+    }
+    with(router, line).handler(ctx -> answer(ctx, line));
+  }
+
+  private static void refuse(RoutingContext ctx, String allowed) {
+    ctx.response().putHeader("Allow", allowed);
+    if (ctx.request().method() == OPTIONS) {
+      ctx.response().setStatusCode(204).end();
+    } else {
+      ctx.fail(405);
+    }
+  }
+
   private static Route with(Router router, Line line) {
     Route route = router.route(line.path()).method(line.method());
     return line.method() == GET ? route.method(HEAD) : route;
@@ -135,6 +157,7 @@ public final class Routes {
 
   private static void answer(RoutingContext ctx, Line line) {
     Future.succeededFuture(ctx)
+        .map(line.offer()::negotiate)
         .compose(line.handler())
         .map(
             answer -> {
@@ -144,23 +167,15 @@ public final class Routes {
         .onFailure(ctx::fail);
   }
 
-  /** The value of Allow, by path. */
-  private Map<String, String> allowed() {
-    Map<String, TreeSet<String>> methods = new LinkedHashMap<>();
-    for (Line line : table) {
-      TreeSet<String> ofPath = methods.computeIfAbsent(line.path(), p -> new TreeSet<>());
-      ofPath.add(line.method().name());
-      ofPath.add(OPTIONS.name());
+  /** The value of Allow. */
+  private static String allowed(List<Line> ofPath) {
+    TreeSet<String> methods = new TreeSet<>(List.of(OPTIONS.name()));
+    for (Line line : ofPath) {
+      methods.add(line.method().name());
       if (line.method() == GET) {
-        ofPath.add(HEAD.name());
+        methods.add(HEAD.name());
       }
     }
-    return methods.entrySet().stream()
-        .collect(
-            Collectors.toMap(
-                Map.Entry::getKey,
-                entry -> String.join(", ", entry.getValue()),
-                (a, b) -> a,
-                LinkedHashMap::new));
+    return String.join(", ", methods);
   }
 }

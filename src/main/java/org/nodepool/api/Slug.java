@@ -13,6 +13,7 @@ enum Slug {
   MALFORMED_BODY(400, "Malformed body"),
   TOO_LARGE(413, "Too large"),
   UNSUPPORTED_MEDIA_TYPE(415, "Unsupported media type"),
+  NOT_ACCEPTABLE(406, "Not acceptable"),
   WRONG_STATE(409, "Wrong state"),
   CONFLICT(409, "Conflict"),
   GONE(410, "Gone"),

@@ -39,6 +39,28 @@ public record State(int code) {
     return index < 0 ? Optional.empty() : Optional.of(new State(index + 1));
   }
 
+  /** The names, in order of their codes. */
+  public static List<String> names() {
+    return NAMES;
+  }
+
+  /**
+   * The state that people see as this text: a name, or the decimal code of a state without one.
+   * Empty for any other text.
+   */
+  public static Optional<State> shownAs(String text) {
+    return named(text).or(() -> unnamed(text));
+  }
+
+  private static Optional<State> unnamed(String code) {
+    try {
+      return Optional.of(new State(Integer.parseInt(code)))
+          .filter(state -> state.toString().equals(code));
+    } catch (NumberFormatException e) {
+      return Optional.empty();
+    }
+  }
+
   /** The state in a column; null for null. */
   public static State ofCode(Integer code) {
     return code == null ? null : new State(code);

@@ -13,13 +13,9 @@ import org.nodepool.model.Job;
 import org.nodepool.model.Node;
 import org.nodepool.model.Resource;
 import org.nodepool.model.SnapshotImage;
-import org.nodepool.model.State;
 import org.nodepool.model.SubNode;
 
-/**
- * The JSON of API.md: every key always there, in the contract's order, NULL as null. An allow-list:
- * what is not written here is seen by nobody.
- */
+/** The JSON of API.md: the keys that {@link Kind} has, in that order, NULL as null. */
 public final class Json {
   /** API.md: JSON is always UTF-8, so the type has no parameter. */
   public static final String CONTENT_TYPE = "application/json";
@@ -33,20 +29,13 @@ public final class Json {
   private Json() {}
 
   /** One object. */
-  public static Buffer object(Resource resource) {
-    return bytes(out -> write(out, resource));
+  static <T> Buffer object(List<Key<T>> keys, T row) {
+    return bytes(out -> write(out, keys, row));
   }
 
   /** An array, in the order given. */
-  public static Buffer array(List<? extends Resource> resources) {
-    return bytes(
-        out -> {
-          out.writeStartArray();
-          for (Resource resource : resources) {
-            write(out, resource);
-          }
-          out.writeEndArray();
-        });
+  static <T> Buffer array(List<Key<T>> keys, List<T> rows) {
+    return bytes(out -> writeArray(out, keys, rows));
   }
 
   /** An event; its id is null until events are numbered. A node's data is without its subnodes. */
@@ -61,15 +50,21 @@ public final class Json {
           out.writeStringField("old_state", event.oldState());
           out.writeStringField("state", event.state());
           out.writeFieldName("data");
-          if (event.data() instanceof Node node) {
-            out.writeStartObject();
-            writeColumns(out, node);
-            out.writeEndObject();
-          } else {
-            write(out, event.data());
-          }
+          writeData(out, event.data());
           out.writeEndObject();
         });
+  }
+
+  private static void writeData(JsonGenerator out, Resource data) throws IOException {
+    if (data instanceof Node node) {
+      write(out, Kind.NODE_KEYS_WITHOUT_SUBNODES, node);
+    } else if (data instanceof SnapshotImage image) {
+      write(out, Kind.SNAPSHOT_IMAGE.keys(), image);
+    } else if (data instanceof DibImage image) {
+      write(out, Kind.DIB_IMAGE.keys(), image);
+    } else if (data instanceof Job job) {
+      write(out, Kind.JOB.keys(), job);
+    }
   }
 
   private static Buffer bytes(Writer writer) {
@@ -82,100 +77,34 @@ public final class Json {
     return Buffer.buffer(bytes.toByteArray());
   }
 
-  private static void write(JsonGenerator out, Resource resource) throws IOException {
+  private static <T> void writeArray(JsonGenerator out, List<Key<T>> keys, List<T> rows)
+      throws IOException {
+    out.writeStartArray();
+    for (T row : rows) {
+      write(out, keys, row);
+    }
+    out.writeEndArray();
+  }
+
+  private static <T> void write(JsonGenerator out, List<Key<T>> keys, T row) throws IOException {
     out.writeStartObject();
-    if (resource instanceof Node node) {
-      writeColumns(out, node);
-      out.writeArrayFieldStart("subnodes");
-      for (SubNode subnode : node.subnodes()) {
-        write(out, subnode);
+    for (Key<T> key : keys) {
+      out.writeFieldName(key.json());
+      Object value = key.of(row);
+      if (key.type() == Type.SUBNODES) {
+        writeSubnodes(out, (List<?>) value);
+      } else {
+        out.writeObject(value); // null, a text or a number: the generator knows these by itself
       }
-      out.writeEndArray();
-    } else if (resource instanceof SnapshotImage image) {
-      writeColumns(out, image);
-    } else if (resource instanceof DibImage image) {
-      writeColumns(out, image);
-    } else if (resource instanceof Job job) {
-      writeColumns(out, job);
     }
     out.writeEndObject();
   }
 
-  private static void writeColumns(JsonGenerator out, Node node) throws IOException {
-    out.writeNumberField("id", node.id());
-    out.writeStringField("provider_name", node.providerName());
-    out.writeStringField("label_name", node.labelName());
-    out.writeStringField("target_name", node.targetName());
-    out.writeStringField("hostname", node.hostname());
-    out.writeStringField("nodename", node.nodename());
-    out.writeStringField("external_id", node.externalId());
-    out.writeStringField("az", node.az());
-    out.writeStringField("ip", node.ip());
-    out.writeStringField("ip_private", node.ipPrivate());
-    out.writeStringField("state", node.stateName());
-    number(out, "state_time", node.stateTime());
-  }
-
-  private static void write(JsonGenerator out, SubNode subnode) throws IOException {
-    out.writeStartObject();
-    out.writeNumberField("id", subnode.id());
-    out.writeNumberField("node_id", subnode.nodeId());
-    out.writeStringField("hostname", subnode.hostname());
-    out.writeStringField("external_id", subnode.externalId());
-    out.writeStringField("ip", subnode.ip());
-    out.writeStringField("ip_private", subnode.ipPrivate());
-    out.writeStringField("state", State.name(subnode.state()));
-    number(out, "state_time", subnode.stateTime());
-    out.writeEndObject();
-  }
-
-  private static void writeColumns(JsonGenerator out, SnapshotImage image) throws IOException {
-    out.writeNumberField("id", image.id());
-    out.writeStringField("provider_name", image.providerName());
-    out.writeStringField("image_name", image.imageName());
-    out.writeStringField("hostname", image.hostname());
-    number(out, "version", image.version());
-    out.writeStringField("external_id", image.externalId());
-    out.writeStringField("server_external_id", image.serverExternalId());
-    out.writeStringField("state", image.stateName());
-    number(out, "state_time", image.stateTime());
-  }
-
-  private static void writeColumns(JsonGenerator out, DibImage image) throws IOException {
-    out.writeNumberField("id", image.id());
-    out.writeStringField("image_name", image.imageName());
-    out.writeStringField("filename", image.filename());
-    number(out, "version", image.version());
-    out.writeStringField("state", image.stateName());
-    number(out, "state_time", image.stateTime());
-  }
-
-  private static void writeColumns(JsonGenerator out, Job job) throws IOException {
-    out.writeNumberField("id", job.id());
-    out.writeStringField("kind", job.kind().toString());
-    out.writeStringField("state", job.stateName());
-    out.writeStringField("subject", job.subject());
-    out.writeStringField("image_name", job.imageName());
-    out.writeStringField("provider_name", job.providerName());
-    if (job.progress() == null) {
-      out.writeNullField("progress");
-    } else {
-      out.writeNumberField("progress", job.progress());
+  private static void writeSubnodes(JsonGenerator out, List<?> subnodes) throws IOException {
+    out.writeStartArray();
+    for (Object subnode : subnodes) {
+      write(out, Kind.SUBNODE_KEYS, (SubNode) subnode);
     }
-    out.writeStringField("phase", job.phase());
-    out.writeStringField("error", job.error());
-    out.writeNumberField("attempts", job.attempts());
-    out.writeStringField("worker", job.worker());
-    out.writeNumberField("created", job.created());
-    number(out, "started", job.started());
-    number(out, "finished", job.finished());
-  }
-
-  private static void number(JsonGenerator out, String key, Long value) throws IOException {
-    if (value == null) {
-      out.writeNullField(key);
-    } else {
-      out.writeNumberField(key, value);
-    }
+    out.writeEndArray();
   }
 }

@@ -1,8 +1,7 @@
 package org.nodepool.view;
 
 import io.vertx.core.Future;
-import java.util.Comparator;
-import java.util.List;
+import java.time.Clock;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
 import org.nodepool.model.Node;
@@ -14,61 +13,65 @@ import org.nodepool.store.NodeTable;
 import org.nodepool.store.SnapshotImageTable;
 
 /**
- * Answers every read of the pool, from database state that was read after the request arrived.
- * Lists are in the contract's order, by code point. One object fails with {@link
- * org.nodepool.model.Problem.NotFound} when there is none.
+ * Answers every read of the pool, from database state that was read after the request arrived. One
+ * object fails with {@link org.nodepool.model.Problem.NotFound} when there is none.
  */
 public final class PoolReads {
   private final NodeTable nodes;
   private final SnapshotImageTable images;
   private final DibImageTable dibImages;
   private final JobTable jobs;
+  private final Clock clock;
 
+  /**
+   * @param clock what the ages in tables count from
+   */
   public PoolReads(
-      NodeTable nodes, SnapshotImageTable images, DibImageTable dibImages, JobTable jobs) {
+      NodeTable nodes,
+      SnapshotImageTable images,
+      DibImageTable dibImages,
+      JobTable jobs,
+      Clock clock) {
     this.nodes = nodes;
     this.images = images;
     this.dibImages = dibImages;
     this.jobs = jobs;
+    this.clock = clock;
   }
 
-  public Future<Representation> nodes() {
-    return nodes.list().map(rows -> list(rows, Node.LIST_ORDER));
+  public Future<Page> nodes(Query<Node> query) {
+    return nodes.list().map(rows -> query.answer(rows, clock.instant()));
   }
 
   public Future<Representation> node(long id) {
-    return nodes.get(id).map(PoolReads::one);
+    return nodes.get(id).map(row -> one(Kind.NODE, row));
   }
 
-  public Future<Representation> images() {
-    return images.list().map(rows -> list(rows, SnapshotImage.LIST_ORDER));
+  public Future<Page> images(Query<SnapshotImage> query) {
+    return images.list().map(rows -> query.answer(rows, clock.instant()));
   }
 
   public Future<Representation> image(long id) {
-    return images.get(id).map(PoolReads::one);
+    return images.get(id).map(row -> one(Kind.SNAPSHOT_IMAGE, row));
   }
 
-  public Future<Representation> dibImages() {
-    return dibImages.list().map(rows -> list(rows, DibImage.LIST_ORDER));
+  public Future<Page> dibImages(Query<DibImage> query) {
+    return dibImages.list().map(rows -> query.answer(rows, clock.instant()));
   }
 
   public Future<Representation> dibImage(long id) {
-    return dibImages.get(id).map(PoolReads::one);
+    return dibImages.get(id).map(row -> one(Kind.DIB_IMAGE, row));
   }
 
-  public Future<Representation> jobs() {
-    return jobs.list().map(rows -> list(rows, Job.LIST_ORDER));
+  public Future<Page> jobs(Query<Job> query) {
+    return jobs.list().map(rows -> query.answer(rows, clock.instant()));
   }
 
   public Future<Representation> job(long id) {
-    return jobs.get(id).map(PoolReads::one);
+    return jobs.get(id).map(row -> one(Kind.JOB, row));
   }
 
-  private static <T extends Resource> Representation list(List<T> rows, Comparator<T> order) {
-    return new Representation(Json.array(rows.stream().sorted(order).toList()), Json.CONTENT_TYPE);
-  }
-
-  private static Representation one(Resource row) {
-    return new Representation(Json.object(row), Json.CONTENT_TYPE);
+  private static <T extends Resource> Representation one(Kind<T> kind, T row) {
+    return new Representation(Json.object(kind.keys(), row), Json.CONTENT_TYPE);
   }
 }
