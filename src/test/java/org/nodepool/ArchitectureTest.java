@@ -31,8 +31,8 @@ class ArchitectureTest {
   }
 
   @Test
-  void the_configuration_knows_only_yaml() {
-    room("config").knowsOnly("java..", "org.yaml.snakeyaml..").check();
+  void the_configuration_knows_no_room() {
+    room("config").knowsOnly("java..", "org.yaml.snakeyaml..", "org.slf4j..").check();
   }
 
   @Test

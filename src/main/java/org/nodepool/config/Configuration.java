@@ -9,7 +9,7 @@ import java.util.Optional;
  * All that is configured: {@code api.yaml}, the {@code nodepool.yaml} and {@code secure.conf} that
  * it names, and the environment.
  *
- * @param pool as it is now; at the start
+ * @param pool as it is now; {@link PoolFile} follows its changes
  * @param database an external one; empty: the embedded one
  * @param warnings what was ignored in any of them, or is unwise
  */

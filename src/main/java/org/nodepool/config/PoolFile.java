@@ -1,0 +1,248 @@
+package org.nodepool.config;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A {@code nodepool.yaml} that may change while the service runs. The last good one is in force: a
+ * broken or missing file changes nothing but the {@link #warning}, and a file that somebody is
+ * still writing is left alone. Thread-safe.
+ */
+public final class PoolFile {
+  private static final Logger LOG = LoggerFactory.getLogger(PoolFile.class);
+
+  /** How long a file must be unchanged: some programs write in several goes. */
+  private static final Duration SETTLE = Duration.ofMillis(300);
+
+  /** How long it must be missing: some programs take it away and write a new one. */
+  private static final Duration ABSENCE = Duration.ofSeconds(1);
+
+  private static final Duration PATIENCE = Duration.ofSeconds(3);
+  private static final Duration PAUSE = Duration.ofMillis(25);
+
+  private final Path file;
+  private final Secret dburiAtStart;
+  private volatile State state;
+
+  /** Since when the file is quiet, but open in another program; nanoTime, null: it is not. */
+  private Long heldOpenSince;
+
+  private PoolFile(Path file) throws ConfigException, InterruptedException {
+    this.file = file.toAbsolutePath().normalize();
+    Reading reading = read(System.nanoTime() + PATIENCE.toNanos());
+    if (reading.refused() != null) {
+      throw reading.refused();
+    }
+    this.dburiAtStart = reading.pool().dburi();
+    this.state = new State(reading.pool(), reading.stamp(), reading.stamp().modified(), null);
+  }
+
+  /**
+   * Reads the file.
+   *
+   * @throws ConfigException with everything that is wrong, or when it is being written all the time
+   */
+  public static PoolFile open(Path file) throws ConfigException, InterruptedException {
+    return new PoolFile(file);
+  }
+
+  /** The configuration that is in force; never waits. */
+  public PoolConfig current() {
+    return state.pool();
+  }
+
+  /** One sentence on why the file as it is now is not in force, or not all of it; null: it is. */
+  public String warning() {
+    return state.warning();
+  }
+
+  /**
+   * Puts the file in force if it has changed. Costs one look at its attributes when it has not;
+   * else it may block for three seconds, as long as somebody writes it. Whoever calls while another
+   * thread reads, waits for that and shares the result. When interrupted, all stays as it is.
+   */
+  public void refresh() {
+    if (Stamp.of(file).equals(state.read())) {
+      return;
+    }
+    long deadline = System.nanoTime() + PATIENCE.toNanos();
+    synchronized (this) {
+      if (Stamp.of(file).equals(state.read())) {
+        return;
+      }
+      try {
+        apply(read(deadline));
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  private void apply(Reading reading) {
+    if (reading.refused() != null) {
+      warn(reading);
+      return;
+    }
+    State before = state;
+    String warning = dburiWarning(reading.pool());
+    state = new State(reading.pool(), reading.stamp(), reading.stamp().modified(), warning);
+    if (warning != null && !warning.equals(before.warning())) {
+      LOG.warn(warning);
+    }
+    if (before.warning() != null && warning == null || !reading.pool().equals(before.pool())) {
+      LOG.info("{}: the configuration of {} is in force", name(), state.modified());
+      reading.pool().warnings().forEach(LOG::warn);
+    }
+  }
+
+  private void warn(Reading reading) {
+    var mistakes = reading.refused().mistakes();
+    String warning =
+        "%s%s; the configuration of %s stays in force"
+            .formatted(
+                mistakes.get(0),
+                mistakes.size() == 1 ? "" : " (and %d more)".formatted(mistakes.size() - 1),
+                state.modified());
+    if (!warning.equals(state.warning())) {
+      LOG.warn(warning);
+    }
+    state = new State(state.pool(), reading.stamp(), state.modified(), warning);
+  }
+
+  private String dburiWarning(PoolConfig pool) {
+    return Objects.equals(pool.dburi(), dburiAtStart)
+        ? null
+        : name() + ": dburi: has changed, which has no effect until the next start";
+  }
+
+  /**
+   * Reads the file once it has settled.
+   *
+   * @param deadline nanoTime
+   */
+  private Reading read(long deadline) throws InterruptedException {
+    Stamp stamp = Stamp.of(file);
+    long since = System.nanoTime();
+    while (true) {
+      boolean isQuiet = stamp.isQuiet(since);
+      boolean isHeldOpen = isQuiet && isHeldOpen(stamp);
+      if (isQuiet && !isHeldOpen) {
+        Reading reading = readNow(stamp);
+        if (Stamp.of(file).equals(stamp)) {
+          return reading;
+        }
+      }
+      long now = System.nanoTime();
+      if (now - deadline >= 0 || isHeldOpen && !mayWait(now)) {
+        return new Reading(
+            null, null, TextFile.refused(file, "is still being written by another program"));
+      }
+      TimeUnit.NANOSECONDS.sleep(PAUSE.toNanos());
+      Stamp next = Stamp.of(file);
+      if (!next.equals(stamp)) {
+        stamp = next;
+        since = System.nanoTime();
+      }
+    }
+  }
+
+  private boolean isHeldOpen(Stamp stamp) {
+    if (!stamp.exists() || !OpenFiles.isBeingWritten(stamp.key())) {
+      heldOpenSince = null;
+      return false;
+    }
+    if (heldOpenSince == null) {
+      heldOpenSince = System.nanoTime();
+    }
+    return true;
+  }
+
+  /** A program that never closes the file must not cost every caller its patience. */
+  private boolean mayWait(long now) {
+    return now - heldOpenSince < PATIENCE.toNanos();
+  }
+
+  private Reading readNow(Stamp stamp) {
+    Findings findings = new Findings();
+    try {
+      PoolConfig pool = PoolReader.read(file, TextFile.load(file), findings);
+      findings.finish();
+      return new Reading(stamp, pool, null);
+    } catch (ConfigException e) {
+      return new Reading(stamp, null, e);
+    } catch (IOException e) {
+      // what exists may be readable the next time, although it is the same
+      return new Reading(stamp.exists() ? null : stamp, null, TextFile.unreadable(file, e));
+    }
+  }
+
+  private String name() {
+    return file.getFileName().toString();
+  }
+
+  /**
+   * @param read the file as it was read last; null: it is to be read again in any case
+   * @param modified when the one in force was written
+   * @param warning null: none
+   */
+  private record State(PoolConfig pool, Stamp read, Instant modified, String warning) {}
+
+  /** Either a pool or why there is none. The stamp as in {@link State#read}. */
+  private record Reading(Stamp stamp, PoolConfig pool, ConfigException refused) {}
+
+  /**
+   * What tells two versions of a file apart. The time of change is the system's own: no program can
+   * set it back, and a changed mode or a rename changes it, too.
+   *
+   * @param key null when there is no file
+   */
+  private record Stamp(Object key, FileTime modifiedTime, FileTime changeTime, Long size) {
+    private static final Stamp NONE = new Stamp(null, null, null, null);
+
+    static Stamp of(Path file) {
+      try {
+        Map<String, Object> attributes =
+            Files.readAttributes(file, "unix:fileKey,lastModifiedTime,ctime,size");
+        return new Stamp(
+            attributes.get("fileKey"),
+            (FileTime) attributes.get("lastModifiedTime"),
+            (FileTime) attributes.get("ctime"),
+            (Long) attributes.get("size"));
+      } catch (IOException e) {
+        return NONE;
+      }
+    }
+
+    boolean exists() {
+      return key != null;
+    }
+
+    Instant modified() {
+      return modifiedTime.toInstant().truncatedTo(ChronoUnit.SECONDS);
+    }
+
+    /**
+     * By the clock; or by having been looked at for long enough, as the clock may have been set.
+     *
+     * @param since when it was first seen as it is, nanoTime
+     */
+    boolean isQuiet(long since) {
+      Duration seen = Duration.ofNanos(System.nanoTime() - since);
+      if (!exists()) {
+        return seen.compareTo(ABSENCE) >= 0;
+      }
+      Duration age = Duration.between(changeTime.toInstant(), Instant.now());
+      return seen.compareTo(SETTLE) >= 0 || age.compareTo(SETTLE) >= 0;
+    }
+  }
+}
