@@ -6,6 +6,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # What building images needs from Debian; tiny-os takes its busybox from the host.
 packages=(python3-diskimage-builder qemu-utils debootstrap kpartx dosfstools gdisk parted
   busybox-static sudo squashfs-tools)
+# What the tests need besides: a MariaDB as an operator has it; this package starts no server.
+test_packages=(mariadb-server-core)
 
 usage() {
   cat <<END
@@ -23,16 +25,16 @@ fail() {
   exit 1
 }
 
-# Installs the packages that are missing, and says so.
+# Installs those of these packages that are missing, and says so.
 setup() {
   local missing=() package
-  command -v apt-get >/dev/null || fail "--setup knows Debian only. Install by hand: ${packages[*]}"
-  for package in "${packages[@]}"; do
+  command -v apt-get >/dev/null || fail "--setup knows Debian only. Install by hand: $*"
+  for package in "$@"; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
       missing+=("$package")
   done
   if [ ${#missing[@]} = 0 ]; then
-    echo "run.sh: image building has all its packages"
+    echo "run.sh: all packages are there"
     return
   fi
   [ "$(id -u)" = 0 ] || fail "--setup installs packages and must be run as root: ${missing[*]}"
@@ -74,7 +76,7 @@ case ${1:-} in
     ;;
   test)
     check_tools
-    setup
+    setup "${packages[@]}" "${test_packages[@]}"
     cd "$here"
     exec mvn -B verify
     ;;
@@ -86,7 +88,7 @@ case ${1:-} in
   --setup)
     shift
     check_tools
-    setup
+    setup "${packages[@]}"
     run "$@"
     ;;
   '' | check | --config | --config=*)

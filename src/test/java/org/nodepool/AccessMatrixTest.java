@@ -15,10 +15,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.nodepool.api.DeclaredRoutes;
 
 /** Walks the table in {@code access.txt}: path, method, login, status. */
+@Tag("both-databases")
 class AccessMatrixTest {
   private static final List<String> METHODS =
       List.of(

@@ -9,9 +9,11 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** What a consumer on the event bus gets. */
+@Tag("both-databases")
 class EventBusTest {
   private final TestService service = TestService.shared();
   private final Http http = service.http();

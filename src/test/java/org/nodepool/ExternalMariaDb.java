@@ -83,7 +83,6 @@ public final class ExternalMariaDb {
     List<String> command =
         new ArrayList<>(
             List.of(
-                "setsid",
                 "setpriv",
                 "--pdeathsig",
                 "KILL",
@@ -135,7 +134,7 @@ public final class ExternalMariaDb {
     try {
       sql("SELECT 1");
       return true;
-    } catch (RuntimeException e) {
+    } catch (Exception e) { // await() throws what it awaited, declared or not
       return false;
     }
   }
@@ -209,7 +208,7 @@ public final class ExternalMariaDb {
   public Database.Address newDatabase(String name) {
     sql(
         "DROP DATABASE IF EXISTS " + name,
-        "CREATE DATABASE " + name + " CHARACTER SET utf8",
+        "CREATE DATABASE " + name + " CHARACTER SET utf8mb4",
         "CREATE OR REPLACE USER " + name + " IDENTIFIED BY 'secret of " + name + "'",
         "GRANT ALL ON " + name + ".* TO " + name);
     return address(name);

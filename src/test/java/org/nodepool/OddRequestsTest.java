@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -18,6 +19,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.nodepool.api.DeclaredRoutes;
 
 /** What no well-behaved client sends: it is refused as what it is, and harms nothing. */
+@Tag("both-databases")
 class OddRequestsTest {
   private static final String LOGIN = Http.basic("admin:" + TestService.PASSWORD);
   private static final int SEED = 20141124;

@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** {@code auth.protect_reads}. */
+@Tag("both-databases")
 class ProtectedReadsTest {
   private static final Path DIR = Path.of("target/test-service-2").toAbsolutePath();
 

@@ -8,12 +8,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.util.Arrays;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** How the bodies of requests are read, by the example of {@code PUT /v1/nodes/{id}}. */
+@Tag("both-databases")
 class RequestBodyTest {
   private static final String FORM = "application/x-www-form-urlencoded";
   private static final String JSON = "application/json";

@@ -4,6 +4,7 @@ import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.json.JsonObject;
 import io.vertx.mysqlclient.MySQLBuilder;
+import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.sqlclient.Pool;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
@@ -22,11 +23,13 @@ import java.util.Optional;
 import java.util.Set;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.PoolConfig;
+import org.nodepool.store.Database;
 
 /**
- * The real service in this JVM, on its embedded database, with the diskimages and providers of
- * {@code nodepool-test.yaml}. The tests of a JVM share one; {@link #empty} before each gives them
- * empty tables.
+ * The real service in this JVM, on its embedded database or, with {@code -Dnodepool.test.database=
+ * external}, on a database of {@link ExternalMariaDb}, with the diskimages and providers of {@code
+ * nodepool-test.yaml}. The tests of a JVM share one; {@link #empty} before each gives them empty
+ * tables.
  */
 public final class TestService {
   static final String USER = "admin";
@@ -40,15 +43,29 @@ public final class TestService {
   private final Path dir;
   private final Service service;
   private final Vertx vertx = Vertx.vertx();
+  private final MySQLConnectOptions options;
   private final Pool sql;
   private final Http http;
 
-  private TestService(Path dir, Service service) throws IOException {
+  private TestService(Path dir, Service service, Optional<Database.Address> external)
+      throws IOException {
     this.dir = dir;
     this.service = service;
     this.http = new Http(service.port(), USER, PASSWORD);
-    String dburi = Files.readString(dir.resolve("var/db/dburi")).strip();
-    this.sql = MySQLBuilder.pool().connectingTo(dburi).using(vertx).build();
+    this.options =
+        external.isPresent()
+            ? options(external.get())
+            : MySQLConnectOptions.fromUri(Files.readString(dir.resolve("var/db/dburi")).strip());
+    this.sql = MySQLBuilder.pool().connectingTo(options).using(vertx).build();
+  }
+
+  private static MySQLConnectOptions options(Database.Address address) {
+    return new MySQLConnectOptions()
+        .setHost(address.unixSocket() != null ? address.unixSocket() : address.host())
+        .setPort(address.port())
+        .setDatabase(address.database())
+        .setUser(address.user())
+        .setPassword(address.password() != null ? address.password() : "");
   }
 
   /** The one that all tests share; started by the first. */
@@ -66,6 +83,36 @@ public final class TestService {
 
   /** One of a test's own, with these lines more in api.yaml. The directory keeps its database. */
   static TestService start(Path dir, String settings) throws Exception {
+    TestService started = start(dir, settings, external(dir));
+    started.awaitDatabase();
+    return started;
+  }
+
+  /** Waits for the schema to be in place. */
+  void awaitDatabase() {
+    Poll.until(
+        "the database is in service",
+        Duration.ofSeconds(30),
+        () -> service.database().check().await().isEmpty());
+  }
+
+  /** Why its database does not serve. */
+  Optional<String> trouble() {
+    return service.database().check().await();
+  }
+
+  /** What the tests are to be run on: empty for the embedded database. */
+  private static Optional<Database.Address> external(Path dir) {
+    if (!"external".equals(System.getProperty("nodepool.test.database"))) {
+      return Optional.empty();
+    }
+    String name = dir.getFileName().toString().replace('-', '_');
+    return Optional.of(ExternalMariaDb.shared().newDatabase(name));
+  }
+
+  /** One of a test's own, on that database, which may be away. */
+  static TestService start(Path dir, String settings, Optional<Database.Address> external)
+      throws Exception {
     Files.createDirectories(dir);
     deleteFiles(dir);
     Path pool = dir.resolve("nodepool.yaml");
@@ -90,11 +137,8 @@ public final class TestService {
             .formatted(USER, merged(settings)));
     Service service =
         Service.start(
-            ApiConfig.read(api, Map.of()),
-            PoolConfig.read(pool),
-            Optional.empty(),
-            System.getenv());
-    return new TestService(dir, service);
+            ApiConfig.read(api, Map.of()), PoolConfig.read(pool), external, System.getenv());
+    return new TestService(dir, service, external);
   }
 
   private static String merged(String settings) {
@@ -139,6 +183,11 @@ public final class TestService {
 
   public Http http() {
     return http;
+  }
+
+  /** Where its database is. */
+  public MySQLConnectOptions database() {
+    return options;
   }
 
   /** Below it are images, provider, raw-provider and var. */

@@ -10,9 +10,11 @@ import java.time.Duration;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** What others do to the database and the disk while the service works. */
+@Tag("both-databases")
 class TroubleTest {
   private final TestService service = TestService.shared();
   private final Http http = service.http();

@@ -35,6 +35,9 @@ public final class Database {
    */
   private static final int SILENCE_LIMIT_SECONDS = 90;
 
+  /** A connection keeps the rights that its user had when it was made. */
+  private static final int LIFETIME_MINUTES = 5;
+
   /** A poll more than that would not be answered in time anyway. */
   private static final int WAITING_FOR_A_CONNECTION = 5_000;
 
@@ -113,23 +116,28 @@ public final class Database {
     this.address = address;
     this.clock = clock;
     this.changes = changes;
-    this.pool =
-        MySQLBuilder.pool()
-            .with(
-                new PoolOptions()
-                    .setMaxSize(CONNECTIONS)
-                    .setMaxWaitQueueSize(WAITING_FOR_A_CONNECTION)
-                    .setConnectionTimeout((int) ANSWER_LIMIT_MS)
-                    .setConnectionTimeoutUnit(TimeUnit.MILLISECONDS))
-            .with(
-                new NetClientOptions()
-                    .setConnectTimeout((int) ANSWER_LIMIT_MS)
-                    .setTcpKeepAlive(true)
-                    .setIdleTimeout(SILENCE_LIMIT_SECONDS))
-            .connectingTo(address.connectOptions())
-            .withConnectHandler(Database::prepare)
-            .using(vertx)
-            .build();
+    this.pool = newPool(CONNECTIONS);
+  }
+
+  private Pool newPool(int connections) {
+    return MySQLBuilder.pool()
+        .with(
+            new PoolOptions()
+                .setMaxSize(connections)
+                .setMaxWaitQueueSize(WAITING_FOR_A_CONNECTION)
+                .setConnectionTimeout((int) ANSWER_LIMIT_MS)
+                .setConnectionTimeoutUnit(TimeUnit.MILLISECONDS)
+                .setMaxLifetime(LIFETIME_MINUTES)
+                .setMaxLifetimeUnit(TimeUnit.MINUTES))
+        .with(
+            new NetClientOptions()
+                .setConnectTimeout((int) ANSWER_LIMIT_MS)
+                .setTcpKeepAlive(true)
+                .setIdleTimeout(SILENCE_LIMIT_SECONDS))
+        .connectingTo(address.connectOptions())
+        .withConnectHandler(Database::prepare)
+        .using(vertx)
+        .build();
   }
 
   /**
@@ -264,11 +272,13 @@ public final class Database {
   }
 
   /**
-   * Runs statements on one connection, without a limit of time, whether the schema is in place or
-   * not. Fails with what the client reports.
+   * Runs statements on a new connection, without a limit of time, whether the schema is in place or
+   * not. New, because a connection keeps the rights that its user had when it was made. Fails with
+   * what the client reports.
    */
   <T> Future<T> session(Function<SqlConnection, Future<T>> statements) {
-    return pool.withConnection(statements);
+    Pool own = newPool(1);
+    return own.withConnection(statements).eventually(own::close);
   }
 
   /** As {@link #session}, but fails when that takes more than two seconds. */

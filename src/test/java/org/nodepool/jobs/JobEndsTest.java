@@ -6,7 +6,6 @@ import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.sqlclient.Row;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.ArrayList;
@@ -15,6 +14,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -30,6 +30,7 @@ import org.nodepool.store.Schema;
 import org.nodepool.store.Tx;
 
 /** How a job ends when the commit that ends it is slow, lost, or its answer is. */
+@Tag("both-databases")
 class JobEndsTest {
   private final TestService service = TestService.shared();
   private final Vertx vertx = Vertx.vertx();
@@ -44,8 +45,7 @@ class JobEndsTest {
   @BeforeEach
   void a_running_build() throws Exception {
     service.empty();
-    String dburi = Files.readString(service.dir().resolve("var/db/dburi")).strip();
-    MySQLConnectOptions direct = MySQLConnectOptions.fromUri(dburi);
+    MySQLConnectOptions direct = service.database();
     proxy = new SlowCommitProxy(vertx, direct.getHost(), direct.getPort());
     var address =
         new Database.Address(
