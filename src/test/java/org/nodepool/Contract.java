@@ -1,5 +1,7 @@
 package org.nodepool;
 
+import static java.util.regex.Pattern.CASE_INSENSITIVE;
+
 import io.vertx.core.json.DecodeException;
 import io.vertx.core.json.Json;
 import io.vertx.core.json.JsonArray;
@@ -23,6 +25,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 
 /**
@@ -36,6 +39,11 @@ final class Contract {
   /** Headers that are promises: they are there where they are listed, and nowhere else. */
   private static final List<String> PROMISES =
       List.of("Location", "Link", "WWW-Authenticate", "Allow", "Retry-After");
+
+  /** What means the same with and without an escape: letters, digits and {@code -._~}. */
+  private static final Pattern UNRESERVED =
+      Pattern.compile(
+          "%(4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a]|3[0-9]|2[de]|5f|7e)", CASE_INSENSITIVE);
 
   private static final Set<String> METHODS =
       Set.of("get", "put", "post", "delete", "options", "head", "patch", "trace");
@@ -248,12 +256,8 @@ final class Contract {
 
   /** The path of a target, as a server sees it (RFC 3986, 6.2.2). */
   private static String normal(String target) {
-    String path =
-        target
-            .replaceFirst("^https?://[^/?#]*", "")
-            .replaceFirst("(?s)[?#].*", "")
-            .replaceAll("(?i)%2e", ".")
-            .replaceAll("/+", "/");
+    String path = target.replaceFirst("^https?://[^/?#]*", "").replaceFirst("(?s)[?#].*", "");
+    path = UNRESERVED.matcher(path).replaceAll(Contract::decoded).replaceAll("/+", "/");
     Deque<String> segments = new ArrayDeque<>();
     for (String segment : path.split("/", -1)) {
       if (segment.equals("..")) {
@@ -263,6 +267,10 @@ final class Contract {
       }
     }
     return String.join("/", segments);
+  }
+
+  private static String decoded(MatchResult escape) {
+    return Character.toString(Integer.parseInt(escape.group(1), 16));
   }
 
   private Path path(String template, JsonObject item) {
