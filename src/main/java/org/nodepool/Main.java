@@ -15,6 +15,7 @@ import org.nodepool.config.ConfigException;
 import org.nodepool.config.Configuration;
 import org.nodepool.config.DbUri;
 import org.nodepool.config.PoolConfig;
+import org.nodepool.config.PoolFile;
 import org.nodepool.store.Database;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -98,7 +99,8 @@ public final class Main implements Callable<Integer> {
     warn(withoutEffect(configuration));
     warnOfPlainHttp(api.server().host());
     Optional<Database.Address> external = configuration.database().map(Main::address);
-    Service service = Service.start(api, pool, external, environment);
+    PoolFile file = PoolFile.open(api.nodepoolConfFile());
+    Service service = Service.start(api, file, external, environment);
     CountDownLatch stopped = new CountDownLatch(1);
     Runtime.getRuntime()
         .addShutdownHook(

@@ -5,6 +5,7 @@ import io.vertx.core.Future;
 import io.vertx.core.ThreadingModel;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
+import io.vertx.core.WorkerExecutor;
 import io.vertx.core.file.FileSystemOptions;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -14,10 +15,11 @@ import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
 import org.nodepool.api.ApiVerticle;
 import org.nodepool.api.StoredPassword;
 import org.nodepool.config.ApiConfig;
-import org.nodepool.config.PoolConfig;
+import org.nodepool.config.PoolFile;
 import org.nodepool.events.EventPublisher;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
@@ -41,6 +43,9 @@ final class Service {
   private static final Logger log = LoggerFactory.getLogger(Service.class);
 
   private static final long START_LIMIT_SECONDS = 120;
+
+  /** A changed nodepool.yaml is in force within ten seconds, and reading it may take three. */
+  private static final long REFRESH_PERIOD_MS = 5_000;
 
   /** A stop may take ten seconds in all; the database gets the rest. */
   private static final long STOP_LIMIT_SECONDS = 6;
@@ -80,7 +85,7 @@ final class Service {
    */
   static Service start(
       ApiConfig config,
-      PoolConfig pool,
+      PoolFile pool,
       Optional<Database.Address> external,
       Map<String, String> environment)
       throws IOException, InterruptedException {
@@ -145,7 +150,7 @@ final class Service {
 
   private void deploy(
       ApiConfig config,
-      PoolConfig pool,
+      PoolFile pool,
       ChangeLog changes,
       StoredPassword password,
       Map<String, String> environment)
@@ -157,13 +162,13 @@ final class Service {
     DibImageTable dibImages = new DibImageTable(db, removeFailed);
     JobTable jobTable = new JobTable(db);
     JobLogs logs = new JobLogs(config.jobs().logDir(), identity.host());
-    Jobs jobs = new Jobs(db, images, dibImages, jobTable, () -> pool, vertx.eventBus());
+    Jobs jobs = new Jobs(db, images, dibImages, jobTable, pool::current, vertx.eventBus());
     Deletions deletions =
-        new Deletions(db, nodes, images, dibImages, jobTable, () -> pool, vertx.eventBus());
+        new Deletions(db, nodes, images, dibImages, jobTable, pool::current, vertx.eventBus());
     EventPublisher.start(changes, vertx.eventBus());
     var tables = new JobVerticle.Tables(nodes, images, dibImages, jobTable);
     JobVerticle worker =
-        new JobVerticle(db, tables, logs, () -> pool, config, identity, environment);
+        new JobVerticle(db, tables, logs, pool::current, config, identity, environment);
     var settings =
         new ApiVerticle.Settings(
             config.server().host(),
@@ -172,7 +177,9 @@ final class Service {
             password,
             config.auth().protectReads());
     PoolReads reads = new PoolReads(nodes, images, dibImages, jobTable, Clock.systemUTC());
-    ApiVerticle api = new ApiVerticle(settings, reads, nodes, jobTable, jobs, deletions, logs);
+    Supplier<Future<Void>> refresh = refreshing(pool);
+    ApiVerticle api =
+        new ApiVerticle(settings, reads, nodes, jobTable, jobs, deletions, logs, refresh);
     if (server.isPresent()) {
       // what our own server refuses now, it refuses for ever
       await(Schema.apply(db));
@@ -189,6 +196,20 @@ final class Service {
       throw new IOException("it cannot listen at %s: %s".formatted(settings, e.getMessage()), e);
     }
     port = api.port();
+  }
+
+  /** Follows changes of that file: from now on by itself, and whenever what it gives is called. */
+  private Supplier<Future<Void>> refreshing(PoolFile pool) {
+    // a thread of its own: a file that is being written keeps it waiting for seconds
+    WorkerExecutor reader = vertx.createSharedWorkerExecutor("nodepool-config", 1);
+    Supplier<Future<Void>> refresh = () -> reader.executeBlocking(() -> refreshed(pool));
+    vertx.setPeriodic(REFRESH_PERIOD_MS, timer -> refresh.get());
+    return refresh;
+  }
+
+  private static Void refreshed(PoolFile pool) {
+    pool.refresh();
+    return null;
   }
 
   private static DeploymentOptions blocking() {

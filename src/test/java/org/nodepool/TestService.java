@@ -22,7 +22,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.nodepool.config.ApiConfig;
-import org.nodepool.config.PoolConfig;
+import org.nodepool.config.PoolFile;
 import org.nodepool.store.Database;
 
 /**
@@ -137,7 +137,7 @@ public final class TestService {
             .formatted(USER, merged(settings)));
     Service service =
         Service.start(
-            ApiConfig.read(api, Map.of()), PoolConfig.read(pool), external, System.getenv());
+            ApiConfig.read(api, Map.of()), PoolFile.open(pool), external, System.getenv());
     return new TestService(dir, service, external);
   }
 

@@ -4,6 +4,7 @@ import io.vertx.core.Future;
 import io.vertx.core.VerticleBase;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
+import java.util.function.Supplier;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.Jobs;
@@ -34,8 +35,12 @@ public final class ApiVerticle extends VerticleBase {
   private final Jobs jobs;
   private final Deletions deletions;
   private final JobLogs logs;
+  private final Supplier<Future<Void>> beforeWrites;
   private HttpServer server;
 
+  /**
+   * @param beforeWrites what is to be done before each write; its failure is the write's
+   */
   public ApiVerticle(
       Settings settings,
       PoolReads reads,
@@ -43,7 +48,8 @@ public final class ApiVerticle extends VerticleBase {
       JobTable jobTable,
       Jobs jobs,
       Deletions deletions,
-      JobLogs logs) {
+      JobLogs logs,
+      Supplier<Future<Void>> beforeWrites) {
     this.settings = settings;
     this.reads = reads;
     this.nodes = nodes;
@@ -51,6 +57,7 @@ public final class ApiVerticle extends VerticleBase {
     this.jobs = jobs;
     this.deletions = deletions;
     this.logs = logs;
+    this.beforeWrites = beforeWrites;
   }
 
   @Override
@@ -71,7 +78,7 @@ public final class ApiVerticle extends VerticleBase {
                 .setHost(settings.host())
                 .setPort(settings.port())
                 .setHttp2ClearTextEnabled(false))
-        .requestHandler(routes.router(vertx, login, settings.protectReads()))
+        .requestHandler(routes.router(vertx, login, beforeWrites, settings.protectReads()))
         .invalidRequestHandler(Failures::invalidRequest)
         .listen()
         .map(

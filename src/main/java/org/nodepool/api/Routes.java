@@ -27,6 +27,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
 /**
@@ -86,7 +87,13 @@ public final class Routes {
     return table;
   }
 
-  Router router(Vertx vertx, Login login, boolean protectReads) {
+  /**
+   * The router of the table.
+   *
+   * @param beforeWrites done before the operation of each write, which waits for it
+   */
+  Router router(
+      Vertx vertx, Login login, Supplier<Future<Void>> beforeWrites, boolean protectReads) {
     Router router = Router.router(vertx);
     Failures.install(router);
     router.route().handler(this::checkFraming);
@@ -94,7 +101,7 @@ public final class Routes {
     byPath()
         .forEach(
             (path, lines) -> {
-              lines.forEach(line -> add(router, line, login, protectReads));
+              lines.forEach(line -> add(router, line, login, beforeWrites, protectReads));
               String allowed = allowed(lines);
               router.route(path).handler(ctx -> refuse(ctx, allowed));
             });
@@ -127,7 +134,12 @@ public final class Routes {
         .collect(Collectors.groupingBy(Line::path, LinkedHashMap::new, Collectors.toList()));
   }
 
-  private static void add(Router router, Line line, Login login, boolean protectReads) {
+  private static void add(
+      Router router,
+      Line line,
+      Login login,
+      Supplier<Future<Void>> beforeWrites,
+      boolean protectReads) {
     boolean writes = line.method() != GET;
     if (writes) {
       with(router, line).handler(Body::keep);
@@ -137,6 +149,8 @@ public final class Routes {
     }
     if (writes) {
       with(router, line).handler(Body::read);
+      with(router, line)
+          .handler(ctx -> beforeWrites.get().onSuccess(v -> ctx.next()).onFailure(ctx::fail));
     }
     with(router, line).handler(ctx -> answer(ctx, line));
   }
