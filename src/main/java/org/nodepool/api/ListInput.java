@@ -57,7 +57,6 @@ final class ListInput {
   /** The path and query of the page behind that marker, with all else as in this request. */
   static String nextPage(RoutingContext ctx, long marker) {
     Map<String, List<String>> next = parameters(ctx);
-    next.remove(MARKER);
     next.put(MARKER, List.of(Long.toString(marker)));
     StringJoiner query = new StringJoiner("&");
     next.forEach(
