@@ -33,7 +33,8 @@ import java.util.regex.Pattern;
  * operation lists. The clients of the tests hold every answer against {@link #SERVED}.
  *
  * <p>What the document can only say in words is known here: HEAD is GET without a body, OPTIONS and
- * 405 have a complete Allow, a path that is not listed is not found. Thread-safe.
+ * 405 have a complete Allow, a path that is not listed is not found, and without {@code fields} a
+ * list has the first of its schemas. Thread-safe.
  */
 final class Contract {
   /** Headers that are promises: they are there where they are listed, and nowhere else. */
@@ -53,10 +54,15 @@ final class Contract {
 
   static final Contract SERVED = new Contract(DOCUMENT);
 
+  private static final Pattern FIELDS = Pattern.compile("[?&]fields=");
+
   private record Header(boolean required, Validator schema) {}
 
-  /** {@code content}: the schemas of JSON by media type; of text null. */
-  private record Response(Map<String, Validator> content, Map<String, Header> headers) {}
+  /** The schema of an answer, and the narrower one of an answer without {@code fields}. */
+  private record Media(Validator schema, Validator whole) {}
+
+  /** {@code content}: by media type; of text null. */
+  private record Response(Map<String, Media> content, Map<String, Header> headers) {}
 
   /** {@code operations}: by method in upper case, the responses by status. */
   private record Path(
@@ -113,7 +119,7 @@ final class Contract {
       faults.add("the status is not listed");
     } else {
       checkHeaders(expected, answer, faults);
-      checkBody(expected, method, answer, faults);
+      checkBody(expected, method, target, answer, faults);
     }
     String allow = answer.header("Allow");
     if (allow != null && path != null && !allow.equals(path.allow())) {
@@ -220,7 +226,7 @@ final class Contract {
   }
 
   private static void checkBody(
-      Response expected, String method, Http.Answer answer, List<String> faults) {
+      Response expected, String method, String target, Http.Answer answer, List<String> faults) {
     String type = answer.header("Content-Type");
     if (type != null) {
       type = type.split(";", 2)[0];
@@ -238,10 +244,11 @@ final class Contract {
       }
       return;
     }
-    Validator schema = expected.content().get(type);
-    if (schema == null) { // text
+    Media media = expected.content().get(type);
+    if (media == null) { // text
       return;
     }
+    Validator schema = FIELDS.matcher(target).find() ? media.schema() : media.whole();
     try {
       faults.addAll(faults(schema, Json.decodeValue(answer.body())));
     } catch (DecodeException e) {
@@ -292,10 +299,10 @@ final class Contract {
   }
 
   private Response response(JsonObject response) {
-    Map<String, Validator> content = new LinkedHashMap<>();
+    Map<String, Media> content = new LinkedHashMap<>();
     for (var media : response.getJsonObject("content", new JsonObject())) {
       JsonObject schema = ((JsonObject) media.getValue()).getJsonObject("schema");
-      content.put(media.getKey(), media.getKey().endsWith("json") ? validator(schema) : null);
+      content.put(media.getKey(), media.getKey().endsWith("json") ? media(schema) : null);
     }
     Map<String, Header> headers = new LinkedHashMap<>();
     for (var entry : response.getJsonObject("headers", new JsonObject())) {
@@ -306,6 +313,12 @@ final class Contract {
               header.getBoolean("required", false), validator(header.getJsonObject("schema"))));
     }
     return new Response(content, headers);
+  }
+
+  private Media media(JsonObject schema) {
+    JsonArray either = schema.getJsonArray("anyOf");
+    return new Media(
+        validator(schema), validator(either == null ? schema : either.getJsonObject(0)));
   }
 
   /** A copy in which what a reference points to is in the reference's place. */

@@ -23,6 +23,8 @@ class ContractTest {
   private static final String PROBLEM = "application/problem+json";
   private static final String MONITOR = "</v1/jobs/1>; rel=\"monitor\"";
 
+  private static final String NEXT = "</v1/nodes?limit=1&marker=1>; rel=\"next\"";
+
   private final Contract contract = Contract.SERVED;
 
   static Stream<Arguments> rightAnswers() {
@@ -32,6 +34,16 @@ class ContractTest {
         Arguments.of("GET", "/v1/nodes/", json("[]")),
         Arguments.of("GET", "//v1/./x/%2e%2E/n%6fdes", json("[]")),
         Arguments.of("GET", "http://test/v1/nodes/1", json(node().encode())),
+        Arguments.of("GET", "/v1/nodes?fields=id", json("[{\"id\": 1}]")),
+        Arguments.of("GET", "/v1/nodes?az=a&fields=id,az", json("[{\"id\": 1, \"az\": null}]")),
+        Arguments.of(
+            "GET", "/v1/nodes?limit=1", answer(200, "[]", "Content-Type", JSON, "Link", NEXT)),
+        Arguments.of(
+            "GET", "/v1/nodes", answer(200, "id\n", "Content-Type", "text/plain; charset=utf-8")),
+        Arguments.of("GET", "/v1/nodes", problem(406, "not-acceptable")),
+        Arguments.of("GET", "/v1/nodes/summary?by=az", json("[{\"az\": null, \"count\": 2}]")),
+        Arguments.of("GET", "/v1/nodes/summary", problem(400, "bad-value")),
+        Arguments.of("POST", "/v1/nodes/summary", notAllowed("GET, HEAD, OPTIONS")),
         Arguments.of("GET", "/v1/nodes/1?x", problem(400, "bad-value")),
         Arguments.of("GET", "/v1/nodes/1", problem(404, "not-found")),
         Arguments.of("HEAD", "/v1/nodes/1", answer(200, "", "Content-Type", JSON)),
@@ -62,6 +74,20 @@ class ContractTest {
         Arguments.of("half a body", "GET", "/v1/nodes", json("[")),
         Arguments.of("an object for a list", "GET", "/v1/nodes", json("{}")),
         Arguments.of("a list for an object", "GET", "/v1/nodes/1", json("[]")),
+        Arguments.of("some keys that nobody chose", "GET", "/v1/nodes", json("[{\"id\": 1}]")),
+        Arguments.of("a field that is none", "GET", "/v1/nodes?fields=id", json("[{\"x\": 1}]")),
+        Arguments.of("a group without count", "GET", "/v1/nodes/summary", json("[{\"az\": null}]")),
+        Arguments.of("a group of nothing", "GET", "/v1/nodes/summary", json("[{\"count\": 1}]")),
+        Arguments.of(
+            "text of an object",
+            "GET",
+            "/v1/nodes/1",
+            answer(200, "x", "Content-Type", "text/plain")),
+        Arguments.of(
+            "another page's Link",
+            "GET",
+            "/v1/nodes",
+            answer(200, "[]", "Content-Type", JSON, "Link", MONITOR)),
         Arguments.of("no type", "GET", "/v1/nodes", answer(200, "[]")),
         Arguments.of("another type", "GET", "/v1/nodes", answer(200, "", "Content-Type", "a/b")),
         Arguments.of("a body", "PUT", "/v1/nodes/1", answer(200, "{}")),
