@@ -10,13 +10,17 @@ import io.vertx.core.file.FileSystemOptions;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.nodepool.api.ApiVerticle;
+import org.nodepool.api.Readiness;
 import org.nodepool.api.StoredPassword;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.PoolFile;
@@ -173,13 +177,17 @@ final class Service {
         new ApiVerticle.Settings(
             config.server().host(),
             config.server().port(),
+            tls(config.server().tls()),
             config.apiUser(),
             password,
-            config.auth().protectReads());
+            config.auth().protectReads(),
+            config.server().allowedOrigins());
     PoolReads reads = new PoolReads(nodes, images, dibImages, jobTable, Clock.systemUTC());
     Supplier<Future<Void>> refresh = refreshing(pool);
+    Readiness readiness = () -> readiness(pool, worker);
     ApiVerticle api =
-        new ApiVerticle(settings, reads, nodes, jobTable, jobs, deletions, logs, refresh);
+        new ApiVerticle(
+            settings, reads, nodes, jobTable, jobs, deletions, logs, refresh, readiness);
     if (server.isPresent()) {
       // what our own server refuses now, it refuses for ever
       await(Schema.apply(db));
@@ -210,6 +218,26 @@ final class Service {
   private static Void refreshed(PoolFile pool) {
     pool.refresh();
     return null;
+  }
+
+  /** What keeps it from working, and what is wrong and does not. */
+  private Future<Readiness.Report> readiness(PoolFile pool, JobVerticle worker) {
+    List<String> reasons = new ArrayList<>();
+    if (!worker.isAtWork()) {
+      reasons.add("No worker runs jobs.");
+    }
+    List<String> warnings = Stream.ofNullable(pool.warning()).toList();
+    return watch
+        .check()
+        .map(
+            trouble -> {
+              trouble.ifPresent(reasons::add);
+              return new Readiness.Report(reasons, warnings);
+            });
+  }
+
+  private static ApiVerticle.Tls tls(ApiConfig.Tls files) {
+    return files == null ? null : new ApiVerticle.Tls(files.cert(), files.key());
   }
 
   private static DeploymentOptions blocking() {

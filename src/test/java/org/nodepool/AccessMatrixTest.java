@@ -45,7 +45,8 @@ class AccessMatrixTest {
           "the scheme in upper case", RIGHT.replace("Basic", "BASIC"));
 
   /** A line of the file; its path has parameters as {@code :name}. */
-  private record Row(String method, String path, int nobody, int badLogin, int administrator) {
+  private record Row(
+      String method, String path, int nobody, int badLogin, int administrator, int foreign) {
     boolean isWrite() {
       return nobody == 401;
     }
@@ -112,6 +113,23 @@ class AccessMatrixTest {
   }
 
   @Test
+  void every_method_of_every_path_answers_a_foreign_page_as_the_table_says() throws IOException {
+    try (Wire wire = new Wire(port)) {
+      for (Row row : each()) {
+        Http.Answer answer =
+            wire.ask(
+                row.method(),
+                row.missing(),
+                "Authorization",
+                RIGHT,
+                "Origin",
+                "https://evil.example.org");
+        check(row, row.missing(), row.foreign(), answer, "a foreign page");
+      }
+    }
+  }
+
+  @Test
   void head_answers_as_get_without_the_body() throws IOException {
     long node = service.node("directory", 2);
     long image = service.image("directory", 2, null);
@@ -121,8 +139,8 @@ class AccessMatrixTest {
     paths.addAll(List.of("/v1/nodes/" + node, "/v1/images/" + image, "/v1/dib_images/" + dibImage));
     try (Wire wire = new Wire(port)) {
       for (String path : paths) {
-        Http.Answer get = wire.ask("GET", path);
-        Http.Answer head = wire.ask("HEAD", path);
+        Http.Answer get = wire.ask("GET", path, "X-Request-Id", "same");
+        Http.Answer head = wire.ask("HEAD", path, "X-Request-Id", "same");
         if (get.status() != 405) { // whose detail names the method
           assertThat(head.status()).as(path).isEqualTo(get.status());
           assertThat(head.headers()).as(path).isEqualTo(get.headers());
@@ -212,7 +230,14 @@ class AccessMatrixTest {
       for (String method : METHODS) {
         if (ROWS.stream()
             .noneMatch(r -> r.path().equals(row.path()) && r.method().equals(method))) {
-          each.add(new Row(method, row.path(), row.nobody(), row.badLogin(), row.administrator()));
+          each.add(
+              new Row(
+                  method,
+                  row.path(),
+                  row.nobody(),
+                  row.badLogin(),
+                  row.administrator(),
+                  row.foreign()));
         }
       }
     }
@@ -239,7 +264,8 @@ class AccessMatrixTest {
                       cells[1],
                       Integer.parseInt(cells[2]),
                       Integer.parseInt(cells[3]),
-                      Integer.parseInt(cells[4])))
+                      Integer.parseInt(cells[4]),
+                      Integer.parseInt(cells[5])))
           .toList();
     } catch (IOException e) {
       throw new UncheckedIOException(e);

@@ -64,7 +64,7 @@ class ArchitectureTest {
   void the_api_knows_no_provider_and_no_configuration() {
     room("api")
         .knowsNoRoomBut("model", "store", "view", "events", "jobs")
-        .andLibraries("javax.crypto..", "org.bouncycastle..")
+        .andLibraries("javax.crypto..", "javax.net.ssl..", "org.bouncycastle..")
         .check();
   }
 

@@ -4,6 +4,10 @@ import io.vertx.core.Future;
 import io.vertx.core.VerticleBase;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
 import java.util.function.Supplier;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
@@ -15,16 +19,31 @@ import org.nodepool.view.PoolReads;
 /** The HTTP server. */
 public final class ApiVerticle extends VerticleBase {
   /**
+   * Where HTTPS has its certificate, first in a chain of them or alone, and its key, both in PEM
+   * form.
+   */
+  public record Tls(Path cert, Path key) {}
+
+  /**
    * What the server is told by the configuration.
    *
    * @param port 0 for any free one
+   * @param tls null for plain HTTP
    * @param protectReads whether reading needs a login too
+   * @param allowedOrigins whose pages may call the service, besides its own: {@code
+   *     https://ci.example.org}
    */
   public record Settings(
-      String host, int port, String user, StoredPassword password, boolean protectReads) {
+      String host,
+      int port,
+      Tls tls,
+      String user,
+      StoredPassword password,
+      boolean protectReads,
+      List<String> allowedOrigins) {
     @Override
     public String toString() {
-      return "http://" + host + ":" + port;
+      return (tls == null ? "http://" : "https://") + host + ":" + port;
     }
   }
 
@@ -36,6 +55,7 @@ public final class ApiVerticle extends VerticleBase {
   private final Deletions deletions;
   private final JobLogs logs;
   private final Supplier<Future<Void>> beforeWrites;
+  private final Readiness readiness;
   private HttpServer server;
 
   /**
@@ -49,7 +69,8 @@ public final class ApiVerticle extends VerticleBase {
       Jobs jobs,
       Deletions deletions,
       JobLogs logs,
-      Supplier<Future<Void>> beforeWrites) {
+      Supplier<Future<Void>> beforeWrites,
+      Readiness readiness) {
     this.settings = settings;
     this.reads = reads;
     this.nodes = nodes;
@@ -58,6 +79,7 @@ public final class ApiVerticle extends VerticleBase {
     this.deletions = deletions;
     this.logs = logs;
     this.beforeWrites = beforeWrites;
+    this.readiness = readiness;
   }
 
   @Override
@@ -69,23 +91,46 @@ public final class ApiVerticle extends VerticleBase {
             new DibImageHandlers(reads, jobs, deletions),
             new JobHandlers(reads, jobTable, logs),
             new EventHandlers(vertx),
-            new OpenApiHandlers());
+            new OpenApiHandlers(),
+            new SelfHandlers(readiness));
     LoginThrottle throttle = new LoginThrottle(System::nanoTime);
     Login login = new Login(vertx, settings.user(), settings.password(), throttle);
+    Browsers browsers = new Browsers(settings.allowedOrigins());
+    var guards = new Routes.Guards(login, browsers, beforeWrites, settings.protectReads());
     return vertx
-        .createHttpServer(
-            new HttpServerOptions()
-                .setHost(settings.host())
-                .setPort(settings.port())
-                .setHttp2ClearTextEnabled(false))
-        .requestHandler(routes.router(vertx, login, beforeWrites, settings.protectReads()))
-        .invalidRequestHandler(Failures::invalidRequest)
-        .listen()
+        .executeBlocking(this::options)
+        .compose(
+            options ->
+                vertx
+                    .createHttpServer(options)
+                    .requestHandler(routes.router(vertx, guards))
+                    .invalidRequestHandler(Failures::invalidRequest)
+                    .listen())
         .map(
             listening -> {
               server = listening;
               return null;
             });
+  }
+
+  /**
+   * HTTP/1.1 alone. In HTTP/2 of this version of Vert.x, answers to HEAD and to bodies that are too
+   * large break the stream.
+   */
+  private HttpServerOptions options() throws IOException {
+    HttpServerOptions options =
+        new HttpServerOptions()
+            .setHost(settings.host())
+            .setPort(settings.port())
+            .setHttp2ClearTextEnabled(false)
+            .setUseAlpn(false);
+    if (settings.tls() != null) {
+      options
+          .setSsl(true)
+          .setEnabledSecureTransportProtocols(Set.of("TLSv1.2", "TLSv1.3"))
+          .setKeyCertOptions(TlsFiles.read(vertx, settings.tls()));
+    }
+    return options;
   }
 
   /** Where it listens, once it is deployed. */

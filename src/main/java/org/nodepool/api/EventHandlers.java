@@ -54,8 +54,7 @@ final class EventHandlers {
           }
           Client client = new Client(response, kinds, subjects);
           response.setChunked(true).setWriteQueueMaxSize(BUFFER_BYTES);
-          response.exceptionHandler(e -> clients.remove(client));
-          response.closeHandler(closed -> clients.remove(client));
+          ctx.addEndHandler(ended -> clients.remove(client));
           clients.add(client);
           response.write(": listening\n\n");
         });

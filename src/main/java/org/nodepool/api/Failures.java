@@ -78,6 +78,7 @@ final class Failures {
   }
 
   private static void undecodable(RoutingContext ctx) {
+    AccessLog.begin(ctx); // no handler has seen it
     String detail = "The request's path, query or Host header cannot be decoded.";
     send(ctx.response(), Slug.BAD_VALUE, detail, ctx.request().path());
   }
@@ -87,7 +88,12 @@ final class Failures {
     Slug slug = slug(failure);
     String detail = failure == null ? null : failure.getMessage();
     if (slug == Slug.INTERNAL) {
-      log.error("{} {}", ctx.request().method(), path, failure);
+      log.error(
+          "{} {} (request {})",
+          AccessLog.printable(ctx.request().method().name()),
+          AccessLog.printable(String.valueOf(path)),
+          AccessLog.id(ctx),
+          failure);
       detail = "Something went wrong in the service; its log has the details.";
     }
     if (slug == Slug.UNAUTHORIZED) {
@@ -115,6 +121,7 @@ final class Failures {
         Slug.BAD_VALUE,
         "The request is not valid HTTP, or its first line or its headers are too long.",
         "/");
+    AccessLog.invalid(request);
     request.connection().close();
   }
 

@@ -33,7 +33,7 @@ public enum Offer {
       return ctx;
     }
     if (mediaTypes.size() > 1) {
-      ctx.response().putHeader(HttpHeaders.VARY, "Accept");
+      ctx.response().headers().add(HttpHeaders.VARY, "Accept");
     }
     Accept accept = Accept.of(ctx.request().headers().getAll(HttpHeaders.ACCEPT));
     ctx.put(CHOSEN, accept.best(mediaTypes).orElseThrow(this::notAcceptable));

@@ -43,6 +43,19 @@ public final class Routes {
       Offer offer,
       Function<RoutingContext, Future<Answer>> handler) {}
 
+  /** What is open also when reads are protected: it tells nothing but that there is an answer. */
+  private static final Set<String> ALWAYS_OPEN = Set.of("/healthz");
+
+  /**
+   * What requests have to pass.
+   *
+   * @param beforeWrites done before the operation of each write, which waits for it; its failure is
+   *     the write's
+   * @param protectReads whether reads need a login too
+   */
+  record Guards(
+      Login login, Browsers browsers, Supplier<Future<Void>> beforeWrites, boolean protectReads) {}
+
   private final List<Line> table;
 
   /** Connections on which what follows is no request, until they are closed. */
@@ -54,7 +67,8 @@ public final class Routes {
       DibImageHandlers dibImages,
       JobHandlers jobs,
       EventHandlers events,
-      OpenApiHandlers openApi) {
+      OpenApiHandlers openApi,
+      SelfHandlers self) {
     // spotless:off
     table = List.of(
         new Line(GET,    "/v1/nodes",                    JSON_OR_TABLE, nodes::list),
@@ -78,7 +92,10 @@ public final class Routes {
         new Line(GET,    "/v1/jobs/:id",                 JSON,          jobs::get),
         new Line(GET,    "/v1/jobs/:id/log",             TEXT,          jobs::log),
         new Line(GET,    "/v1/events",                   EVENTS,        events::stream),
-        new Line(GET,    "/openapi.json",                JSON,          openApi::get));
+        new Line(GET,    "/v1",                          JSON,          ctx -> self.version(this::links)),
+        new Line(GET,    "/openapi.json",                JSON,          openApi::get),
+        new Line(GET,    "/healthz",                     JSON,          self::healthz),
+        new Line(GET,    "/readyz",                      JSON,          self::readyz));
     // spotless:on
   }
 
@@ -87,23 +104,34 @@ public final class Routes {
     return table;
   }
 
-  /**
-   * The router of the table.
-   *
-   * @param beforeWrites done before the operation of each write, which waits for it
-   */
-  Router router(
-      Vertx vertx, Login login, Supplier<Future<Void>> beforeWrites, boolean protectReads) {
+  /** What can be read without knowing a name. */
+  private List<String> links() {
+    return table.stream()
+        .filter(line -> line.method() == GET && !line.path().contains(":"))
+        .map(Line::path)
+        .filter(path -> !path.equals("/") && !path.equals("/v1"))
+        .toList();
+  }
+
+  Router router(Vertx vertx, Guards guards) {
     Router router = Router.router(vertx);
     Failures.install(router);
+    router
+        .route()
+        .handler(
+            ctx -> {
+              AccessLog.begin(ctx);
+              ctx.next();
+            });
     router.route().handler(this::checkFraming);
+    router.route().handler(guards.browsers()::share);
     // path by path: what one does not allow must not be taken for another with a parameter there
     byPath()
         .forEach(
             (path, lines) -> {
-              lines.forEach(line -> add(router, line, login, beforeWrites, protectReads));
+              lines.forEach(line -> add(router, line, guards));
               String allowed = allowed(lines);
-              router.route(path).handler(ctx -> refuse(ctx, allowed));
+              router.route(path).handler(ctx -> refuse(ctx, guards.browsers(), allowed));
             });
     return router;
   }
@@ -123,7 +151,7 @@ public final class Routes {
       refused.add(connection);
       connection.closeHandler(v -> refused.remove(connection));
       ctx.response().putHeader(HttpHeaders.CONNECTION, "close");
-      ctx.response().endHandler(v -> connection.close());
+      ctx.addEndHandler(v -> connection.close());
       ctx.fail(new Refusal(Slug.MALFORMED_BODY, "The Transfer-Encoding must be chunked, or none."));
     }
   }
@@ -134,30 +162,28 @@ public final class Routes {
         .collect(Collectors.groupingBy(Line::path, LinkedHashMap::new, Collectors.toList()));
   }
 
-  private static void add(
-      Router router,
-      Line line,
-      Login login,
-      Supplier<Future<Void>> beforeWrites,
-      boolean protectReads) {
+  private static void add(Router router, Line line, Guards guards) {
     boolean writes = line.method() != GET;
     if (writes) {
       with(router, line).handler(Body::keep);
     }
-    if (writes || protectReads) {
-      with(router, line).handler(login);
+    if (writes || (guards.protectReads() && !ALWAYS_OPEN.contains(line.path()))) {
+      with(router, line).handler(guards.login());
     }
     if (writes) {
+      with(router, line).handler(guards.browsers()::refuseForeign);
       with(router, line).handler(Body::read);
       with(router, line)
-          .handler(ctx -> beforeWrites.get().onSuccess(v -> ctx.next()).onFailure(ctx::fail));
+          .handler(
+              ctx -> guards.beforeWrites().get().onSuccess(v -> ctx.next()).onFailure(ctx::fail));
     }
     with(router, line).handler(ctx -> answer(ctx, line));
   }
 
-  private static void refuse(RoutingContext ctx, String allowed) {
+  private static void refuse(RoutingContext ctx, Browsers browsers, String allowed) {
     ctx.response().putHeader("Allow", allowed);
     if (ctx.request().method() == OPTIONS) {
+      browsers.preflight(ctx, allowed);
       ctx.response().setStatusCode(204).end();
     } else {
       ctx.fail(405);

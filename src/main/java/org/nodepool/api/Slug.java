@@ -8,6 +8,7 @@ enum Slug {
   METHOD_NOT_ALLOWED(405, "Method not allowed"),
   UNAUTHORIZED(401, "Login required"),
   TOO_MANY_REQUESTS(429, "Too many requests"),
+  FORBIDDEN(403, "Forbidden"),
   FIELD_MISSING(400, "Field missing"),
   BAD_VALUE(400, "Bad value"),
   MALFORMED_BODY(400, "Malformed body"),

@@ -87,6 +87,9 @@ public final class JobVerticle extends VerticleBase {
 
   private boolean isStopping;
 
+  /** Between start and stop; read on other threads. */
+  private volatile boolean isAtWork;
+
   /**
    * @param environment of the process; builds get a part of it
    */
@@ -169,14 +172,21 @@ public final class JobVerticle extends VerticleBase {
               vertx.setPeriodic(ATTEND_PERIOD_MS, timer -> attend());
               vertx.setPeriodic(PROGRESS_PERIOD_MS, timer -> storeProgress());
               claimForAll();
+              isAtWork = true;
               return null;
             });
+  }
+
+  /** Whether it looks for jobs. */
+  public boolean isAtWork() {
+    return isAtWork;
   }
 
   /** Ends what runs; that is recorded, or left to the next start if there is no time. */
   @Override
   public Future<?> stop() {
     isStopping = true;
+    isAtWork = false;
     ends.stop();
     running.values().forEach(run -> run.stop(STOPPED));
     completeIfIdle();

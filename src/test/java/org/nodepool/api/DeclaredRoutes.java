@@ -18,7 +18,8 @@ public final class DeclaredRoutes {
               new DibImageHandlers(null, null, null),
               new JobHandlers(null, null, null),
               new EventHandlers(vertx),
-              new OpenApiHandlers());
+              new OpenApiHandlers(),
+              new SelfHandlers(null));
       return routes.table().stream().map(line -> line.method() + " " + line.path()).toList();
     } finally {
       vertx.close().await();
