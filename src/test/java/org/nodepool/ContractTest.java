@@ -25,6 +25,8 @@ class ContractTest {
 
   private static final String NEXT = "</v1/nodes?limit=1&marker=1>; rel=\"next\"";
 
+  private static final JsonArray REASONS = new JsonArray().add("The database is away.");
+
   private final Contract contract = Contract.SERVED;
 
   static Stream<Arguments> rightAnswers() {
@@ -47,6 +49,9 @@ class ContractTest {
         Arguments.of("GET", "/v1/nodes/1?x", problem(400, "bad-value")),
         Arguments.of("GET", "/v1/nodes/1", problem(404, "not-found")),
         Arguments.of("HEAD", "/v1/nodes/1", answer(200, "", "Content-Type", JSON)),
+        Arguments.of("GET", "/healthz", json("{\"status\": \"ok\"}")),
+        Arguments.of("GET", "/readyz", json(readiness(true).encode())),
+        Arguments.of("GET", "/readyz", away(readiness(false).put("reasons", REASONS))),
         Arguments.of("GET", "/nope", problem(404, "not-found")),
         Arguments.of("GET", "/%", problem(400, "bad-value")),
         Arguments.of("PUT", "/v1/nodes/1", answer(200, "", "Content-Length", "0")),
@@ -88,6 +93,10 @@ class ContractTest {
             "GET",
             "/v1/nodes",
             answer(200, "[]", "Content-Type", JSON, "Link", MONITOR)),
+        Arguments.of("a poor health", "GET", "/healthz", json("{\"status\": \"ill\"}")),
+        Arguments.of("200 of what is not ready", "GET", "/readyz", json(readiness(false).encode())),
+        Arguments.of("503 without a reason", "GET", "/readyz", away(readiness(false))),
+        Arguments.of("a version of nothing", "GET", "/v1", json("{\"version\": \"1\"}")),
         Arguments.of("no type", "GET", "/v1/nodes", answer(200, "[]")),
         Arguments.of("another type", "GET", "/v1/nodes", answer(200, "", "Content-Type", "a/b")),
         Arguments.of("a body", "PUT", "/v1/nodes/1", answer(200, "{}")),
@@ -256,6 +265,17 @@ class ContractTest {
 
   private static Http.Answer json(String body) {
     return answer(200, body, "Content-Type", JSON);
+  }
+
+  private static JsonObject readiness(boolean ready) {
+    return new JsonObject()
+        .put("ready", ready)
+        .put("reasons", new JsonArray())
+        .put("warnings", new JsonArray());
+  }
+
+  private static Http.Answer away(JsonObject readiness) {
+    return answer(503, readiness.encode(), "Content-Type", JSON, "Retry-After", "1");
   }
 
   private static Http.Answer problem(int status, String slug, String... headers) {
