@@ -25,6 +25,7 @@ class ContractTest {
 
   private static final String NEXT = "</v1/nodes?limit=1&marker=1>; rel=\"next\"";
 
+  private static final String HEALTHY = "{\"status\": \"ok\"}";
   private static final JsonArray REASONS = new JsonArray().add("The database is away.");
 
   private final Contract contract = Contract.SERVED;
@@ -49,7 +50,9 @@ class ContractTest {
         Arguments.of("GET", "/v1/nodes/1?x", problem(400, "bad-value")),
         Arguments.of("GET", "/v1/nodes/1", problem(404, "not-found")),
         Arguments.of("HEAD", "/v1/nodes/1", answer(200, "", "Content-Type", JSON)),
-        Arguments.of("GET", "/healthz", json("{\"status\": \"ok\"}")),
+        Arguments.of("GET", "/healthz", json(HEALTHY)),
+        Arguments.of("PUT", "/v1/nodes/1", problem(403, "forbidden")),
+        Arguments.of("PUT", "/v1/nodes/1", problem(429, "too-many-requests", "Retry-After", "60")),
         Arguments.of("GET", "/readyz", json(readiness(true).encode())),
         Arguments.of("GET", "/readyz", away(readiness(false).put("reasons", REASONS))),
         Arguments.of("GET", "/nope", problem(404, "not-found")),
@@ -93,6 +96,17 @@ class ContractTest {
             "GET",
             "/v1/nodes",
             answer(200, "[]", "Content-Type", JSON, "Link", MONITOR)),
+        Arguments.of(
+            "an odd id",
+            "GET",
+            "/healthz",
+            answer(200, HEALTHY, "Content-Type", JSON, "X-Request-Id", "a b")),
+        Arguments.of(
+            "a throttled login that may wait for ever",
+            "PUT",
+            "/v1/nodes/1",
+            problem(429, "too-many-requests")),
+        Arguments.of("a read that is forbidden", "GET", "/v1/nodes", problem(403, "forbidden")),
         Arguments.of("a poor health", "GET", "/healthz", json("{\"status\": \"ill\"}")),
         Arguments.of("200 of what is not ready", "GET", "/readyz", json(readiness(false).encode())),
         Arguments.of("503 without a reason", "GET", "/readyz", away(readiness(false))),
@@ -159,6 +173,19 @@ class ContractTest {
         .as(what)
         .isInstanceOf(AssertionError.class)
         .hasMessageContaining(method + " " + target);
+  }
+
+  @Test
+  void an_answer_without_the_requests_id_fails() {
+    Http.Answer right = json(HEALTHY);
+    Http.Answer anonymous =
+        new Http.Answer(
+            200, HEALTHY, HttpHeaders.of(Map.of("Content-Type", List.of(JSON)), (n, v) -> true));
+
+    contract.check("GET", "/healthz", right);
+    assertThatThrownBy(() -> contract.check("GET", "/healthz", anonymous))
+        .isInstanceOf(AssertionError.class)
+        .hasMessageContaining("X-Request-Id is missing");
   }
 
   static Stream<Arguments> wrongNodes() {
@@ -303,6 +330,7 @@ class ContractTest {
 
   private static Http.Answer answer(int status, String body, String... headers) {
     Map<String, List<String>> map = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+    map.put("X-Request-Id", List.of("1"));
     for (int i = 0; i < headers.length; i += 2) {
       map.put(headers[i], List.of(headers[i + 1]));
     }
