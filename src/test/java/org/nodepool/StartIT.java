@@ -122,6 +122,26 @@ class StartIT {
   }
 
   @Test
+  void check_tells_the_warnings_and_every_mistake_of_all_files() throws Exception {
+    service = ServiceProcess.in("check-all");
+    service.write("secure.conf", "[database]\ndburi=mysql://u:hunter2@h:x/np\n");
+    service.replace("nodepool.yaml", "min-ready: 0", "min-reddy: 0");
+    Ended warned = service.command("check", "--config", service.config().toString());
+    service.write("api.yaml", "secure_conf_file: secure.conf\nserver: {port: many}\n");
+    Ended refused = service.command("check", "--config", service.config().toString());
+
+    assertThat(warned.status()).isZero();
+    assertThat(warned.out()).isEqualTo("ok\n");
+    assertThat(warned.err()).startsWith("warning: nodepool.yaml: labels").hasLineCount(1);
+    assertThat(refused.status()).isEqualTo(1);
+    assertThat(refused.out()).isEmpty();
+    assertThat(refused.err())
+        .contains("warning: nodepool.yaml: labels", "\napi.yaml: server.port: ")
+        .contains("\nsecure.conf: [database] dburi: ")
+        .doesNotContain("hunter2");
+  }
+
+  @Test
   void bad_arguments_are_answered_with_the_usage() throws Exception {
     service = ServiceProcess.in("arguments");
 

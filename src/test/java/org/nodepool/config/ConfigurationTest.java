@@ -135,6 +135,13 @@ class ConfigurationTest {
   }
 
   @Test
+  void an_indented_line_in_secure_conf_goes_on_with_the_value() throws Exception {
+    secureConf("[database]\ndburi=mysql://u:p@h/np\n  more");
+    assertThat(mistakes(Map.of()))
+        .containsExactly("secure.conf: [database] dburi: must not have control characters");
+  }
+
+  @Test
   void a_percent_sign_in_secure_conf_is_one() throws Exception {
     secureConf("[database]\ndburi=mysql://u:%40%25(x)s@h/np");
     assertThat(read(Map.of()).database().orElseThrow().password()).isEqualTo("@%(x)s");
