@@ -28,21 +28,24 @@ public final class DibImageTable {
   private static final String LIST = "SELECT " + COLUMNS + " FROM dib_image d ORDER BY d.id";
   private static final String GET = "SELECT " + COLUMNS + " FROM dib_image d WHERE d.id = ?";
   private static final String LOCK = GET + " FOR UPDATE";
-  // Newest first. The collation may take more names for equal than the code points do: the last
-  // line is what decides.
+  // The collation may take more names for equal than the code points do; this is what decides.
+  private static final String SAME_NAME = " AND CAST(image_name AS BINARY) = CAST(? AS BINARY)";
+  // Newest first.
   private static final String READY_IN_FORMAT =
       "SELECT "
           + COLUMNS
           + """
            FROM dib_image d JOIN api_dib_file f ON f.dib_image_id = d.id AND f.type = ?
           WHERE d.image_name = ? AND d.state = 2
-            AND CAST(d.image_name AS BINARY) = CAST(? AS BINARY)
-          ORDER BY d.version DESC, d.id DESC
+          """
+          + SAME_NAME
+          + """
+           ORDER BY d.version DESC, d.id DESC
           LIMIT 1
           FOR UPDATE
           """;
   private static final String NEWEST_VERSION =
-      "SELECT MAX(version) AS version FROM dib_image WHERE image_name = ?";
+      "SELECT MAX(version) AS version FROM dib_image WHERE image_name = ?" + SAME_NAME;
   private static final String INSERT =
       "INSERT INTO dib_image (image_name, version, state, state_time) VALUES (?, ?, ?, ?)";
   private static final String SET_FILENAME = "UPDATE dib_image SET filename = ? WHERE id = ?";
@@ -102,7 +105,7 @@ public final class DibImageTable {
    */
   public Future<DibImage> insert(Tx tx, String imageName, Path imagesDir) {
     long now = tx.now();
-    return tx.nextVersion(NEWEST_VERSION, Tuple.of(imageName))
+    return tx.nextVersion(NEWEST_VERSION, Tuple.of(imageName, imageName))
         .compose(version -> insert(tx, imageName, imagesDir, version))
         .map(
             image -> {

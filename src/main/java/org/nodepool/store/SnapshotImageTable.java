@@ -28,10 +28,13 @@ public final class SnapshotImageTable {
   private static final String LIST = SELECT + " ORDER BY id";
   private static final String GET = SELECT + " WHERE id = ?";
   private static final String LOCK = GET + " FOR UPDATE";
+  // The collation may take more names for equal than the code points do.
   private static final String NEWEST_VERSION =
       """
       SELECT MAX(version) AS version FROM snapshot_image
        WHERE provider_name = ? AND image_name = ?
+         AND CAST(provider_name AS BINARY) = CAST(? AS BINARY)
+         AND CAST(image_name AS BINARY) = CAST(? AS BINARY)
       """;
   private static final String INSERT =
       """
@@ -83,7 +86,8 @@ public final class SnapshotImageTable {
    */
   public Future<SnapshotImage> insert(
       Tx tx, String providerName, String imageName, LongFunction<String> hostname) {
-    return tx.nextVersion(NEWEST_VERSION, Tuple.of(providerName, imageName))
+    return tx.nextVersion(
+            NEWEST_VERSION, Tuple.of(providerName, imageName, providerName, imageName))
         .compose(version -> insert(tx, providerName, imageName, version, hostname.apply(version)))
         .map(
             image -> {
