@@ -27,6 +27,9 @@ public final class Database {
   /** API.md: a database that is away is a 503 within 2 seconds. */
   private static final long ANSWER_LIMIT_MS = 1_800;
 
+  /** Nobody waits for a look at the schema, so a busy machine may take its time. */
+  private static final long LOOK_LIMIT_MS = 10_000;
+
   private static final int CONNECTIONS = 16;
 
   /**
@@ -116,22 +119,22 @@ public final class Database {
     this.address = address;
     this.clock = clock;
     this.changes = changes;
-    this.pool = newPool(CONNECTIONS);
+    this.pool = newPool(CONNECTIONS, ANSWER_LIMIT_MS);
   }
 
-  private Pool newPool(int connections) {
+  private Pool newPool(int connections, long waitLimitMs) {
     return MySQLBuilder.pool()
         .with(
             new PoolOptions()
                 .setMaxSize(connections)
                 .setMaxWaitQueueSize(WAITING_FOR_A_CONNECTION)
-                .setConnectionTimeout((int) ANSWER_LIMIT_MS)
+                .setConnectionTimeout((int) waitLimitMs)
                 .setConnectionTimeoutUnit(TimeUnit.MILLISECONDS)
                 .setMaxLifetime(LIFETIME_MINUTES)
                 .setMaxLifetimeUnit(TimeUnit.MINUTES))
         .with(
             new NetClientOptions()
-                .setConnectTimeout((int) ANSWER_LIMIT_MS)
+                .setConnectTimeout((int) waitLimitMs)
                 .setTcpKeepAlive(true)
                 .setIdleTimeout(SILENCE_LIMIT_SECONDS))
         .connectingTo(address.connectOptions())
@@ -277,18 +280,25 @@ public final class Database {
    * what the client reports.
    */
   <T> Future<T> session(Function<SqlConnection, Future<T>> statements) {
-    Pool own = newPool(1);
-    return own.withConnection(statements).eventually(own::close);
+    Pool own = newPool(1, LOOK_LIMIT_MS);
+    // later, because a pool that is closed while it reports a time-out never ends
+    return own.withConnection(statements)
+        .eventually(() -> vertx.timer(1, TimeUnit.MILLISECONDS).compose(v -> own.close()));
   }
 
-  /** As {@link #session}, but fails when that takes more than two seconds. */
-  <T> Future<T> ask(Function<SqlConnection, Future<T>> statements) {
-    return within(session(statements));
+  /** As {@link #session}, but fails when that takes more than ten seconds. */
+  <T> Future<T> look(Function<SqlConnection, Future<T>> statements) {
+    return session(statements).timeout(LOOK_LIMIT_MS, TimeUnit.MILLISECONDS);
   }
 
   /** Whether it could be read and written now; fails with what the client reports. */
   Future<Void> probe() {
-    return ask(connection -> connection.query(PROBE).execute().mapEmpty());
+    return within(session(connection -> connection.query(PROBE).execute().mapEmpty()));
+  }
+
+  /** One sentence for people: which database, for which user, and why it does not serve. */
+  public String explain(Throwable cause) {
+    return Trouble.sentence(address, cause);
   }
 
   /** Closes the connections; what is under way on them fails. */

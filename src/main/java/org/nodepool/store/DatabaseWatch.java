@@ -59,9 +59,7 @@ public final class DatabaseWatch {
                   ? known
                   : Trouble.sentence(db.address(), "its tables are being made again")));
     }
-    return db.probe()
-        .map(Optional.<String>empty())
-        .otherwise(e -> Optional.of(Trouble.sentence(db.address(), e)));
+    return db.probe().map(Optional.<String>empty()).otherwise(e -> Optional.of(db.explain(e)));
   }
 
   private void look(Duration pause) {
@@ -104,7 +102,7 @@ public final class DatabaseWatch {
   }
 
   private void note(Throwable cause) {
-    String sentence = Trouble.sentence(db.address(), cause);
+    String sentence = db.explain(cause);
     if (!sentence.equals(trouble)) {
       trouble = sentence;
       log.warn("{} It is tried again, until it does.", sentence);

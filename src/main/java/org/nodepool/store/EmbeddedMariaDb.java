@@ -133,6 +133,11 @@ public final class EmbeddedMariaDb {
     return started;
   }
 
+  /** Whether one has been made in that directory. */
+  public static boolean existsIn(Path dataDir) {
+    return Files.exists(data(dataDir));
+  }
+
   public Database.Address address() {
     return address;
   }

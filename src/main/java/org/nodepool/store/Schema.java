@@ -159,7 +159,7 @@ public final class Schema {
    * now; fails with {@link SchemaRefused}, or with what the client reports.
    */
   public static Future<List<Integer>> apply(Database db) {
-    return db.ask(Schema::look)
+    return db.look(Schema::look)
         .compose(
             found -> {
               if (found.isComplete()) {
@@ -205,7 +205,7 @@ public final class Schema {
   /** What its operator should know of the four tables; a sentence each. */
   static Future<List<String>> warnings(Database db) {
     List<String> pool = tablesOf(POOL);
-    return db.ask(connection -> connection.query(ENGINES).execute())
+    return db.look(connection -> connection.query(ENGINES).execute())
         .map(
             rows -> {
               List<String> warnings = new ArrayList<>();

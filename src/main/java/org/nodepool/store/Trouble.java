@@ -75,10 +75,10 @@ final class Trouble {
     if (e instanceof UnknownHostException) {
       return "unknown host";
     }
-    if (e instanceof TimeoutException || "Timeout".equals(e.getMessage())) {
+    String message = String.valueOf(e.getMessage());
+    if (e instanceof TimeoutException || message.startsWith("Timeout")) {
       return "no answer in time";
     }
-    String message = String.valueOf(e.getMessage());
     if (e instanceof SocketException && message.startsWith("Connection refused")) {
       return "connection refused, no server listens there";
     }
