@@ -14,6 +14,9 @@ usage() {
 ./run.sh [--setup] [--config FILE]   start the service; --setup first installs what image
                                      building needs (Debian, root)
 ./run.sh check [--config FILE]       read the configuration: "ok", or every mistake
+./run.sh schema --remove [--config FILE]
+                                     take everything of ours out of the database again; the
+                                     tables of the pool stay. Stop the service first
 ./run.sh test                        every test; installs what they need
 ./run.sh format                      put the code into its form
 ./run.sh help                        this
@@ -91,7 +94,7 @@ case ${1:-} in
     setup "${packages[@]}"
     run "$@"
     ;;
-  '' | check | --config | --config=*)
+  '' | check | schema | --config | --config=*)
     check_tools
     run "$@"
     ;;

@@ -47,7 +47,7 @@ public final class Main implements Callable<Integer> {
   /** Starts the service. */
   @Override
   public Integer call() {
-    return orSayWhyNot(() -> serve(System.getenv(), System.out));
+    return orSayWhyNot("nodepool does not start", () -> serve(System.getenv(), System.out));
   }
 
   @Command(name = "check", description = "Reads the configuration: ok, or every mistake.")
@@ -59,6 +59,7 @@ public final class Main implements Callable<Integer> {
               defaultValue = "conf/api.yaml")
           Path file) {
     return orSayWhyNot(
+        "not checked",
         () -> {
           Configuration configuration = Configuration.read(file, System.getenv());
           Service.checkPassword(configuration.api());
@@ -67,11 +68,32 @@ public final class Main implements Callable<Integer> {
         });
   }
 
+  @Command(name = "schema", description = "Takes what is ours out of the database again.")
+  int schema(
+      @Option(
+              names = "--remove",
+              required = true,
+              description = "drop our tables; those of the pool stay. Stop the service first")
+          boolean remove,
+      @Option(
+              names = "--config",
+              paramLabel = "FILE",
+              description = "api.yaml (default: ${DEFAULT-VALUE})",
+              defaultValue = "conf/api.yaml")
+          Path file) {
+    return orSayWhyNot(
+        "nothing more is removed",
+        () -> {
+          ApiConfig api = ApiConfig.read(file, System.getenv());
+          System.out.println(SchemaRemoval.run(api.database().dataDir(), Optional.empty()));
+        });
+  }
+
   private interface Act {
     void run() throws ConfigException, IOException, InterruptedException;
   }
 
-  private static int orSayWhyNot(Act act) {
+  private static int orSayWhyNot(String inVain, Act act) {
     try {
       act.run();
       return 0;
@@ -79,7 +101,7 @@ public final class Main implements Callable<Integer> {
       warn(e.warnings());
       e.mistakes().forEach(System.err::println);
     } catch (IOException e) {
-      System.err.println("nodepool does not start: " + e.getMessage());
+      System.err.println(inVain + ": " + e.getMessage());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

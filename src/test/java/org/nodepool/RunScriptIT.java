@@ -39,7 +39,10 @@ class RunScriptIT {
     Ended ended = bash("./run.sh help");
 
     assertThat(ended.status()).isZero();
-    assertThat(ended.out()).contains("./run.sh check").contains("--setup");
+    assertThat(ended.out())
+        .contains("./run.sh check")
+        .contains("./run.sh schema --remove")
+        .contains("--setup");
     assertThat(ended.err()).isEmpty();
   }
 

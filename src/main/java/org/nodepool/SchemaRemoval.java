@@ -1,0 +1,68 @@
+package org.nodepool;
+
+import io.vertx.core.Vertx;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.nodepool.store.ChangeLog;
+import org.nodepool.store.Database;
+import org.nodepool.store.EmbeddedMariaDb;
+import org.nodepool.store.Schema;
+
+/** Takes everything of ours out of a database again; the tables of the pool stay. */
+final class SchemaRemoval {
+  private static final long LIMIT_SECONDS = 120;
+  private static final String NOTHING = "nothing of ours is in %s";
+
+  private SchemaRemoval() {}
+
+  /**
+   * Removes our tables; blocks. A service that runs on an external database would make them again.
+   *
+   * @param external empty for the embedded database in that directory
+   * @return what was done, in a sentence
+   * @throws IOException with a sentence for people; also when a service has the embedded database
+   */
+  static String run(Path dataDir, Optional<Database.Address> external)
+      throws IOException, InterruptedException {
+    if (external.isPresent()) {
+      return remove(external.get());
+    }
+    if (!EmbeddedMariaDb.existsIn(dataDir)) {
+      return NOTHING.formatted(dataDir);
+    }
+    EmbeddedMariaDb server = EmbeddedMariaDb.start(dataDir);
+    try {
+      return remove(server.address());
+    } finally {
+      server.stop();
+    }
+  }
+
+  private static String remove(Database.Address address) throws IOException, InterruptedException {
+    Vertx vertx = Vertx.vertx();
+    Database db = new Database(vertx, address, Clock.systemUTC(), new ChangeLog());
+    try {
+      List<String> removed =
+          Schema.remove(db)
+              .toCompletionStage()
+              .toCompletableFuture()
+              .get(LIMIT_SECONDS, TimeUnit.SECONDS);
+      return removed.isEmpty()
+          ? NOTHING.formatted(address)
+          : "removed %s from %s; the tables of the pool are left as they are"
+              .formatted(String.join(", ", removed), address);
+    } catch (ExecutionException e) {
+      throw new IOException(db.explain(e.getCause()), e.getCause());
+    } catch (TimeoutException e) {
+      throw new IOException(db.explain(e), e);
+    } finally {
+      vertx.close();
+    }
+  }
+}

@@ -1,0 +1,72 @@
+package org.nodepool;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.nodepool.ServiceProcess.Ended;
+
+/** {@code schema --remove} of the packaged service, on its embedded database. */
+class SchemaRemoveIT {
+  private static final String TABLES =
+      "SELECT GROUP_CONCAT(table_name ORDER BY 1 SEPARATOR ' ') AS names"
+          + " FROM information_schema.tables WHERE table_schema = DATABASE()";
+
+  private ServiceProcess service;
+
+  @AfterEach
+  void end() {
+    service.close();
+  }
+
+  @Test
+  void what_is_ours_goes_the_pool_stays_and_the_next_start_makes_it_again() throws Exception {
+    service = ServiceProcess.in("schema-remove").start();
+    service.insert(
+        "INSERT INTO node (provider_name, label_name, target_name, state)"
+            + " VALUES ('p', 'l', 't', 5)");
+
+    Ended whileItRuns = remove();
+    assertThat(whileItRuns.status()).isEqualTo(1);
+    assertThat(whileItRuns.err())
+        .startsWith("nothing more is removed: the data directory ")
+        .contains("is in use by another instance");
+    service.terminate();
+    Ended first = remove();
+    Ended second = remove();
+
+    assertThat(first.status()).isZero();
+    assertThat(first.out())
+        .startsWith("removed api_schema, api_job, api_dib_file from mysql://nodepool@127.0.0.1:")
+        .contains("; the tables of the pool are left as they are");
+    assertThat(second.status()).isZero();
+    assertThat(second.out()).startsWith("nothing of ours is in mysql://");
+    assertThat(service.remains()).isEmpty();
+
+    service.start();
+    assertThat(service.http().get("/v1/nodes").array()).hasSize(1);
+    assertThat(service.sql(TABLES).iterator().next().getString("names"))
+        .isEqualTo("api_dib_file api_job api_schema dib_image node snapshot_image subnode");
+    assertThat(service.sql("SELECT name FROM api_schema WHERE version = 0").iterator().next())
+        .satisfies(row -> assertThat(row.getString("name")).startsWith("pool: found "));
+  }
+
+  @Test
+  void where_no_database_was_made_none_is_and_without_remove_the_usage_is_printed()
+      throws Exception {
+    service = ServiceProcess.in("schema-remove-nothing");
+
+    Ended nothing = remove();
+    Ended usage = service.command("schema", "--config", service.config().toString());
+
+    assertThat(nothing.status()).isZero();
+    assertThat(nothing.out()).startsWith("nothing of ours is in ").hasLineCount(1);
+    assertThat(service.dir().resolve("var/db/data")).doesNotExist();
+    assertThat(usage.status()).isEqualTo(2);
+    assertThat(usage.err()).contains("--remove").contains("Usage: nodepool schema");
+  }
+
+  private Ended remove() throws Exception {
+    return service.command("schema", "--remove", "--config", service.config().toString());
+  }
+}
