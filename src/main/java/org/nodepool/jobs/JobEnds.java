@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BiFunction;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
@@ -73,12 +74,12 @@ final class JobEnds {
     return record(job, (tx, now) -> result.record(tx).compose(v -> end(tx, now, SUCCEEDED, null)))
         .compose(
             v -> {
-              log.info("job {} {} {}: succeeded", job.id(), job.kind(), job.subject());
+              log.info("{}: succeeded after {}", job.named(), run.took());
               run.log().note("succeeded");
               return works
                   .get(job.kind())
                   .settled(job)
-                  .onFailure(e -> log.error("job {}: leftovers stay", job.id(), e))
+                  .onFailure(e -> log.error("{}: leftovers stay", job.named(), e))
                   .otherwiseEmpty();
             })
         .recover(e -> e instanceof JobFailure ? failed(run, e) : Future.failedFuture(e));
@@ -100,19 +101,19 @@ final class JobEnds {
       }
     }
     String error = run.stopReason().orElseGet(() -> sentence(job, cause));
-    log.info("job {} {} {}: failed: {}", job.id(), job.kind(), job.subject(), error);
     run.log().note("failed: " + error);
-    return sweepAndEnd(job, error);
+    return sweepAndEnd(job, error, " after " + run.took());
   }
 
   /** An earlier process ended while it ran the job. A deletion can be done twice, nothing else. */
   Future<Void> interrupted(Job job) {
-    log.info("job {} {}: the service ended while it ran", job.id(), job.kind());
-    return job.isDeletion() ? putBack(job) : sweepAndEnd(job, "The service ended while it ran.");
+    String why = "The service ended while it ran.";
+    return job.isDeletion() ? putBack(job, why) : sweepAndEnd(job, why, "");
   }
 
   /** A job that was claimed is queued again, as if it had not been. */
-  Future<Void> putBack(Job job) {
+  Future<Void> putBack(Job job, String why) {
+    log.info("{}: is put back: {}", job.named(), why);
     return record(job, (tx, now) -> jobs.requeue(tx, now, null, null, false).mapEmpty());
   }
 
@@ -123,7 +124,7 @@ final class JobEnds {
 
   private Future<Void> later(JobRun run, String phase, Duration pause, boolean isAttempt) {
     Job job = run.job();
-    log.info("job {} {} {}: {}, again in {}", job.id(), job.kind(), job.subject(), phase, pause);
+    log.info("{}: is put back after {}, again in {}: {}", job.named(), run.took(), pause, phase);
     run.log().note("%s; again in %s".formatted(phase, pause));
     return record(
         job,
@@ -133,11 +134,25 @@ final class JobEnds {
                 .mapEmpty());
   }
 
-  private Future<Void> sweepAndEnd(Job job, String error) {
+  private Future<Void> sweepAndEnd(Job job, String error, String after) {
     Work work = works.get(job.kind());
+    AtomicReference<JobState> end = new AtomicReference<>();
     return isOurs(job)
         .compose(ours -> ours ? sweep(work, job) : Future.failedFuture(new NotOurs()))
-        .compose(swept -> record(job, (tx, now) -> endInVain(tx, now, error, swept)))
+        .compose(
+            swept ->
+                record(
+                    job,
+                    (tx, now) -> {
+                      end.set(now.cancelRequested() ? CANCELLED : FAILED);
+                      return endInVain(tx, now, end.get(), error, swept);
+                    }))
+        .onSuccess(
+            v -> {
+              if (end.get() != null) {
+                log.info("{}: {}{}: {}", job.named(), end.get(), after, cut(error, LONGEST_ERROR));
+              }
+            })
         .recover(e -> e instanceof NotOurs ? endedAlready(job) : Future.failedFuture(e));
   }
 
@@ -147,21 +162,17 @@ final class JobEnds {
         .map(true)
         .otherwise(
             e -> {
-              log.error("job {}: leftovers stay", job.id(), e);
+              log.error("{}: leftovers stay", job.named(), e);
               return false;
             });
   }
 
   /** What failed after its cancel was asked for has been cancelled, whatever it failed of. */
-  private Future<Void> endInVain(Tx tx, Job job, String error, boolean isSwept) {
+  private Future<Void> endInVain(Tx tx, Job job, JobState end, String error, boolean isSwept) {
     return works
         .get(job.kind())
         .abandon(tx, job, isSwept)
-        .compose(
-            v ->
-                job.cancelRequested()
-                    ? end(tx, job, CANCELLED, null)
-                    : end(tx, job, FAILED, cut(error, LONGEST_ERROR)));
+        .compose(v -> end(tx, job, end, end == CANCELLED ? null : cut(error, LONGEST_ERROR)));
   }
 
   private Future<Void> end(Tx tx, Job job, JobState end, String error) {
@@ -177,7 +188,7 @@ final class JobEnds {
   }
 
   private static Future<Void> endedAlready(Job job) {
-    log.info("job {}: its end was written already", job.id());
+    log.info("{}: its end was written already", job.named());
     return Future.succeededFuture();
   }
 
@@ -228,7 +239,7 @@ final class JobEnds {
       return Future.failedFuture(cause);
     }
     if (!(cause instanceof Problem)) {
-      log.error("job {}: its end cannot be written, again in {}", job.id(), pause, cause);
+      log.error("{}: its end cannot be written, again in {}", job.named(), pause, cause);
     }
     return vertx.timer(pause.toMillis(), TimeUnit.MILLISECONDS).mapEmpty();
   }
@@ -246,7 +257,7 @@ final class JobEnds {
         || cause instanceof Problem) {
       return cause.getMessage();
     }
-    log.error("job {}: failed unexpectedly", job.id(), cause);
+    log.error("{}: failed unexpectedly", job.named(), cause);
     return cause instanceof IOException
         ? "%s: %s".formatted(cause.getClass().getSimpleName(), cause.getMessage())
         : "An internal error (%s); the service's log has the details."

@@ -1,7 +1,9 @@
 package org.nodepool.jobs;
 
+import java.time.Duration;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import org.nodepool.model.Job;
 
 /** One attempt at a job while it runs: its log, how far it is, and whether it must stop. */
@@ -11,6 +13,7 @@ final class JobRun {
 
   private final Job job;
   private final JobLog log;
+  private final long began = System.nanoTime();
   private Progress progress = new Progress(null, null);
   private Progress stored = progress;
   private String stopReason;
@@ -23,6 +26,11 @@ final class JobRun {
 
   Job job() {
     return job;
+  }
+
+  /** How long it has been going on. */
+  Duration took() {
+    return Duration.ofMillis(TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - began));
   }
 
   JobLog log() {

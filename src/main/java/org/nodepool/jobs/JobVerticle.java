@@ -271,8 +271,8 @@ public final class JobVerticle extends VerticleBase {
     if (run != null && job.cancelRequested()) {
       run.stop("It was cancelled.");
     } else if (run == null && isComplete && !isStopping) {
-      log.warn("job {}: was claimed, and the answer was lost; it is put back", job.id());
-      ends.putBack(job).onFailure(e -> log.error("job {}: is not put back", job.id(), e));
+      ends.putBack(job, "it was claimed, and the answer was lost")
+          .onFailure(e -> log.error("{}: is not put back", job.named(), e));
     }
   }
 
@@ -294,7 +294,7 @@ public final class JobVerticle extends VerticleBase {
         .compose(
             claimed ->
                 claimed.isPresent() && isStopping
-                    ? ends.putBack(claimed.get()).map(Optional.<Job>empty())
+                    ? ends.putBack(claimed.get(), "the service stops").map(Optional.<Job>empty())
                     : Future.succeededFuture(claimed))
         .onComplete(
             claimed -> {
@@ -313,7 +313,7 @@ public final class JobVerticle extends VerticleBase {
   }
 
   private void begin(Lane lane, Job job) {
-    log.info("job {} {} {}: begun", job.id(), job.kind(), job.subject());
+    log.info("{}: attempt {} begins", job.named(), job.attempts());
     JobRun run = new JobRun(job, logs.open(job));
     running.put(job.id(), run);
     busy.merge(lane.name(), 1, Integer::sum);
@@ -332,7 +332,7 @@ public final class JobVerticle extends VerticleBase {
         .onComplete(
             ended -> {
               if (ended.failed()) {
-                log.warn("job {}: its end is left to the next start", job.id(), ended.cause());
+                log.warn("{}: its end is left to the next start", job.named(), ended.cause());
               }
               endLimit.run();
               run.log().close();
@@ -361,7 +361,7 @@ public final class JobVerticle extends VerticleBase {
       progress.ifPresent(
           p ->
               jobs.progress(run.job(), p.fraction(), p.phase())
-                  .onFailure(e -> log.debug("progress of job {}", run.job().id(), e)));
+                  .onFailure(e -> log.debug("{}: its progress", run.job().named(), e)));
     }
   }
 }

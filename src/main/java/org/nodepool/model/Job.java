@@ -105,6 +105,11 @@ public record Job(
     return state.toString();
   }
 
+  /** In a line of the log. */
+  public String named() {
+    return "job %d %s %s".formatted(id, kind, subject);
+  }
+
   /**
    * Names this attempt in every outside effect, so that two attempts never share a file and what
    * one left is found again.
