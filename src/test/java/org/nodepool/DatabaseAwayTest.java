@@ -101,7 +101,15 @@ class DatabaseAwayTest {
     }
     assertThat(Duration.ofNanos(System.nanoTime() - began)).isLessThan(LIMIT);
 
+    long asked = System.nanoTime();
+    Http.Answer ready = anonymous.get("/readyz");
+    assertThat(Duration.ofNanos(System.nanoTime() - asked)).isLessThan(LIMIT);
+    assertThat(ready.status()).isEqualTo(503);
+    assertThat(ready.json().getJsonArray("reasons"))
+        .containsExactly("The database does not answer.");
+
     // what needs no database is as ever
+    assertThat(anonymous.get("/healthz").status()).isEqualTo(200);
     assertThat(anonymous.put(node, "state=hold").status()).isEqualTo(401);
     assertThat(http.get("/v1/nope").status()).isEqualTo(404);
     assertThat(http.get("/v1/nodes?x=1").status()).isEqualTo(400);

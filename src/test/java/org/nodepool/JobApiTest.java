@@ -108,12 +108,13 @@ class JobApiTest {
     String text = "first line\nünd \uD83D\uDE00\n" + "x".repeat(100_000) + "\n";
     Files.writeString(file, text);
 
-    Http.Answer answer = http.anonymous().get(path);
+    String[] same = {"X-Request-Id", "same"};
+    Http.Answer answer = http.anonymous().send("GET", path, null, null, same);
     assertThat(answer.status()).isEqualTo(200);
     assertThat(answer.header("Content-Type")).isEqualTo("text/plain; charset=utf-8");
     assertThat(answer.body()).isEqualTo(text);
 
-    Http.Answer head = http.send("HEAD", path, null, null);
+    Http.Answer head = http.send("HEAD", path, null, null, same);
     assertThat(head.status()).isEqualTo(200);
     assertThat(head.body()).isEmpty();
     assertThat(head.headers()).isEqualTo(answer.headers());
