@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.net.InetAddress;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -84,8 +83,11 @@ public final class Main implements Callable<Integer> {
     return orSayWhyNot(
         "nothing more is removed",
         () -> {
-          ApiConfig api = ApiConfig.read(file, System.getenv());
-          System.out.println(SchemaRemoval.run(api.database().dataDir(), Optional.empty()));
+          Configuration configuration = Configuration.read(file, System.getenv());
+          System.out.println(
+              SchemaRemoval.run(
+                  configuration.api().database().dataDir(),
+                  configuration.database().map(Main::address)));
         });
   }
 
@@ -118,8 +120,7 @@ public final class Main implements Callable<Integer> {
     ApiConfig api = configuration.api();
     PoolConfig pool = configuration.pool();
     warn(configuration.warnings());
-    warn(withoutEffect(configuration));
-    warnOfPlainHttp(api.server().host());
+    warnOfPlainHttp(api.server());
     Optional<Database.Address> external = configuration.database().map(Main::address);
     PoolFile file = PoolFile.open(api.nodepoolConfFile());
     Service service = Service.start(api, file, external, environment);
@@ -141,30 +142,24 @@ public final class Main implements Callable<Integer> {
         uri.host(), uri.port(), uri.unixSocket(), uri.database(), uri.user(), uri.password());
   }
 
-  private static List<String> withoutEffect(Configuration configuration) {
-    List<String> warnings = new ArrayList<>();
-    if (configuration.api().server().tls() != null) {
-      warnings.add("api.yaml: server.tls: HTTPS is not supported yet, this is plain HTTP");
-    }
-    if (!configuration.api().server().allowedOrigins().isEmpty()) {
-      warnings.add("api.yaml: server.allowed_origins: is not supported yet, none is allowed");
-    }
-    return warnings;
-  }
-
-  private static void warnOfPlainHttp(String host) throws IOException {
-    if (!InetAddress.getByName(host).isLoopbackAddress()) {
+  private static void warnOfPlainHttp(ApiConfig.Server server) throws IOException {
+    String host = server.host();
+    if (server.tls() == null && !InetAddress.getByName(host).isLoopbackAddress()) {
       System.err.println(
           "warning: api.yaml: server.host: %s is not this machine alone, and plain HTTP shows the"
                   .formatted(host)
-              + " password to everybody on the way; put a proxy with TLS before it");
+              + " password to everybody on the way; set server.tls, or put a proxy with TLS before it");
     }
   }
 
   private static void greet(ApiConfig api, PoolConfig pool, Service service, PrintStream out) {
     String host = api.server().host();
     String url =
-        "http://%s:%d".formatted(host.contains(":") ? "[" + host + "]" : host, service.port());
+        "%s://%s:%d"
+            .formatted(
+                api.server().tls() == null ? "http" : "https",
+                host.contains(":") ? "[" + host + "]" : host,
+                service.port());
     String password =
         service.passwordFile() == null
             ? "the one that is configured"

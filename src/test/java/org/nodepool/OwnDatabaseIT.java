@@ -1,0 +1,185 @@
+package org.nodepool;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.vertx.core.json.JsonObject;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.nodepool.ServiceProcess.Ended;
+
+/** The packaged service on the database of an operator, the distribution's MariaDB. */
+class OwnDatabaseIT {
+  private static final Duration LIMIT = Duration.ofSeconds(30);
+
+  /** Every kind of character that an address has a meaning for. */
+  private static final String PASSWORD = "p@ss:w+o r%4/d?#ü";
+
+  private static final String ENCODED = "p%40ss:w%2Bo+r%254%2Fd?#%C3%BC";
+
+  private final ExternalMariaDb server = ExternalMariaDb.shared();
+  private ServiceProcess service;
+
+  @BeforeEach
+  void makeDatabase() throws Exception {
+    server.sql(
+        "DROP DATABASE IF EXISTS own",
+        "CREATE DATABASE own",
+        "CREATE OR REPLACE USER np IDENTIFIED BY '" + PASSWORD + "'",
+        "CREATE OR REPLACE USER bare",
+        "GRANT ALL ON own.* TO np",
+        "GRANT ALL ON own.* TO bare");
+    service = ServiceProcess.in("own-database").with("NODEPOOL_API_PASSWORD", "pw");
+  }
+
+  @AfterEach
+  void end() {
+    service.close();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "mysql://np:{password}@127.0.0.1:{port}/own",
+        "mysql+pymysql://np:{password}@localhost:{port}/own?charset=utf8",
+        "mysql://np:{password}@[::1]:{port}/own",
+        "mysql://np:{password}@localhost/own?unix_socket={socket}",
+        "mysql+pymysql://np:{password}@/own?unix_socket={socket}&charset=utf8mb4",
+        "mysql://bare@127.0.0.1:{port}/own",
+        "mysql://bare:@/own?unix_socket={socket}",
+        "mysql://root@/own?unix_socket={socket}",
+      })
+  void an_address_in_any_of_its_forms_is_used(String dburi) throws Exception {
+    service.with("NODEPOOL_DBURI", filled(dburi)).start();
+
+    awaitReady();
+    server.sqlIn(
+        "own",
+        "INSERT INTO node (id, provider_name, label_name, target_name)"
+            + " VALUES (7, 'p', 'l', 't')");
+    assertThat(http().get("/v1/nodes/7").json().getString("provider_name")).isEqualTo("p");
+    assertThat(service.databases()).as("no server of its own").isEmpty();
+    assertThat(service.names("var")).doesNotContain("db");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "environment, secure.conf and nodepool.yaml are wrong",
+    "secure.conf, nodepool.yaml is a template",
+    "nodepool.yaml, alone",
+  })
+  void the_environment_comes_before_secure_conf_and_that_before_nodepool_yaml(
+      String place, String others) throws Exception {
+    String right = filled("mysql://np:{password}@127.0.0.1:{port}/own");
+    String wrong = "mysql://np:hidden-77742@127.0.0.1:1/own";
+    boolean inEnvironment = place.equals("environment");
+    boolean inSecure = place.equals("secure.conf");
+    if (inEnvironment) {
+      service.with("NODEPOOL_DBURI", right);
+    }
+    if (inEnvironment || inSecure) {
+      service
+          .write("secure.conf", "[database]\ndburi=" + (inSecure ? right : wrong) + "\n")
+          .replace("api.yaml", "state_dir: var", "state_dir: var\nsecure_conf_file: secure.conf");
+    }
+    String inPool = inEnvironment ? wrong : inSecure ? "{dburi}" : right;
+    service.replace("nodepool.yaml", "images-dir", "dburi: '" + inPool + "'\nimages-dir");
+
+    service.start();
+
+    awaitReady();
+    assertThat(service.err()).doesNotContain("77742", PASSWORD, ENCODED);
+  }
+
+  @Test
+  void a_template_in_the_place_that_counts_is_a_mistake() throws Exception {
+    service.replace("nodepool.yaml", "images-dir", "dburi: '{dburi}'\nimages-dir");
+
+    Ended ended = service.startFails();
+
+    assertThat(ended.status()).isEqualTo(1);
+    assertThat(ended.err()).contains("nodepool.yaml: dburi: must be the address of a MySQL");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "np, wrong-77742, 127.0.0.1:{port}/own, the user or the password is wrong",
+    "nobody, wrong-77742, 127.0.0.1:{port}/own, the user or the password is wrong",
+    "np, {password}, 127.0.0.1:{port}/other, no right to this database",
+    "np, {password}, 127.0.0.1:1/own, connection refused",
+    "np, {password}, no-such-host.invalid:{port}/own, unknown host",
+    "np, {password}, /own?unix_socket=/nowhere/sock, there is no such socket",
+  })
+  void one_that_cannot_be_reached_is_told_in_words_and_the_process_stays(
+      String user, String password, String rest, String why) throws Exception {
+    service
+        .with("NODEPOOL_DBURI", filled("mysql://%s:%s@%s".formatted(user, password, rest)))
+        .start();
+
+    Poll.until(
+        "it says why",
+        LIMIT,
+        () -> http().get("/readyz").body().contains(why) && service.err().contains(why));
+    Http.Answer ready = http().get("/readyz");
+    assertThat(ready.status()).isEqualTo(503);
+    assertThat(ready.json().getBoolean("ready")).isFalse();
+    assertThat(ready.body()).contains(user, rest.contains("unix") ? "/nowhere/sock" : ":");
+    assertThat(http().get("/healthz").status()).isEqualTo(200);
+    assertThat(http().get("/v1/nodes").slug()).isEqualTo("unavailable");
+    assertThat(http().post("/v1/dib_images/tiny/build").status()).isEqualTo(503);
+    assertThat(ready.body() + service.err() + service.out())
+        .doesNotContain("77742", PASSWORD, ENCODED);
+    assertThat(service.terminate()).isLessThan(Duration.ofSeconds(10));
+  }
+
+  @Test
+  void a_database_that_is_made_later_is_used_then_and_jobs_run() throws Exception {
+    server.sql("DROP DATABASE own");
+    service.with("NODEPOOL_DBURI", filled("mysql://np:{password}@127.0.0.1:{port}/own")).start();
+    Poll.until(
+        "it says why", LIMIT, () -> http().get("/readyz").body().contains("unknown database"));
+
+    server.sql("CREATE DATABASE own");
+
+    awaitReady();
+    Http.Answer built = http().post("/v1/dib_images/tiny/build");
+    assertThat(built.status()).isEqualTo(201);
+    Poll.until(
+        "the build ends",
+        Duration.ofSeconds(120),
+        () -> http().get(built.job()).json().getValue("finished") != null);
+    JsonObject job = http().get(built.job()).json();
+    assertThat(job.getString("state")).as("%s", job).isEqualTo("succeeded");
+  }
+
+  @Test
+  void the_password_is_not_in_the_list_of_processes() throws Exception {
+    service.with("NODEPOOL_DBURI", filled("mysql://np:{password}@127.0.0.1:{port}/own")).start();
+    awaitReady();
+
+    List<String> commands =
+        ProcessHandle.allProcesses().map(p -> ServiceProcess.read(p, "cmdline")).toList();
+
+    assertThat(String.join("\n", commands)).doesNotContain(ENCODED, PASSWORD);
+  }
+
+  private void awaitReady() {
+    Poll.until("it is ready", LIMIT, () -> http().get("/readyz").status() == 200);
+  }
+
+  private Http http() {
+    return new Http(service.port(), "admin", "pw");
+  }
+
+  private String filled(String dburi) {
+    return dburi
+        .replace("{password}", ENCODED)
+        .replace("{port}", Integer.toString(server.port()))
+        .replace("{socket}", server.socket().toString());
+  }
+}
