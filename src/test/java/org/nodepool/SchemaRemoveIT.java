@@ -26,14 +26,17 @@ class SchemaRemoveIT {
         "INSERT INTO node (provider_name, label_name, target_name, state)"
             + " VALUES ('p', 'l', 't', 5)");
 
-    Ended whileItRuns = remove();
+    Ended whileItRuns;
+    try (ServiceProcess other = ServiceProcess.in("schema-remove-other")) {
+      whileItRuns = remove(other);
+    }
     assertThat(whileItRuns.status()).isEqualTo(1);
     assertThat(whileItRuns.err())
         .startsWith("nothing more is removed: the data directory ")
         .contains("is in use by another instance");
     service.terminate();
-    Ended first = remove();
-    Ended second = remove();
+    Ended first = remove(service);
+    Ended second = remove(service);
 
     assertThat(first.status()).isZero();
     assertThat(first.out())
@@ -56,7 +59,7 @@ class SchemaRemoveIT {
       throws Exception {
     service = ServiceProcess.in("schema-remove-nothing");
 
-    Ended nothing = remove();
+    Ended nothing = remove(service);
     Ended usage = service.command("schema", "--config", service.config().toString());
 
     assertThat(nothing.status()).isZero();
@@ -66,7 +69,7 @@ class SchemaRemoveIT {
     assertThat(usage.err()).contains("--remove").contains("Usage: nodepool schema");
   }
 
-  private Ended remove() throws Exception {
-    return service.command("schema", "--remove", "--config", service.config().toString());
+  private Ended remove(ServiceProcess process) throws Exception {
+    return process.command("schema", "--remove", "--config", service.config().toString());
   }
 }
