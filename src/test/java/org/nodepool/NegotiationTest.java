@@ -116,14 +116,15 @@ class NegotiationTest {
       throws IOException {
     try (Wire wire = new Wire(port)) {
       for (String path : reads()) {
-        Http.Answer answer = wire.ask("GET", path, "Accept", accept);
+        String[] headers = {"Accept", accept, "X-Request-Id", "1"};
+        Http.Answer answer = wire.ask("GET", path, headers);
         assertThat(answer.status()).as(path + " " + answer).isEqualTo(406);
         Problems.check(answer, path);
         assertThat(answer.slug()).isEqualTo("not-acceptable");
         String end = path.substring(path.lastIndexOf('/') + 1);
         assertThat(answer.json().getString("detail"))
             .endsWith("there is " + TYPES.getOrDefault(end, JSON) + ".");
-        Http.Answer head = wire.ask("HEAD", path, "Accept", accept);
+        Http.Answer head = wire.ask("HEAD", path, headers);
         assertThat(head.status()).isEqualTo(406);
         assertThat(head.headers()).isEqualTo(answer.headers());
       }
@@ -200,8 +201,9 @@ class NegotiationTest {
               "/v1/nodes/summary",
               "/v1/nodes/999999")) {
         for (String accept : List.of("*/*", "text/plain", "image/png")) {
-          Http.Answer get = wire.ask("GET", path, "Accept", accept);
-          Http.Answer head = wire.ask("HEAD", path, "Accept", accept);
+          String[] headers = {"Accept", accept, "X-Request-Id", "1"};
+          Http.Answer get = wire.ask("GET", path, headers);
+          Http.Answer head = wire.ask("HEAD", path, headers);
           assertThat(head.status()).as(path).isEqualTo(get.status());
           assertThat(head.headers()).as(path).isEqualTo(get.headers());
           assertThat(head.header("Content-Length"))

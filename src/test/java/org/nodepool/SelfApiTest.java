@@ -34,25 +34,6 @@ class SelfApiTest {
   }
 
   @Test
-  void without_its_schema_it_is_not_ready_and_alive() {
-    TestService service = TestService.shared();
-    service.sql("RENAME TABLE api_schema TO api_schema_away");
-    try {
-      assertIsNotReady(service.http(), "The database lacks a part of the schema.");
-      assertThat(service.http().get("/healthz").status()).isEqualTo(200);
-    } finally {
-      service.sql("RENAME TABLE api_schema_away TO api_schema");
-    }
-    service.sql("UPDATE api_schema SET version = version + 1000 WHERE version = 2");
-    try {
-      assertIsNotReady(service.http(), "The database lacks a part of the schema.");
-    } finally {
-      service.sql("UPDATE api_schema SET version = version - 1000 WHERE version = 1002");
-    }
-    assertThat(service.http().get("/readyz").status()).isEqualTo(200);
-  }
-
-  @Test
   void warnings_leave_it_ready() {
     Report warned = new Report(List.of(), List.of("nodepool.yaml is broken."));
     try (BareApi api = new BareApi(null, List.of(), () -> Future.succeededFuture(warned))) {

@@ -36,10 +36,7 @@ final class AccessLog {
       return;
     }
     String given = ctx.request().getHeader(HEADER);
-    String id =
-        given != null && ACCEPTED_ID.matcher(given).matches()
-            ? given
-            : PROCESS + COUNT.incrementAndGet();
+    String id = given != null && ACCEPTED_ID.matcher(given).matches() ? given : newId();
     ctx.put(ID, id);
     ctx.response().putHeader(HEADER, id);
     long began = System.nanoTime();
@@ -51,9 +48,20 @@ final class AccessLog {
     return ctx.get(ID);
   }
 
-  /** For what cannot even be parsed as HTTP, and so has neither method nor path. */
+  /**
+   * For what cannot even be parsed as HTTP, and so has neither method nor path; before its answer.
+   */
   static void invalid(HttpServerRequest request) {
-    log.info("- - {} 0 ms {} B - -", request.response().getStatusCode(), 0);
+    String id = newId();
+    HttpServerResponse response = request.response().putHeader(HEADER, id);
+    response.bodyEndHandler(
+        end ->
+            log.info(
+                "- - {} 0 ms {} B - {}", response.getStatusCode(), response.bytesWritten(), id));
+  }
+
+  private static String newId() {
+    return PROCESS + COUNT.incrementAndGet();
   }
 
   private static void write(RoutingContext ctx, String id, long began, boolean isWhole) {

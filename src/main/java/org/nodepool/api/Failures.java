@@ -52,6 +52,7 @@ final class Failures {
   }
 
   private static void handle(RoutingContext ctx) {
+    AccessLog.begin(ctx); // of a path such as * no handler has seen it
     HttpServerResponse response = ctx.response();
     if (response.headWritten()) {
       // too late to say anything: only a broken connection tells that this is not the end
@@ -115,13 +116,13 @@ final class Failures {
 
   /** For what cannot even be parsed as HTTP. */
   static void invalidRequest(HttpServerRequest request) {
+    AccessLog.invalid(request);
     request.response().putHeader(HttpHeaders.CONNECTION, "close");
     send(
         request.response(),
         Slug.BAD_VALUE,
         "The request is not valid HTTP, or its first line or its headers are too long.",
         "/");
-    AccessLog.invalid(request);
     request.connection().close();
   }
 

@@ -104,12 +104,12 @@ public final class Routes {
     return table;
   }
 
-  /** What can be read without knowing a name. */
+  /** What can be read without knowing a name, or what to ask. */
   private List<String> links() {
     return table.stream()
         .filter(line -> line.method() == GET && !line.path().contains(":"))
         .map(Line::path)
-        .filter(path -> !path.equals("/") && !path.equals("/v1"))
+        .filter(path -> !path.equals("/v1") && !path.endsWith("/summary"))
         .toList();
   }
 
