@@ -25,8 +25,8 @@ import org.junit.jupiter.api.Test;
 class ReadmeIT {
   private static final Path ROUTES = Path.of("src/main/java/org/nodepool/api/Routes.java");
   private static final Pattern SHELL = Pattern.compile("(?ms)^```sh\n(.*?)^```$");
-  private static final Pattern ROUTE = Pattern.compile("new Line\\((\\w+), *\"(/v1/[^\"]+)\"");
-  private static final Pattern OPERATION = Pattern.compile("`(?:([A-Z]+) )?(/v1/[^`]*)`");
+  private static final Pattern ROUTE = Pattern.compile("new Line\\((\\w+), *\"(/[^\"]+)\"");
+  private static final Pattern OPERATION = Pattern.compile("`(?:([A-Z]+) )?(/[^`]*)`");
   private static final Pattern CODE = Pattern.compile("`([^`]+)`");
   private static final Pattern KEY = Pattern.compile("(?m)^( *)#?([a-z_]+):");
 
