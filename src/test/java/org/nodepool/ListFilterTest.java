@@ -8,12 +8,14 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Filters and {@code fields} of the four lists. */
+@Tag("both-databases")
 class ListFilterTest {
   private static final List<String> LISTS =
       List.of("/v1/nodes", "/v1/images", "/v1/dib_images", "/v1/jobs");

@@ -8,11 +8,13 @@ import java.util.Collections;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code limit} and {@code marker} of the four lists. */
+@Tag("both-databases")
 class ListPageTest {
   private static final List<String> LISTS =
       List.of("/v1/nodes", "/v1/images", "/v1/dib_images", "/v1/jobs");

@@ -18,9 +18,11 @@ import net.jqwik.api.Combinators;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
+import net.jqwik.api.Tag;
 import net.jqwik.api.lifecycle.BeforeProperty;
 
 /** Any query of a list is refused, or shows exactly what a second, naive reading of it selects. */
+@Tag("both-databases")
 class ListPropertyTest {
   private record Parameter(String name, String value) {
     String encoded() {

@@ -95,6 +95,23 @@ class OddRequestsTest {
           "?%",
           "?a=%",
           "?kind=node",
+          "?kind=build&kind=upload",
+          "?state=hold&state=99",
+          "?state=2",
+          "?provider_name=directory&fields=id,state",
+          "?fields=",
+          "?fields=id;drop",
+          "?limit=1",
+          "?limit=0",
+          "?limit=99999999999999999999",
+          "?limit=3&marker=3&state=ready",
+          "?marker=-1",
+          "?marker=x&marker=y",
+          "?by=state",
+          "?by=state,provider_name&id=1",
+          "?by=password",
+          "?id=1'or'1'='1",
+          "?hostname=%F0%9F%98%80&az=%00",
           "??",
           "?#",
           "?a[]=1",
@@ -161,6 +178,13 @@ class OddRequestsTest {
           "Accept: */*",
           "Accept: text/plain",
           "Accept: ;;;",
+          "Accept: application/json;q=0, */*;q=0.1",
+          "Accept: image/png",
+          "Accept: \"",
+          "Authorization: Basic",
+          "Authorization: Bearer x",
+          "X-Request-Id: a b",
+          "X-Request-Id: mine-1",
           "Accept-Encoding: gzip",
           "Range: x",
           "Range: bytes=0-1",
@@ -168,6 +192,9 @@ class OddRequestsTest {
           "Prefer: wait=1",
           "Expect: nonsense",
           "Origin: null",
+          "Origin: http://test",
+          "Origin: https://evil.example.org",
+          "Access-Control-Request-Method: DELETE",
           "X-HTTP-Method-Override: DELETE",
           "Upgrade: h2c",
           "Upgrade: websocket",
@@ -186,6 +213,14 @@ class OddRequestsTest {
   private final TestService service = TestService.shared();
   private final int port = service.http().port();
   private final Random random = new Random(SEED);
+
+  /** The administrator's password, the database's, and one that builds are given. */
+  private final List<String> secrets =
+      List.of(
+          TestService.PASSWORD,
+          LOGIN.replace("Basic ", ""),
+          service.database().getPassword(),
+          "correct horse battery");
 
   @BeforeEach
   void empty() {
@@ -247,6 +282,7 @@ class OddRequestsTest {
   }
 
   private void check(String method, Http.Answer answer, String what) {
+    assertThat(answer.body() + answer.headers().map()).as(what).doesNotContain(secrets);
     // 501 is what the contract has for an image that a setup script makes
     if (answer.status() != 501) {
       assertThat(answer.status()).as(what + " " + answer).isBetween(200, 499);

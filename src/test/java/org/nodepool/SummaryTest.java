@@ -5,11 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code /v1/<kind>/summary}. */
+@Tag("both-databases")
 class SummaryTest {
   private static final List<String> LISTS =
       List.of("/v1/nodes", "/v1/images", "/v1/dib_images", "/v1/jobs");

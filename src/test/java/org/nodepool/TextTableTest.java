@@ -8,9 +8,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Lists and summaries as tables for people: {@code Accept: text/plain}. */
+@Tag("both-databases")
 class TextTableTest {
   private final TestService service = TestService.shared();
   private final Http http = service.http();

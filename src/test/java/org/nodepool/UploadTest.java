@@ -13,9 +13,11 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Uploads to a directory: what arrives, and what goes wrong. */
+@Tag("both-databases")
 class UploadTest {
   private static final String FORM = "provider_name=directory";
 
