@@ -131,7 +131,7 @@ class ListPropertyTest {
     JsonArray shown = new JsonArray(expected.stream().map(row -> shown(row, query)).toList());
     assertThat(answer.array().encode()).as(target).isEqualTo(shown.encode());
     if (goesOn) {
-      assertThat(answer.header("Link")).endsWith("marker=" + last + ">; rel=\"next\"");
+      assertThat(answer.header("Link")).matches(".*[?&]marker=" + last + "(&.*)?>; rel=\"next\"");
     } else {
       assertThat(answer.header("Link")).isNull();
     }
