@@ -64,7 +64,6 @@ class OwnDatabaseIT {
             + " VALUES (7, 'p', 'l', 't')");
     assertThat(http().get("/v1/nodes/7").json().getString("provider_name")).isEqualTo("p");
     assertThat(service.databases()).as("no server of its own").isEmpty();
-    assertThat(service.names("var")).doesNotContain("db");
   }
 
   @ParameterizedTest
