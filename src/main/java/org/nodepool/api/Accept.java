@@ -14,7 +14,10 @@ import java.util.regex.Pattern;
 record Accept(List<Range> ranges) {
   private static final Pattern TYPE =
       Pattern.compile("\\*/\\*|[!#$%&'+.^_`|~0-9a-z-]+/(\\*|[!#$%&'+.^_`|~0-9a-z-]+)");
-  private static final Pattern QUALITY = Pattern.compile("0(\\.[0-9]{0,3})?|1(\\.0{0,3})?");
+
+  /** Java's own client leaves out the zero before the point. */
+  private static final Pattern QUALITY =
+      Pattern.compile("0(\\.[0-9]{0,3})?|1(\\.0{0,3})?|\\.[0-9]{1,3}");
 
   /**
    * An element.

@@ -78,6 +78,12 @@ class AcceptTest {
   }
 
   @Example
+  void what_javas_own_client_sends_takes_anything() {
+    String header = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2";
+    assertThat(Accept.of(List.of(header)).best(BOTH)).contains(JSON);
+  }
+
+  @Example
   void eight_kilobytes_of_separators_and_quotes_are_read() {
     for (String piece : List.of(",", ";", "\"", "\\\"", "a/b;x=\"\\\",", "*/*;q=0,", "q=1;")) {
       Accept.of(List.of(piece.repeat(8192 / piece.length()))).best(BOTH);
