@@ -47,6 +47,10 @@ final class Login implements Handler<RoutingContext> {
   private final String user;
   private final StoredPassword password;
   private final LoginThrottle throttle;
+
+  /** Apart, so that whoever makes up names does not push out what was counted of the user. */
+  private final LoginThrottle ofOthers = new LoginThrottle(System::nanoTime);
+
   private final WorkerExecutor checks;
   private final SecretKeySpec key = randomKey();
   private final Map<ByteBuffer, Future<Boolean>> underWay = new HashMap<>();
@@ -93,7 +97,8 @@ final class Login implements Handler<RoutingContext> {
       return Future.succeededFuture(User.fromName(user));
     }
     ByteBuffer who = hash(address, given.getUsername());
-    long seconds = throttle.secondsToWait(who);
+    LoginThrottle counted = given.getUsername().equals(user) ? throttle : ofOthers;
+    long seconds = counted.secondsToWait(who);
     if (seconds > 0) {
       return Future.failedFuture(
           tooMany("%d logins have failed within a minute".formatted(LoginThrottle.LIMIT), seconds));
@@ -102,7 +107,7 @@ final class Login implements Handler<RoutingContext> {
         .map(
             right -> {
               if (!right) {
-                throttle.failed(who);
+                counted.failed(who);
                 throw WRONG;
               }
               remembered = login;

@@ -7,6 +7,7 @@ import io.vertx.core.http.HttpServer;
 import io.vertx.ext.web.Router;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -146,6 +147,20 @@ class LoginTest {
         .allSatisfy(answer -> assertThat(answer.header("Retry-After")).isEqualTo("1"))
         .allSatisfy(answer -> assertThat(answer.header("WWW-Authenticate")).isNull());
     assertThat(checks).hasValue(16);
+  }
+
+  @Test
+  void whoever_makes_up_names_is_not_forgotten_as_one_who_guesses() {
+    mayEnd.countDown();
+    Http http = as("ann", "wrong");
+    for (int i = 0; i < LoginThrottle.LIMIT; i++) {
+      assertThat(http.get("/").status()).isEqualTo(401);
+    }
+    for (int i = 0; i < LoginThrottle.MOST_REMEMBERED; i++) {
+      String login = Base64.getEncoder().encodeToString(("user" + i + ":x").getBytes());
+      http.send("GET", "/", null, null, "Authorization", "Basic " + login);
+    }
+    assertThat(http.get("/").status()).isEqualTo(429);
   }
 
   @Test
