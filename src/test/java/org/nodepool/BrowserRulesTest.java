@@ -42,6 +42,8 @@ class BrowserRulesTest {
     "pool.example.org,       https://evil.example.org,      ,             403",
     "pool.example.org,       https://evil.example.org,      cross-site,   403",
     "pool.example.org,       https://evil.example.org,      same-origin,  403",
+    "pool.example.org,       ,                              same-site,    404",
+    "pool.example.org,       https://x.pool.example.org,    same-site,    403",
     "pool.example.org,       ,                              cross-site,   403",
     "pool.example.org,       ,                              Cross-Site,   403",
     "pool.example.org,       http://pool.example.org,       cross-site,   403",

@@ -250,9 +250,23 @@ final class Contract {
     }
     Validator schema = FIELDS.matcher(target).find() ? media.schema() : media.whole();
     try {
+      if (type.equals("application/problem+json")) {
+        checkInstance(target, answer, faults);
+      }
       faults.addAll(faults(schema, Json.decodeValue(answer.body())));
     } catch (DecodeException e) {
       faults.add("the body is no JSON");
+    }
+  }
+
+  /** RFC 9457: the request's path, as it was sent. */
+  private static void checkInstance(String target, Http.Answer answer, List<String> faults) {
+    String path = target.replaceFirst("^https?://[^/?#]*", "").replaceFirst("(?s)[?#].*", "");
+    Object instance = answer.json().getValue("instance");
+    // what is no HTTP has no path
+    boolean isNoHttp = answer.status() == 400 && "/".equals(instance);
+    if (!path.isEmpty() && !path.equals(instance) && !isNoHttp) {
+      faults.add("instance is not " + path);
     }
   }
 

@@ -72,7 +72,8 @@ class ContractTest {
   @ParameterizedTest
   @MethodSource("rightAnswers")
   void what_is_listed_passes(String method, String target, Http.Answer answer) {
-    assertThatCode(() -> contract.check(method, target, answer)).doesNotThrowAnyException();
+    Http.Answer about = about(target, answer);
+    assertThatCode(() -> contract.check(method, target, about)).doesNotThrowAnyException();
   }
 
   static Stream<Arguments> wrongAnswers() {
@@ -169,7 +170,8 @@ class ContractTest {
   @ParameterizedTest
   @MethodSource("wrongAnswers")
   void what_is_not_listed_fails(String what, String method, String target, Http.Answer answer) {
-    assertThatThrownBy(() -> contract.check(method, target, answer))
+    Http.Answer about = about(target, answer);
+    assertThatThrownBy(() -> contract.check(method, target, about))
         .as(what)
         .isInstanceOf(AssertionError.class)
         .hasMessageContaining(method + " " + target);
@@ -303,6 +305,21 @@ class ContractTest {
 
   private static Http.Answer away(JsonObject readiness) {
     return answer(503, readiness.encode(), "Content-Type", JSON, "Retry-After", "1");
+  }
+
+  /** A problem is about the path that was asked for. */
+  private static Http.Answer about(String target, Http.Answer answer) {
+    String path = target.replaceFirst("\\?.*", "");
+    return answer.body().contains("\"/x\"")
+        ? changed(answer, problem -> problem.put("instance", path))
+        : answer;
+  }
+
+  @Test
+  void a_problem_about_another_path_fails() {
+    Http.Answer answer = problem(404, "not-found");
+    assertThatThrownBy(() -> contract.check("GET", "/v1/nodes/1", answer))
+        .hasMessageContaining("instance is not /v1/nodes/1");
   }
 
   private static Http.Answer problem(int status, String slug, String... headers) {

@@ -10,6 +10,7 @@ import io.vertx.ext.web.RoutingContext;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.nodepool.events.EventPublisher;
 
@@ -41,8 +42,9 @@ final class EventHandlers {
 
   Future<Answer> stream(RoutingContext ctx) {
     Input.onlyQuery(ctx, FILTERS);
-    List<String> kinds = ctx.queryParam("kind");
-    List<String> subjects = ctx.queryParam("subject");
+    Map<String, List<String>> given = Input.parameters(ctx);
+    List<String> kinds = given.getOrDefault("kind", List.of());
+    List<String> subjects = given.getOrDefault("subject", List.of());
     return Future.succeededFuture(
         response -> {
           response

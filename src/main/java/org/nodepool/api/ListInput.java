@@ -1,13 +1,9 @@
 package org.nodepool.api;
 
-import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.vertx.ext.web.RoutingContext;
-import java.net.URLDecoder;
 import java.net.URLEncoder;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -40,7 +36,7 @@ final class ListInput {
 
   /** The query of a list of that kind. */
   static <T extends Resource> ListQuery<T> list(RoutingContext ctx, Kind<T> kind) {
-    Map<String, List<String>> given = parameters(ctx);
+    Map<String, List<String>> given = Input.parameters(ctx);
     List<Filter<T>> filters = filters(given, kind, List.of(FIELDS, LIMIT, MARKER));
     return new ListQuery<>(
         kind, filters, fields(given, kind), limit(given), marker(given), Offer.format(ctx));
@@ -48,7 +44,7 @@ final class ListInput {
 
   /** The query of a summary of that kind. */
   static <T extends Resource> SummaryQuery<T> summary(RoutingContext ctx, Kind<T> kind) {
-    Map<String, List<String>> given = parameters(ctx);
+    Map<String, List<String>> given = Input.parameters(ctx);
     List<Filter<T>> filters = filters(given, kind, List.of(BY));
     List<Key<T>> by = keys(BY, given.getOrDefault(BY, List.of("")), kind.filterKeys());
     return new SummaryQuery<>(filters, by, Offer.format(ctx));
@@ -56,7 +52,7 @@ final class ListInput {
 
   /** The path and query of the page behind that marker, with all else as in this request. */
   static String nextPage(RoutingContext ctx, long marker) {
-    Map<String, List<String>> next = parameters(ctx);
+    Map<String, List<String>> next = Input.parameters(ctx);
     next.put(MARKER, List.of(Long.toString(marker)));
     StringJoiner query = new StringJoiner("&");
     next.forEach(
@@ -138,33 +134,6 @@ final class ListInput {
   private static Problem.BadValue badNumber(String name, String rule) {
     return new Problem.BadValue(
         "The parameter '%s' must be %s, and given once.".formatted(name, rule));
-  }
-
-  /**
-   * The values by name, in the order given. Read by hand: the library's reader splits at semicolons
-   * too, knows no difference of case, and leaves out what comes after the 1024th.
-   */
-  private static Map<String, List<String>> parameters(RoutingContext ctx) {
-    Map<String, List<String>> parameters = new LinkedHashMap<>();
-    String query = Optional.ofNullable(ctx.request().query()).orElse("");
-    for (String pair : query.split("&")) {
-      if (!pair.isEmpty()) {
-        String[] parts = pair.split("=", 2);
-        String value = parts.length == 1 ? "" : decode(parts[1]);
-        parameters.computeIfAbsent(decode(parts[0]), name -> new ArrayList<>()).add(value);
-      }
-    }
-    return parameters;
-  }
-
-  /** Percent-encoded UTF-8; bytes that need not be as they are may be as they are. */
-  private static String decode(String text) {
-    try {
-      byte[] bytes = URLDecoder.decode(text, ISO_8859_1).getBytes(ISO_8859_1);
-      return UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
-    } catch (IllegalArgumentException | CharacterCodingException e) {
-      throw new Problem.BadValue("The query cannot be decoded; it must be percent-encoded UTF-8.");
-    }
   }
 
   private static String encode(String text) {

@@ -38,32 +38,38 @@ final class Login implements Handler<RoutingContext> {
 
   private static final String HMAC = "HmacSHA256";
 
-  /** Different logins that wait to be checked, the one that is being checked included. */
+  /** Different logins of one lane that wait to be checked, the one that is checked included. */
   private static final int MOST_UNDER_WAY = 16;
 
   /** What Vert.x warns of. */
   private static final long LONGEST_CHECK_SECONDS = 60;
 
+  /** Those who log in under the same kind of name, and keep only each other waiting. */
+  private record Lane(
+      LoginThrottle throttle, WorkerExecutor checks, Map<ByteBuffer, Future<Boolean>> underWay) {}
+
   private final String user;
   private final StoredPassword password;
-  private final LoginThrottle throttle;
+  private final Lane ofUser;
 
-  /** Apart, so that whoever makes up names does not push out what was counted of the user. */
-  private final LoginThrottle ofOthers = new LoginThrottle(System::nanoTime);
+  /** Apart, so that whoever makes up names neither delays the user nor hides his own guesses. */
+  private final Lane ofOthers;
 
-  private final WorkerExecutor checks;
   private final SecretKeySpec key = randomKey();
-  private final Map<ByteBuffer, Future<Boolean>> underWay = new HashMap<>();
   private ByteBuffer remembered;
 
   Login(Vertx vertx, String user, StoredPassword password, LoginThrottle throttle) {
     this.user = user;
     this.password = password;
-    this.throttle = throttle;
-    // one thread, because a check may need as much memory as is allowed at all
-    this.checks =
-        vertx.createSharedWorkerExecutor(
-            "nodepool-login", 1, LONGEST_CHECK_SECONDS, TimeUnit.SECONDS);
+    this.ofUser = lane(vertx, "nodepool-login", throttle);
+    this.ofOthers = lane(vertx, "nodepool-login-others", new LoginThrottle(System::nanoTime));
+  }
+
+  /** Of one thread, because a check may need as much memory as is allowed at all. */
+  private static Lane lane(Vertx vertx, String name, LoginThrottle throttle) {
+    WorkerExecutor checks =
+        vertx.createSharedWorkerExecutor(name, 1, LONGEST_CHECK_SECONDS, TimeUnit.SECONDS);
+    return new Lane(throttle, checks, new HashMap<>());
   }
 
   @Override
@@ -72,7 +78,10 @@ final class Login implements Handler<RoutingContext> {
     SocketAddress peer = ctx.request().remoteAddress();
     String address = peer == null ? "" : String.valueOf(peer.hostAddress());
     // one a request: a provider is not told whose credentials it gets
-    BasicAuthHandler.create(given -> authenticate(address, given), "nodepool").handle(ctx);
+    BasicAuthHandler.create(
+            given -> Future.succeededFuture(given).compose(g -> authenticate(address, g)),
+            "nodepool")
+        .handle(ctx);
   }
 
   /** What a request failed of: a login that was refused, or else its own failure. */
@@ -97,17 +106,14 @@ final class Login implements Handler<RoutingContext> {
       return Future.succeededFuture(User.fromName(user));
     }
     ByteBuffer who = hash(address, given.getUsername());
-    LoginThrottle counted = given.getUsername().equals(user) ? throttle : ofOthers;
-    long seconds = counted.secondsToWait(who);
-    if (seconds > 0) {
-      return Future.failedFuture(
-          tooMany("%d logins have failed within a minute".formatted(LoginThrottle.LIMIT), seconds));
-    }
-    return isRight(login, given)
+    Lane lane = given.getUsername().equals(user) ? ofUser : ofOthers;
+    checkMayTry(lane, who);
+    return isRight(lane, login, given)
         .map(
             right -> {
+              checkMayTry(lane, who); // others of his guesses may have ended meanwhile
               if (!right) {
-                counted.failed(who);
+                lane.throttle().failed(who);
                 throw WRONG;
               }
               remembered = login;
@@ -115,21 +121,29 @@ final class Login implements Handler<RoutingContext> {
             });
   }
 
+  private static void checkMayTry(Lane lane, ByteBuffer who) {
+    long seconds = lane.throttle().secondsToWait(who);
+    if (seconds > 0) {
+      throw tooMany(
+          "%d logins have failed within a minute".formatted(LoginThrottle.LIMIT), seconds);
+    }
+  }
+
   /** Those who come with the same login at the same time share one check. */
-  private Future<Boolean> isRight(ByteBuffer login, UsernamePasswordCredentials given) {
+  private Future<Boolean> isRight(Lane lane, ByteBuffer login, UsernamePasswordCredentials given) {
     if (!password.isHash()) {
       return Future.succeededFuture(check(given));
     }
-    Future<Boolean> same = underWay.get(login);
+    Future<Boolean> same = lane.underWay().get(login);
     if (same != null) {
       return same;
     }
-    if (underWay.size() >= MOST_UNDER_WAY) {
+    if (lane.underWay().size() >= MOST_UNDER_WAY) {
       return Future.failedFuture(tooMany("Too many logins are being checked", 1));
     }
-    Future<Boolean> check = checks.executeBlocking(() -> check(given), false);
-    underWay.put(login, check);
-    return check.onComplete(done -> underWay.remove(login));
+    Future<Boolean> check = lane.checks().executeBlocking(() -> check(given), false);
+    lane.underWay().put(login, check);
+    return check.onComplete(done -> lane.underWay().remove(login));
   }
 
   /** Both are compared, so that neither shows in how long it took. */

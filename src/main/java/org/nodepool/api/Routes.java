@@ -92,7 +92,7 @@ public final class Routes {
         new Line(GET,    "/v1/jobs/:id",                 JSON,          jobs::get),
         new Line(GET,    "/v1/jobs/:id/log",             TEXT,          jobs::log),
         new Line(GET,    "/v1/events",                   EVENTS,        events::stream),
-        new Line(GET,    "/v1",                          JSON,          ctx -> self.version(this::links)),
+        new Line(GET,    "/v1",                          JSON,          ctx -> self.version(ctx, this::links)),
         new Line(GET,    "/openapi.json",                JSON,          openApi::get),
         new Line(GET,    "/healthz",                     JSON,          self::healthz),
         new Line(GET,    "/readyz",                      JSON,          self::readyz));

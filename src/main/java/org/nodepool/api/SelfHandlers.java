@@ -57,10 +57,12 @@ final class SelfHandlers {
 
   /** The process lives and answers; it looks at nothing else. */
   Future<Answer> healthz(RoutingContext ctx) {
+    Input.noQuery(ctx);
     return Future.succeededFuture(Answer.of(ALIVE));
   }
 
   Future<Answer> readyz(RoutingContext ctx) {
+    Input.noQuery(ctx);
     return report()
         .map(
             report -> {
@@ -103,7 +105,8 @@ final class SelfHandlers {
   }
 
   /** What this is, and where to go on: every path that needs no name. */
-  Future<Answer> version(Supplier<List<String>> paths) {
+  Future<Answer> version(RoutingContext ctx, Supplier<List<String>> paths) {
+    Input.noQuery(ctx);
     JsonObject links = new JsonObject();
     for (String path : paths.get()) {
       links.put(path.replaceFirst("^/(v1/)?", "").replaceFirst("\\.json$", ""), path);

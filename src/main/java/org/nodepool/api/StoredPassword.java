@@ -111,7 +111,8 @@ public final class StoredPassword {
     int lanes = Integer.parseInt(hash.group(5));
     byte[] salt = base64(hash.group(6));
     byte[] expected = base64(hash.group(7));
-    long mostKib = Math.min(ARGON2_MAX_KIB, Runtime.getRuntime().maxMemory() / 2 / 1024);
+    // two may be checked at the same time
+    long mostKib = Math.min(ARGON2_MAX_KIB, Runtime.getRuntime().maxMemory() / 4 / 1024);
     require(kib <= mostKib, "needs %d KiB of memory at each login, more than %d", kib, mostKib);
     require(
         (long) kib * passes <= ARGON2_MAX_KIB_TIMES_PASSES,

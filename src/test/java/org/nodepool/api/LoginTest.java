@@ -137,7 +137,10 @@ class LoginTest {
         Duration.ofSeconds(10),
         () -> answers.stream().filter(CompletableFuture::isDone).count() == 24);
     assertThat(new Http(port, null, null).unchecked().get("/").status()).isEqualTo(401);
+    CompletableFuture<Http.Answer> ann = ask(() -> as("ann", "right").get("/"));
+    Poll.until("ann's login is checked beside", Duration.ofSeconds(10), () -> checks.get() == 2);
     mayEnd.countDown();
+    assertThat(ann.join().status()).isEqualTo(200);
     List<Http.Answer> all = answers.stream().map(CompletableFuture::join).toList();
     assertThat(all).filteredOn(answer -> answer.status() == 401).hasSize(16);
     assertThat(all)
@@ -146,7 +149,23 @@ class LoginTest {
         .allSatisfy(answer -> assertThat(answer.slug()).isEqualTo("too-many-requests"))
         .allSatisfy(answer -> assertThat(answer.header("Retry-After")).isEqualTo("1"))
         .allSatisfy(answer -> assertThat(answer.header("WWW-Authenticate")).isNull());
-    assertThat(checks).hasValue(16);
+    assertThat(checks).hasValue(17);
+  }
+
+  @Test
+  void guesses_that_come_all_at_once_are_no_more_than_those_that_come_one_by_one() {
+    mayEnd.countDown();
+    List<Http.Answer> answers = new ArrayList<>();
+    for (int batch = 0; batch < 4; batch++) {
+      int first = batch * 12;
+      Stream.iterate(first, i -> i + 1)
+          .limit(12)
+          .map(i -> ask(() -> as("ann", "guess" + i).get("/")))
+          .toList()
+          .forEach(answer -> answers.add(answer.join()));
+    }
+    assertThat(answers).filteredOn(a -> a.status() == 401).hasSize(LoginThrottle.LIMIT);
+    assertThat(answers).filteredOn(a -> a.status() == 429).hasSize(48 - LoginThrottle.LIMIT);
   }
 
   @Test
