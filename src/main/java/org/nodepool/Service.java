@@ -210,13 +210,17 @@ final class Service {
   private Supplier<Future<Void>> refreshing(PoolFile pool) {
     // a thread of its own: a file that is being written keeps it waiting for seconds
     WorkerExecutor reader = vertx.createSharedWorkerExecutor("nodepool-config", 1);
-    Supplier<Future<Void>> refresh = () -> reader.executeBlocking(() -> refreshed(pool));
+    Supplier<Future<Void>> refresh =
+        () -> {
+          long asked = System.nanoTime(); // those who wait in the queue wait at the same time
+          return reader.executeBlocking(() -> refreshed(pool, asked));
+        };
     vertx.setPeriodic(REFRESH_PERIOD_MS, timer -> refresh.get());
     return refresh;
   }
 
-  private static Void refreshed(PoolFile pool) {
-    pool.refresh();
+  private static Void refreshed(PoolFile pool, long asked) {
+    pool.refresh(asked);
     return null;
   }
 

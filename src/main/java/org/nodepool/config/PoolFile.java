@@ -72,10 +72,20 @@ public final class PoolFile {
    * thread reads, waits for that and shares the result. When interrupted, all stays as it is.
    */
   public void refresh() {
+    refresh(System.nanoTime());
+  }
+
+  /**
+   * As {@link #refresh()}, for somebody who has been waiting for his turn: the three seconds are
+   * counted from when he asked.
+   *
+   * @param asked nanoTime
+   */
+  public void refresh(long asked) {
     if (Stamp.of(file).equals(state.read())) {
       return;
     }
-    long deadline = System.nanoTime() + PATIENCE.toNanos();
+    long deadline = asked + PATIENCE.toNanos();
     synchronized (this) {
       if (Stamp.of(file).equals(state.read())) {
         return;

@@ -142,6 +142,22 @@ class PoolFileTest {
   }
 
   @Test
+  void a_file_that_is_written_all_the_time_costs_those_who_queue_up_three_seconds_in_all()
+      throws Exception {
+    Process writer =
+        run("while :; do echo '# more' >> nodepool.yaml; echo begun; sleep 0.05; done");
+    awaitLine(writer, "begun");
+    long asked = System.nanoTime();
+
+    for (int i = 0; i < 4; i++) {
+      pool.refresh(asked);
+    }
+
+    assertThat(Duration.ofNanos(System.nanoTime() - asked)).isLessThan(Duration.ofSeconds(5));
+    assertThat(pool.warning()).contains("is still being written by another program");
+  }
+
+  @Test
   void a_file_is_not_taken_before_it_has_been_quiet_for_a_moment() throws Exception {
     Files.writeString(file, EMPTY + "images-dir: /new");
     Instant written = ((FileTime) Files.getAttribute(file, "unix:ctime")).toInstant();
