@@ -116,13 +116,17 @@ public final class Main implements Callable<Integer> {
 
   private void serve(Map<String, String> environment, PrintStream out)
       throws ConfigException, IOException, InterruptedException {
-    Configuration configuration = Configuration.read(config, environment);
+    Configuration configuration;
+    PoolFile file;
+    do { // what was half-written may have lacked the database
+      configuration = Configuration.read(config, environment);
+      file = PoolFile.open(configuration.api().nodepoolConfFile());
+    } while (!file.current().equals(configuration.pool()));
     ApiConfig api = configuration.api();
     PoolConfig pool = configuration.pool();
     warn(configuration.warnings());
     warnOfPlainHttp(api.server());
     Optional<Database.Address> external = configuration.database().map(Main::address);
-    PoolFile file = PoolFile.open(api.nodepoolConfFile());
     Service service = Service.start(api, file, external, environment);
     CountDownLatch stopped = new CountDownLatch(1);
     Runtime.getRuntime()
