@@ -34,6 +34,7 @@ final class Trouble {
           Map.entry(1227, RIGHT_MISSING),
           Map.entry(1290, "the server is read-only"),
           Map.entry(1317, "the server ended the statement"),
+          Map.entry(1665, "its binlog_format is STATEMENT; what helps is MIXED or ROW"),
           Map.entry(1698, "access denied: the user or the password is wrong"),
           Map.entry(1820, "the user's password has expired"),
           Map.entry(1836, "the server is read-only"),
