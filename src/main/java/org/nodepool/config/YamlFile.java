@@ -88,7 +88,7 @@ final class YamlFile {
   private Object parse(String text) throws ConfigException {
     LoaderOptions options = new LoaderOptions();
     options.setCodePointLimit(Integer.MAX_VALUE); // the file's size is bounded
-    options.setMaxAliasesForCollections(50);
+    options.setMaxAliasesForCollections(1000); // one each for a label's providers is usual
     options.setNestingDepthLimit(50);
     options.setWarnOnDuplicateKeys(false); // noted here, not in the parser's log
     DumperOptions unused = new DumperOptions();

@@ -873,11 +873,21 @@ class PoolConfigTest {
   }
 
   @Test
+  void many_labels_may_share_their_providers() throws Exception {
+    StringBuilder labels = new StringBuilder("providers: []\nx: &none []\nlabels:\n");
+    for (int i = 0; i < 300; i++) {
+      labels.append("  - {name: l%d, image: i, providers: *none}\n".formatted(i));
+    }
+    assertThat(mistakes(labels + "gearman-servers: 5\n"))
+        .containsExactly("nodepool.yaml: gearman-servers: must be a list, is a number");
+  }
+
+  @Test
   void a_file_that_grows_beyond_measure_is_refused() throws Exception {
     StringBuilder bomb = new StringBuilder("a0: &a0 [x]\n");
     for (int i = 1; i < 10; i++) {
       bomb.append(
-          "a%d: &a%d [%s*a%d]\n".formatted(i, i, "*a%d, ".formatted(i - 1).repeat(9), i - 1));
+          "a%d: &a%d [%s*a%d]\n".formatted(i, i, "*a%d, ".formatted(i - 1).repeat(199), i - 1));
     }
     assertThat(mistakes(bomb.toString())).singleElement().asString().contains("too many aliases");
     assertThat(mistakes("a: " + "[".repeat(100_000))).singleElement().asString().contains("deep");
