@@ -4,7 +4,6 @@ import io.vertx.core.Vertx;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Clock;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -22,11 +21,11 @@ final class SchemaRemoval {
   private SchemaRemoval() {}
 
   /**
-   * Removes our tables; blocks. A service that runs on an external database would make them again.
+   * Removes our tables; blocks. Refused while a service uses the database.
    *
    * @param external empty for the embedded database in that directory
    * @return what was done, in a sentence
-   * @throws IOException with a sentence for people; also when a service has the embedded database
+   * @throws IOException with a sentence for people; also when a service uses the database
    */
   static String run(Path dataDir, Optional<Database.Address> external)
       throws IOException, InterruptedException {
@@ -48,15 +47,12 @@ final class SchemaRemoval {
     Vertx vertx = Vertx.vertx();
     Database db = new Database(vertx, address, Clock.systemUTC(), new ChangeLog());
     try {
-      List<String> removed =
+      Schema.Removed removed =
           Schema.remove(db)
               .toCompletionStage()
               .toCompletableFuture()
               .get(LIMIT_SECONDS, TimeUnit.SECONDS);
-      return removed.isEmpty()
-          ? NOTHING.formatted(address)
-          : "removed %s from %s; the tables of the pool are left as they are"
-              .formatted(String.join(", ", removed), address);
+      return removed.tables().isEmpty() ? NOTHING.formatted(address) : said(removed, address);
     } catch (ExecutionException e) {
       throw new IOException(db.explain(e.getCause()), e.getCause());
     } catch (TimeoutException e) {
@@ -64,5 +60,24 @@ final class SchemaRemoval {
     } finally {
       vertx.close();
     }
+  }
+
+  private static String said(Schema.Removed removed, Database.Address address) {
+    StringBuilder said =
+        new StringBuilder(
+            "removed %s from %s; the tables of the pool are left as they are"
+                .formatted(String.join(", ", removed.tables()), address));
+    if (removed.unfinishedJobs() > 0) {
+      said.append(
+          "\n%d jobs had not ended: nobody goes on with their rows"
+              .formatted(removed.unfinishedJobs()));
+    }
+    if (removed.failedRows() > 0) {
+      said.append(
+          "\n%d images are in state failed (7), which Nodepool's own commands do not know: delete"
+                  .formatted(removed.failedRows())
+              + " their rows before these are used");
+    }
+    return said.toString();
   }
 }

@@ -226,16 +226,16 @@ final class Service {
 
   /** What keeps it from working, and what is wrong and does not. */
   private Future<Readiness.Report> readiness(PoolFile pool, JobVerticle worker) {
-    List<String> reasons = new ArrayList<>();
-    if (!worker.isAtWork()) {
-      reasons.add("No worker runs jobs.");
-    }
-    List<String> warnings = Stream.ofNullable(pool.warning()).toList();
+    List<String> warnings = new ArrayList<>(watch.warnings());
+    Stream.ofNullable(pool.warning()).forEach(warnings::add);
     return watch
         .check()
         .map(
             trouble -> {
-              trouble.ifPresent(reasons::add);
+              List<String> reasons = new ArrayList<>(trouble.stream().toList());
+              if (!worker.isAtWork()) {
+                reasons.add("No worker runs jobs.");
+              }
               return new Readiness.Report(reasons, warnings);
             });
   }
@@ -280,11 +280,11 @@ final class Service {
 
   /** Stops everything, the database last. Blocks, some seconds at most. */
   void stop() {
-    watch.stop();
     try {
       // the verticles first: jobs record how they end, and Vert.x closes the database's pool at
       // once
       Future.join(vertx.deploymentIDs().stream().map(vertx::undeploy).toList())
+          .transform(v -> watch.stop().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS))
           .transform(v -> db.close().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS))
           .transform(v -> vertx.close())
           .toCompletionStage()

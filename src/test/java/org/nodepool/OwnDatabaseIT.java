@@ -157,6 +157,29 @@ class OwnDatabaseIT {
   }
 
   @Test
+  void what_is_ours_is_taken_out_once_no_service_uses_it() throws Exception {
+    String dburi = filled("mysql://np:{password}@127.0.0.1:{port}/own");
+    String[] remove = {"schema", "--remove", "--config", service.config().toString()};
+    service.with("NODEPOOL_DBURI", dburi).start();
+    awaitReady();
+
+    try (ServiceProcess other = ServiceProcess.in("own-database-2").with("NODEPOOL_DBURI", dburi)) {
+      Ended refused = other.command(remove);
+      assertThat(refused.status()).isEqualTo(1);
+      assertThat(refused.err()).contains("a service uses it").doesNotContain(PASSWORD, ENCODED);
+    }
+    assertThat(http().get("/v1/jobs").body()).isEqualTo("[]");
+
+    service.terminate();
+    Ended removed = service.command(remove);
+    assertThat(removed.err()).doesNotContain("Exception");
+    assertThat(removed.out()).startsWith("removed api_schema, ").doesNotContain(PASSWORD, ENCODED);
+    assertThat(removed.status()).isZero();
+    assertThat(server.sqlIn("own", "SHOW TABLES LIKE 'api%'").size()).isZero();
+    assertThat(server.sqlIn("own", "SHOW TABLES").size()).isEqualTo(4);
+  }
+
+  @Test
   void the_password_is_not_in_the_list_of_processes() throws Exception {
     service.with("NODEPOOL_DBURI", filled("mysql://np:{password}@127.0.0.1:{port}/own")).start();
     awaitReady();

@@ -2,6 +2,7 @@ package org.nodepool.jobs;
 
 import io.vertx.core.Future;
 import io.vertx.core.WorkerExecutor;
+import java.io.IOException;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -13,7 +14,11 @@ import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.Tx;
 
-/** Deletes a dib image: every file of it and the log of its build; then the row. */
+/**
+ * Deletes a dib image: every file of it and the log of its build; then the row. Nodepool 0.3 wrote
+ * {@code <images-dir>/<id>.<type>}, whatever the row says: of a row that no build of ours made
+ * these go, too.
+ */
 final class DeleteDibImageWork implements Work {
   private final DibImageTable dibImages;
   private final JobTable jobs;
@@ -48,42 +53,57 @@ final class DeleteDibImageWork implements Work {
   }
 
   private Future<Void> deleteFiles(DibImage image, Optional<Job> build, JobRun run) {
-    PoolConfig current = config.get();
+    Path imagesDir = config.get().imagesDir();
     return executor.executeBlocking(
         () -> {
-          if (image.filename() != null) {
-            Path filename = checkedFilename(image, build.isPresent(), current);
-            run.log().note("removing " + filename + ".*");
-            ImageFiles.delete(filename);
+          Optional<Path> filename = filename(image);
+          if (filename.isPresent() && ImageFiles.exist(filename.get())) {
+            checkMayBeRemoved(filename.get(), image, build.isPresent(), imagesDir);
+            remove(filename.get(), run);
           }
           if (build.isPresent()) {
             logs.delete(build.get());
+          } else if (imagesDir != null) {
+            remove(imagesDir.resolve(Long.toString(image.id())), run);
           }
           return null;
         },
         false);
   }
 
+  private static void remove(Path filename, JobRun run) throws IOException {
+    if (ImageFiles.exist(filename)) {
+      run.log().note("removing " + filename + ".*");
+      ImageFiles.delete(filename);
+    }
+  }
+
+  /** Empty when the row has none, or one that depends on where another program was started. */
+  private static Optional<Path> filename(DibImage image) {
+    try {
+      return Optional.ofNullable(image.filename())
+          .map(Path::of)
+          .filter(Path::isAbsolute)
+          .map(Path::normalize);
+    } catch (InvalidPathException e) {
+      return Optional.empty(); // is no file of anybody's
+    }
+  }
+
   /**
    * The name comes from a row. One that we wrote is ours to remove; for a row of somebody else's
    * only what lies directly in images-dir is.
    */
-  private static Path checkedFilename(DibImage image, boolean isOurs, PoolConfig current) {
-    try {
-      Path filename = Path.of(image.filename()).toAbsolutePath().normalize();
-      String ours = "%s-%d-%d".formatted(image.imageName(), image.version(), image.id());
-      boolean isNamedAsOurs = isOurs && filename.endsWith(ours);
-      Path imagesDir = current.imagesDir();
-      if (isNamedAsOurs || (imagesDir != null && imagesDir.equals(filename.getParent()))) {
-        return filename;
-      }
-    } catch (InvalidPathException e) {
-      // is no file of anybody's
+  private static void checkMayBeRemoved(
+      Path filename, DibImage image, boolean isOurs, Path imagesDir) {
+    String ours = "%s-%d-%d".formatted(image.imageName(), image.version(), image.id());
+    boolean isNamedAsOurs = isOurs && filename.endsWith(ours);
+    if (!isNamedAsOurs && (imagesDir == null || !imagesDir.equals(filename.getParent()))) {
+      throw new JobFailure(
+          ("The file %s is not in images-dir (nodepool.yaml), and no build of this service: it is"
+                  + " not removed. Move it there, or remove it, and delete the image again.")
+              .formatted(image.filename()));
     }
-    throw new JobFailure(
-        ("The file %s is not in images-dir (nodepool.yaml), and no build of this service: it is not"
-                + " removed. Move it there, or remove it and clear the row's filename.")
-            .formatted(image.filename()));
   }
 
   private Future<Void> remove(Tx tx, long id) {

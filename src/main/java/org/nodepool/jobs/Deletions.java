@@ -20,12 +20,16 @@ import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.Tx;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Accepts deletions: each method marks the row and makes the job in one transaction, then knocks at
  * the worker verticle. State first, provider next, row last. Checks are in the order of API.md.
  */
 public final class Deletions {
+  private static final Logger log = LoggerFactory.getLogger(Deletions.class);
+
   private final Database db;
   private final NodeTable nodes;
   private final SnapshotImageTable images;
@@ -196,7 +200,7 @@ public final class Deletions {
       if (sends && job.state() == JobState.QUEUED) {
         done =
             done.compose(v -> images.abandon(tx, job.subjectId(), true))
-                .compose(v -> jobs.endQueued(tx, job, JobState.FAILED, error));
+                .compose(v -> endQueued(tx, job, JobState.FAILED, error));
       }
     }
     return done;
@@ -226,10 +230,21 @@ public final class Deletions {
           done.compose(
               v ->
                   job.state() == JobState.QUEUED
-                      ? jobs.endQueued(tx, job, JobState.CANCELLED, null)
+                      ? endQueued(tx, job, JobState.CANCELLED, null)
                       : jobs.requestCancel(tx, job));
     }
     return done;
+  }
+
+  private Future<Void> endQueued(Tx tx, Job job, JobState end, String error) {
+    return jobs.endQueued(tx, job, end, error)
+        .onSuccess(
+            v ->
+                log.info(
+                    "{}: {} before it began{}",
+                    job.named(),
+                    end,
+                    error == null ? "" : ": " + error));
   }
 
   private void checkProviderIsConfigured(String name) {

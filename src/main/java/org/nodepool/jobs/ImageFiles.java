@@ -24,6 +24,19 @@ final class ImageFiles {
 
   private ImageFiles() {}
 
+  /** Whether there is any that {@link #delete} would remove. */
+  static boolean exist(Path filename) throws IOException {
+    Path dir = filename.getParent();
+    if (dir == null || !Files.isDirectory(dir)) {
+      return false;
+    }
+    String name = filename.getFileName().toString();
+    try (DirectoryStream<Path> entries =
+        Files.newDirectoryStream(dir, entry -> belongsTo(name, entry))) {
+      return entries.iterator().hasNext();
+    }
+  }
+
   /** Removes every format, checksum, half-written file and manifest; none is fine. */
   static void delete(Path filename) throws IOException {
     if (!filename.isAbsolute() || filename.getFileName() == null) {

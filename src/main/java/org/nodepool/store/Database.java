@@ -15,6 +15,7 @@ import io.vertx.sqlclient.Transaction;
 import java.time.Clock;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.nodepool.model.Problem;
 import org.slf4j.Logger;
@@ -113,6 +114,8 @@ public final class Database {
   /** Whether the schema is in place; until then nothing is let through. */
   private volatile boolean isOpen;
 
+  private volatile Consumer<Throwable> trouble = e -> {};
+
   /** Connects when it is first needed, so this cannot fail. */
   public Database(Vertx vertx, Address address, Clock clock, ChangeLog changes) {
     this.vertx = vertx;
@@ -167,6 +170,11 @@ public final class Database {
   /** Lets statements through, or none: the schema is in place, or it is not. */
   void setOpen(boolean isInPlace) {
     isOpen = isInPlace;
+  }
+
+  /** {@code listener} gets every failure that is the server's, or of the way to it. */
+  void onTrouble(Consumer<Throwable> listener) {
+    trouble = listener;
   }
 
   boolean isOpen() {
@@ -254,7 +262,7 @@ public final class Database {
    * that it cannot serve; whatever else the client reports is a connection that was lost, or could
    * not be had. {@link DatabaseWatch} says which.
    */
-  private static Throwable problem(Throwable e, boolean mayBeWritten) {
+  private Throwable problem(Throwable e, boolean mayBeWritten) {
     if (isError(e, DUPLICATE_KEY)) {
       return new DuplicateKey(e);
     }
@@ -266,12 +274,13 @@ public final class Database {
     if (ours || answered || e instanceof Error) {
       return e;
     }
-    log.debug("the database does not serve", e);
+    trouble.accept(e);
     return mayBeWritten
         ? new Problem.OutcomeUnknown(
             "The connection to the database was lost during the commit. Read the resource to see"
                 + " whether the change was made.")
-        : new Problem.Unavailable("The database does not answer in time. Nothing was changed.");
+        : new Problem.Unavailable(
+            "The database is away, or does not answer in time. Nothing was changed.");
   }
 
   /**

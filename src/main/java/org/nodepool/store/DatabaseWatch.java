@@ -26,12 +26,14 @@ public final class DatabaseWatch {
   private final Database db;
   private final Promise<Void> inService = Promise.promise();
   private volatile String trouble;
+  private volatile List<String> warnings = List.of();
   private volatile boolean isStopped;
 
   public DatabaseWatch(Vertx vertx, Database db) {
     this.vertx = vertx;
     this.db = db;
     this.trouble = Trouble.sentence(db.address(), "it has not answered yet");
+    db.onTrouble(this::note);
   }
 
   /** Begins; completes, on an event loop, when the schema is in place for the first time. */
@@ -40,9 +42,15 @@ public final class DatabaseWatch {
     return inService.future();
   }
 
-  /** Looks no more. */
-  public void stop() {
+  /** Looks no more, and lets others see that. */
+  public Future<Void> stop() {
     isStopped = true;
+    return Schema.unmark(db);
+  }
+
+  /** What its operator should know of the tables, though they serve; sentences. */
+  public List<String> warnings() {
+    return warnings;
   }
 
   /**
@@ -67,8 +75,8 @@ public final class DatabaseWatch {
       return;
     }
     Schema.apply(db)
-        .compose(this::enterService)
-        .compose(v -> db.probe())
+        .compose(applied -> Schema.mark(db))
+        .onSuccess(v -> enterService())
         .onComplete(
             looked -> {
               if (isStopped) {
@@ -84,10 +92,16 @@ public final class DatabaseWatch {
             });
   }
 
-  private Future<Void> enterService(List<Integer> applied) {
-    return inService.tryComplete()
-        ? Schema.warnings(db).onSuccess(lines -> lines.forEach(log::warn)).mapEmpty()
-        : Future.succeededFuture();
+  private void enterService() {
+    if (inService.tryComplete()) {
+      Schema.warnings(db)
+          .onSuccess(
+              found -> {
+                warnings = found;
+                found.forEach(log::warn);
+              })
+          .onFailure(e -> log.warn("the engines of the tables are not known", e));
+    }
   }
 
   /** With jitter, so that many services do not come to a server that is back all at once. */

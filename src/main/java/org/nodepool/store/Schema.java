@@ -55,6 +55,12 @@ public final class Schema {
   /** Its row says whether the tables of the pool were there before us. */
   private static final int ORIGIN = 0;
 
+  /** Its row says when a service that uses the database was last seen, by the database's clock. */
+  private static final int IN_USE = -1;
+
+  /** Services say so every five seconds or so. */
+  private static final int IN_USE_SECONDS = 20;
+
   private static final String MADE = "pool: made";
   private static final String FOUND = "pool: found ";
 
@@ -99,7 +105,31 @@ public final class Schema {
   private static final String RECORD =
       "INSERT INTO api_schema (version, name, applied) VALUES (?, ?, ?)";
 
+  private static final String MARK =
+      """
+      INSERT INTO api_schema (version, name, applied) VALUES (?, 'in use', UNIX_TIMESTAMP())
+      ON DUPLICATE KEY UPDATE applied = UNIX_TIMESTAMP()
+      """;
+  private static final String UNMARK = "DELETE FROM api_schema WHERE version = ?";
+  private static final String LAST_SEEN =
+      "SELECT UNIX_TIMESTAMP() - applied AS age FROM api_schema WHERE version = ?";
+  private static final String LEFT_BEHIND =
+      """
+      SELECT (SELECT COUNT(*) FROM api_job WHERE finished IS NULL) AS unfinished,
+             (SELECT COUNT(*) FROM dib_image WHERE state = 7)
+               + (SELECT COUNT(*) FROM snapshot_image WHERE state = 7) AS failed
+      """;
+
   private Schema() {}
+
+  /**
+   * What was removed, and what that leaves behind in the tables of the pool.
+   *
+   * @param tables those that were dropped, in that order; empty when nothing of ours was there
+   * @param unfinishedJobs jobs that had not ended, whose rows nobody goes on with
+   * @param failedRows images in the state failed, which Nodepool's own commands do not know
+   */
+  public record Removed(List<String> tables, long unfinishedJobs, long failedRows) {}
 
   /** What the database has: tables with their columns, and the steps that are recorded. */
   private record Found(Map<String, Set<String>> tables, Set<Integer> applied) {
@@ -224,25 +254,80 @@ public final class Schema {
             });
   }
 
+  /** Notes that a service uses this database now. */
+  static Future<Void> mark(Database db) {
+    return db.look(c -> c.preparedQuery(MARK).execute(Tuple.of(IN_USE)).mapEmpty());
+  }
+
+  /** Notes that it does not any more; others that do will say so again. */
+  static Future<Void> unmark(Database db) {
+    return db.look(c -> c.preparedQuery(UNMARK).execute(Tuple.of(IN_USE)).mapEmpty());
+  }
+
   /**
-   * Drops every table of ours, and nothing else; twice does no harm. Completes with those that were
-   * dropped now. Fails as {@link #apply} does.
+   * Drops every table of ours, and nothing else; twice does no harm. Fails with {@link
+   * SchemaRefused} while a service uses the database, which would make them again, and else as
+   * {@link #apply} does.
    */
-  public static Future<List<String>> remove(Database db) {
+  public static Future<Removed> remove(Database db) {
     return db.session(
         connection ->
             locked(
                 connection,
-                () -> look(connection).compose(found -> dropOurs(db, connection, found))));
+                () ->
+                    look(connection)
+                        .compose(
+                            found ->
+                                checkNotInUse(connection, found)
+                                    .compose(v -> leftBehind(connection, found))
+                                    .compose(left -> dropOurs(db, connection, left)))));
   }
 
-  private static Future<List<String>> dropOurs(Database db, SqlConnection connection, Found found) {
-    List<String> present = OURS.stream().filter(found::has).toList();
+  private static Future<Void> checkNotInUse(SqlConnection connection, Found found) {
+    if (!found.has("api_schema")) {
+      return Future.succeededFuture();
+    }
+    return connection
+        .preparedQuery(LAST_SEEN)
+        .execute(Tuple.of(IN_USE))
+        .map(
+            rows -> {
+              for (Row row : rows) {
+                long age = row.getLong("age");
+                if (age < IN_USE_SECONDS) {
+                  throw new SchemaRefused(
+                      ("a service uses it, and was seen %d s ago; stop it first (one that was"
+                              + " killed is forgotten after %d s)")
+                          .formatted(age, IN_USE_SECONDS));
+                }
+              }
+              return null;
+            });
+  }
+
+  private static Future<Removed> leftBehind(SqlConnection connection, Found found) {
+    List<String> tables = OURS.stream().filter(found::has).toList();
+    boolean canCount =
+        List.of("api_job", "dib_image", "snapshot_image").stream().allMatch(found::has);
+    if (!canCount) {
+      return Future.succeededFuture(new Removed(tables, 0, 0));
+    }
+    return connection
+        .query(LEFT_BEHIND)
+        .execute()
+        .map(
+            rows -> {
+              Row row = rows.iterator().next();
+              return new Removed(tables, row.getLong("unfinished"), row.getLong("failed"));
+            });
+  }
+
+  private static Future<Removed> dropOurs(Database db, SqlConnection connection, Removed removed) {
     Future<Void> done = Future.succeededFuture();
-    for (String table : present) {
+    for (String table : removed.tables()) {
       done = done.compose(v -> ddl(db, connection, "DROP TABLE IF EXISTS " + table));
     }
-    return done.map(present);
+    return done.map(removed);
   }
 
   private interface Work<T> {

@@ -48,6 +48,9 @@ final class Trouble {
   private static final Pattern DENIED =
       Pattern.compile("(?<right>[A-Z]+(?: [A-Z]+)*) command denied");
 
+  private static final Pattern WORDS =
+      Pattern.compile("errorMessage=(?<words>.*), errorCode=", Pattern.DOTALL);
+
   private Trouble() {}
 
   /** Whether the server refuses for a reason that passes, or that its operator can remove. */
@@ -95,15 +98,23 @@ final class Trouble {
     }
     String reason = REASONS.get(answer.getErrorCode());
     if (reason == null) {
-      return "the server answers " + answer.getMessage();
+      return "the server answers " + words(answer);
     }
     if (!reason.equals(RIGHT_MISSING)) {
       return reason;
     }
     Matcher denied = DENIED.matcher(answer.getMessage());
     return denied.find()
-        ? "the user has no right to %1$s; what helps is GRANT %1$s ON %2$s.* TO %3$s"
-            .formatted(denied.group("right"), address.database(), address.user())
-        : reason + " (" + answer.getMessage() + ")";
+        ? ("the user has no right to %s; it needs SELECT, INSERT, UPDATE, DELETE and CREATE (to"
+                + " remove the schema: DROP) ON `%s`.*, by a GRANT to its account, which SELECT"
+                + " CURRENT_USER() names")
+            .formatted(denied.group("right"), address.database())
+        : reason + " (" + words(answer) + ")";
+  }
+
+  /** The server's own, out of what the client says. */
+  private static String words(DatabaseException answer) {
+    Matcher words = WORDS.matcher(answer.getMessage());
+    return words.find() ? words.group("words") : answer.getMessage();
   }
 }

@@ -164,7 +164,7 @@ class SchemaTest {
     SqlConnection other = sql.getConnection().await();
     other.begin().await();
     other.query("SELECT * FROM api_dib_file").execute().await();
-    Future<List<String>> removal = Schema.remove(database());
+    Future<Schema.Removed> removal = Schema.remove(database());
     Poll.until(
         "the removal waits",
         Duration.ofSeconds(10),
@@ -182,7 +182,7 @@ class SchemaTest {
     other.query("COMMIT").execute().await();
     other.close().await();
 
-    assertThat(removal.await()).contains("api_dib_file");
+    assertThat(removal.await().tables()).contains("api_dib_file");
   }
 
   @Test
@@ -190,12 +190,47 @@ class SchemaTest {
     Schema.apply(database()).await();
     run("CREATE TABLE api_of_another (id INTEGER)", "INSERT INTO node VALUES" + NODE);
 
-    assertThat(Schema.remove(database()).await())
+    assertThat(Schema.remove(database()).await().tables())
         .containsExactly("api_schema", "api_job", "api_dib_file");
-    assertThat(Schema.remove(database()).await()).isEmpty();
+    assertThat(Schema.remove(database()).await().tables()).isEmpty();
 
     assertThat(tables()).isEqualTo("api_of_another dib_image node snapshot_image subnode");
     assertThat(query("SELECT provider_name FROM node")).containsExactly("p");
+  }
+
+  @Test
+  void while_a_service_uses_the_database_nothing_is_removed() {
+    Database inUse = database();
+    Schema.apply(inUse).compose(v -> Schema.mark(inUse)).await();
+
+    assertThatThrownBy(() -> Schema.remove(database()).await())
+        .isInstanceOf(SchemaRefused.class)
+        .hasMessageContaining("a service uses it, and was seen");
+    assertThat(tables()).contains("api_job");
+
+    // it was killed a while ago
+    run("UPDATE api_schema SET applied = applied - 60 WHERE version = -1");
+    assertThat(Schema.remove(database()).await().tables()).contains("api_job");
+
+    Schema.apply(inUse).compose(v -> Schema.mark(inUse)).await();
+    Schema.unmark(inUse).await(); // it has been stopped
+    assertThat(Schema.remove(database()).await().tables()).contains("api_job");
+  }
+
+  @Test
+  void a_removal_tells_what_nobody_will_go_on_with_and_what_others_do_not_know() {
+    Schema.apply(database()).await();
+    run(
+        "INSERT INTO api_job (uuid, kind, state, subject, created, finished) VALUES"
+            + " ('1', 'build', 'queued', '/v1/dib_images/1', 1, NULL),"
+            + " ('2', 'build', 'failed', '/v1/dib_images/2', 1, 2)",
+        "INSERT INTO dib_image (image_name, state) VALUES ('a', 7), ('b', 1)",
+        "INSERT INTO snapshot_image (provider_name, image_name, state) VALUES ('p', 'a', 7)");
+
+    Schema.Removed removed = Schema.remove(database()).await();
+
+    assertThat(removed.unfinishedJobs()).isEqualTo(1);
+    assertThat(removed.failedRows()).isEqualTo(2);
   }
 
   @Test
