@@ -6,6 +6,8 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -18,13 +20,16 @@ final class OpenFiles {
   private OpenFiles() {}
 
   /**
-   * Whether a process has the file open for writing. One that may not be looked at counts as not:
-   * root sees all, any other user only its own.
+   * Whether a process has the file open for writing, by its name. One that may not be looked at
+   * counts as not: root sees all, any other user only its own.
+   *
+   * @param fileKey the file's, {@link BasicFileAttributes#fileKey}
    */
-  static boolean isBeingWritten(Object fileKey) {
+  static boolean isBeingWritten(Path file, Object fileKey) {
+    Set<Path> names = names(file);
     try (DirectoryStream<Path> processes = Files.newDirectoryStream(PROC, "[0-9]*")) {
       for (Path process : processes) {
-        if (hasOpenForWriting(process, fileKey)) {
+        if (hasOpenForWriting(process, names, fileKey)) {
           return true;
         }
       }
@@ -34,10 +39,21 @@ final class OpenFiles {
     return false;
   }
 
-  private static boolean hasOpenForWriting(Path process, Object fileKey) {
+  /** Its own, and that of what a symbolic link leads to. */
+  private static Set<Path> names(Path file) {
+    Set<Path> names = new HashSet<>(Set.of(file.getFileName()));
+    try {
+      names.add(file.toRealPath().getFileName());
+    } catch (IOException e) {
+      // gone meanwhile
+    }
+    return names;
+  }
+
+  private static boolean hasOpenForWriting(Path process, Set<Path> names, Object fileKey) {
     try (DirectoryStream<Path> descriptors = Files.newDirectoryStream(process.resolve("fd"))) {
       for (Path descriptor : descriptors) {
-        if (isOpenForWriting(process, descriptor, fileKey)) {
+        if (isOpenForWriting(process, descriptor, names, fileKey)) {
           return true;
         }
       }
@@ -47,11 +63,11 @@ final class OpenFiles {
     return false;
   }
 
-  private static boolean isOpenForWriting(Path process, Path descriptor, Object fileKey) {
+  private static boolean isOpenForWriting(
+      Path process, Path descriptor, Set<Path> names, Object fileKey) {
     try {
-      String target = Files.readSymbolicLink(descriptor).toString();
-      if (!target.startsWith("/") || target.startsWith("/dev/")) {
-        return false; // sockets, pipes, devices: most of them all, and not to be touched
+      if (!names.contains(Files.readSymbolicLink(descriptor).getFileName())) {
+        return false; // not to be touched: on a dead network mount that would hang for ever
       }
       var attributes = Files.readAttributes(descriptor, BasicFileAttributes.class);
       if (!fileKey.equals(attributes.fileKey())) {

@@ -167,7 +167,7 @@ public final class PoolFile {
   }
 
   private boolean isHeldOpen(Stamp stamp) {
-    if (!stamp.exists() || !OpenFiles.isBeingWritten(stamp.key())) {
+    if (!stamp.exists() || !OpenFiles.isBeingWritten(file, stamp.key())) {
       heldOpenSince = null;
       return false;
     }

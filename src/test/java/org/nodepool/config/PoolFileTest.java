@@ -181,6 +181,30 @@ class PoolFileTest {
   }
 
   @Test
+  void a_program_that_writes_what_a_link_leads_to_is_noticed() throws Exception {
+    Path real = directory.resolve("real.yaml");
+    Files.move(file, real);
+    Files.createSymbolicLink(file, real);
+    Process writer = run("exec 3>> real.yaml; echo 'images-dir: /new' >&3; echo open; read -r");
+    awaitLine(writer, "open");
+
+    pool.refresh();
+
+    assertThat(pool.warning()).contains("is still being written by another program");
+  }
+
+  @Test
+  void open_files_of_other_names_are_not_touched_as_that_may_hang() throws Exception {
+    Files.createLink(directory.resolve("other"), file);
+    Process writer = run("exec 3>> other; echo 'images-dir: /new' >&3; echo open; read -r");
+    awaitLine(writer, "open");
+
+    pool.refresh();
+
+    assertThat(pool.current().imagesDir()).isEqualTo(Path.of("/new"));
+  }
+
+  @Test
   void a_deleted_file_leaves_the_last_one_in_force_until_it_is_back() throws Exception {
     Files.writeString(file, EMPTY + "images-dir: /old");
     pool.refresh();
