@@ -3,6 +3,7 @@ package org.nodepool;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.vertx.core.Promise;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,6 +12,7 @@ import java.time.Duration;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.nodepool.api.BareApi;
 
 /** A nodepool.yaml that changes while the service runs. */
 class ReloadTest {
@@ -101,6 +103,17 @@ class ReloadTest {
       writer.write(withDiskImage("whole").getBytes(UTF_8));
     }
     assertThat(build("whole").status()).isEqualTo(201);
+  }
+
+  @Test
+  void a_write_does_not_wait_for_ever_for_a_file_that_cannot_be_read() {
+    try (BareApi api = new BareApi(() -> Promise.<Void>promise().future())) {
+      Http.Answer answer =
+          new Http(api.port(), BareApi.USER, BareApi.PASSWORD).post("/v1/dib_images/tiny/build");
+
+      assertThat(answer.status()).isEqualTo(503);
+      assertThat(answer.body()).contains("nodepool.yaml cannot be read in time. Try again.");
+    }
   }
 
   private Http.Answer build(String name) {

@@ -59,7 +59,8 @@ public final class ApiVerticle extends VerticleBase {
   private HttpServer server;
 
   /**
-   * @param beforeWrites what is to be done before each write; its failure is the write's
+   * @param beforeWrites reads the pool's configuration before each write; its failure is the
+   *     write's, which is 503 when it takes more than five seconds
    */
   public ApiVerticle(
       Settings settings,

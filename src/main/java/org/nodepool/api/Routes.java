@@ -26,9 +26,12 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import org.nodepool.model.Problem;
 
 /**
  * The table of routes, one line each. Whatever is not a GET asks for the login and then reads the
@@ -43,14 +46,17 @@ public final class Routes {
       Offer offer,
       Function<RoutingContext, Future<Answer>> handler) {}
 
+  /** More than what is done before a write takes by itself; a disk or mount may hang for ever. */
+  private static final long BEFORE_WRITES_LIMIT_SECONDS = 5;
+
   /** What is open also when reads are protected: it tells nothing but that there is an answer. */
   private static final Set<String> ALWAYS_OPEN = Set.of("/healthz");
 
   /**
    * What requests have to pass.
    *
-   * @param beforeWrites done before the operation of each write, which waits for it; its failure is
-   *     the write's
+   * @param beforeWrites reads the pool's configuration before the operation of each write, which
+   *     waits for it, but not for ever; its failure is the write's
    * @param protectReads whether reads need a login too
    */
   record Guards(
@@ -175,9 +181,23 @@ public final class Routes {
       with(router, line).handler(Body::read);
       with(router, line)
           .handler(
-              ctx -> guards.beforeWrites().get().onSuccess(v -> ctx.next()).onFailure(ctx::fail));
+              ctx ->
+                  inTime(guards.beforeWrites().get())
+                      .onSuccess(v -> ctx.next())
+                      .onFailure(ctx::fail));
     }
     with(router, line).handler(ctx -> answer(ctx, line));
+  }
+
+  private static Future<Void> inTime(Future<Void> read) {
+    return read.timeout(BEFORE_WRITES_LIMIT_SECONDS, TimeUnit.SECONDS)
+        .recover(
+            e ->
+                Future.failedFuture(
+                    e instanceof TimeoutException
+                        ? new Problem.Unavailable(
+                            "nodepool.yaml cannot be read in time. Try again.")
+                        : e));
   }
 
   private static void refuse(RoutingContext ctx, Browsers browsers, String allowed) {
