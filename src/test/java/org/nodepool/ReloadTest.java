@@ -84,7 +84,9 @@ class ReloadTest {
 
     Files.delete(FILE);
     assertThat(build("good").status()).isIn(200, 201);
-    assertThat(service.http().get("/readyz").body()).contains("no such file");
+    assertThat(service.http().get("/readyz").body())
+        .contains("nodepool.yaml: no such file; the configuration of ")
+        .doesNotContain(DIR.toString());
 
     Files.writeString(FILE, before);
     assertThat(build("good").status()).isEqualTo(404);

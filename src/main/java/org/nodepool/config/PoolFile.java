@@ -61,7 +61,10 @@ public final class PoolFile {
     return state.pool();
   }
 
-  /** One sentence on why the file as it is now is not in force, or not all of it; null: it is. */
+  /**
+   * One sentence on why the file as it is now is not in force, or not all of it; null: it is.
+   * Everybody may see it: it names the file without its directory.
+   */
   public String warning() {
     return state.warning();
   }
@@ -124,7 +127,7 @@ public final class PoolFile {
                 mistakes.size() == 1 ? "" : " (and %d more)".formatted(mistakes.size() - 1),
                 state.modified());
     if (!warning.equals(state.warning())) {
-      LOG.warn(warning);
+      LOG.warn("{} ({})", warning, file);
     }
     state = new State(state.pool(), reading.stamp(), state.modified(), warning);
   }
@@ -192,7 +195,8 @@ public final class PoolFile {
       return new Reading(stamp, null, e);
     } catch (IOException e) {
       // what exists may be readable the next time, although it is the same
-      return new Reading(stamp.exists() ? null : stamp, null, TextFile.unreadable(file, e));
+      return new Reading(
+          stamp.exists() ? null : stamp, null, TextFile.refused(file, TextFile.reason(e)));
     }
   }
 

@@ -44,9 +44,12 @@ final class TextFile {
   }
 
   static ConfigException unreadable(Path file, IOException why) {
-    Path absolute = file.toAbsolutePath().normalize();
-    String what = why instanceof NoSuchFileException ? "no such file: " : "cannot be read: ";
-    return refused(file, what + absolute);
+    return refused(file, reason(why) + ": " + file.toAbsolutePath().normalize());
+  }
+
+  /** Without the path. */
+  static String reason(IOException why) {
+    return why instanceof NoSuchFileException ? "no such file" : "cannot be read";
   }
 
   static ConfigException refused(Path file, String why) {
