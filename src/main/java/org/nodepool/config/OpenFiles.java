@@ -16,8 +16,18 @@ final class OpenFiles {
   private static final Path PROC = Path.of("/proc");
   private static final Pattern FLAGS = Pattern.compile("(?m)^flags:\\s*([0-7]+)$");
   private static final long ACCESS_MODE = 3;
+  private static final Integer ROOT = 0;
 
   private OpenFiles() {}
+
+  /** Whether those of all processes can be seen: root's privilege. False when it is not known. */
+  static boolean areAllSeen() {
+    try {
+      return Files.getAttribute(PROC.resolve("self"), "unix:uid").equals(ROOT);
+    } catch (IOException e) {
+      return false;
+    }
+  }
 
   /**
    * Whether a process has the file open for writing, by its name. One that may not be looked at

@@ -17,12 +17,19 @@ import org.slf4j.LoggerFactory;
  * A {@code nodepool.yaml} that may change while the service runs. The last good one is in force: a
  * broken or missing file changes nothing but the {@link #warning}, and a file that somebody is
  * still writing is left alone. Thread-safe.
+ *
+ * <p>Somebody is writing it as long as a program has it open for that, or it has changed within the
+ * last 300 ms. A user other than root does not see what programs of others have open: then it is
+ * two seconds.
  */
 public final class PoolFile {
   private static final Logger LOG = LoggerFactory.getLogger(PoolFile.class);
 
   /** How long a file must be unchanged: some programs write in several goes. */
-  private static final Duration SETTLE = Duration.ofMillis(300);
+  static final Duration SETTLE = Duration.ofMillis(300);
+
+  /** The same where it cannot be seen whether a program has the file open. */
+  static final Duration SETTLE_UNSEEN = Duration.ofSeconds(2);
 
   /** How long it must be missing: some programs take it away and write a new one. */
   private static final Duration ABSENCE = Duration.ofSeconds(1);
@@ -31,14 +38,16 @@ public final class PoolFile {
   private static final Duration PAUSE = Duration.ofMillis(25);
 
   private final Path file;
+  private final Duration settle;
   private final Secret dburiAtStart;
   private volatile State state;
 
   /** Since when the file is quiet, but open in another program; nanoTime, null: it is not. */
   private Long heldOpenSince;
 
-  private PoolFile(Path file) throws ConfigException, InterruptedException {
+  private PoolFile(Path file, Duration settle) throws ConfigException, InterruptedException {
     this.file = file.toAbsolutePath().normalize();
+    this.settle = settle;
     Reading reading = read(System.nanoTime() + PATIENCE.toNanos());
     if (reading.refused() != null) {
       throw reading.refused();
@@ -53,7 +62,14 @@ public final class PoolFile {
    * @throws ConfigException with everything that is wrong, or when it is being written all the time
    */
   public static PoolFile open(Path file) throws ConfigException, InterruptedException {
-    return new PoolFile(file);
+    return open(file, OpenFiles.areAllSeen() ? SETTLE : SETTLE_UNSEEN);
+  }
+
+  /**
+   * @param settle how long the file must be unchanged
+   */
+  static PoolFile open(Path file, Duration settle) throws ConfigException, InterruptedException {
+    return new PoolFile(file, settle);
   }
 
   /** The configuration that is in force; never waits. */
@@ -147,7 +163,7 @@ public final class PoolFile {
     Stamp stamp = Stamp.of(file);
     long since = System.nanoTime();
     while (true) {
-      boolean isQuiet = stamp.isQuiet(since);
+      boolean isQuiet = stamp.isQuiet(since, settle);
       boolean isHeldOpen = isQuiet && isHeldOpen(stamp);
       if (isQuiet && !isHeldOpen) {
         Reading reading = readNow(stamp);
@@ -250,13 +266,13 @@ public final class PoolFile {
      *
      * @param since when it was first seen as it is, nanoTime
      */
-    boolean isQuiet(long since) {
+    boolean isQuiet(long since, Duration settle) {
       Duration seen = Duration.ofNanos(System.nanoTime() - since);
       if (!exists()) {
         return seen.compareTo(ABSENCE) >= 0;
       }
       Duration age = Duration.between(changeTime.toInstant(), Instant.now());
-      return seen.compareTo(SETTLE) >= 0 || age.compareTo(SETTLE) >= 0;
+      return seen.compareTo(settle) >= 0 || age.compareTo(settle) >= 0;
     }
   }
 }

@@ -42,7 +42,7 @@ class PoolFileTest {
     file = directory.resolve("nodepool.yaml");
     Files.writeString(file, EMPTY);
     Files.setLastModifiedTime(file, FileTime.from(Instant.parse("2026-11-23T18:40:00.5Z")));
-    pool = PoolFile.open(file);
+    pool = PoolFile.open(file, PoolFile.SETTLE);
   }
 
   @AfterEach
@@ -166,6 +166,37 @@ class PoolFileTest {
 
     assertThat(pool.current().imagesDir()).isEqualTo(Path.of("/new"));
     assertThat(Duration.between(written, Instant.now())).isGreaterThan(Duration.ofMillis(250));
+  }
+
+  @Test
+  void where_open_files_are_not_seen_a_file_must_have_been_quiet_for_two_seconds()
+      throws Exception {
+    pool = PoolFile.open(file, PoolFile.SETTLE_UNSEEN);
+    Process writer =
+        run(
+            """
+            echo 'script-dir: /half' >> nodepool.yaml
+            echo half
+            sleep 1
+            echo 'images-dir: /new' >> nodepool.yaml
+            """);
+    awaitLine(writer, "half");
+    Files.setLastModifiedTime(file, FileTime.from(Instant.EPOCH));
+    Instant written = Instant.now();
+
+    pool.refresh(System.nanoTime() + Duration.ofSeconds(30).toNanos());
+
+    assertThat(pool.current().imagesDir()).isEqualTo(Path.of("/new"));
+    assertThat(Duration.between(written, Instant.now())).isGreaterThan(Duration.ofSeconds(2));
+  }
+
+  @Test
+  void only_root_sees_what_all_programs_have_open() throws Exception {
+    boolean isRoot =
+        new String(new ProcessBuilder("id", "-u").start().getInputStream().readAllBytes())
+            .strip()
+            .equals("0");
+    assertThat(OpenFiles.areAllSeen()).isEqualTo(isRoot);
   }
 
   @Test
@@ -335,7 +366,7 @@ class PoolFileTest {
   }
 
   private ConfigException refused() {
-    return catchThrowableOfType(ConfigException.class, () -> PoolFile.open(file));
+    return catchThrowableOfType(ConfigException.class, () -> PoolFile.open(file, PoolFile.SETTLE));
   }
 
   /** As careful editors do it. */
