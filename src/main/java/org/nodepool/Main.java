@@ -120,7 +120,7 @@ public final class Main implements Callable<Integer> {
     PoolFile file;
     do { // what was half-written may have lacked the database
       configuration = Configuration.read(config, environment);
-      file = PoolFile.open(configuration.api().nodepoolConfFile());
+      file = PoolFile.open(configuration.api().nodepoolConfFile(), configuration.poolHasDatabase());
     } while (!file.current().equals(configuration.pool()));
     ApiConfig api = configuration.api();
     PoolConfig pool = configuration.pool();

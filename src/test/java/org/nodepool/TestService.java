@@ -137,7 +137,7 @@ public final class TestService {
             .formatted(USER, merged(settings)));
     Service service =
         Service.start(
-            ApiConfig.read(api, Map.of()), PoolFile.open(pool), external, System.getenv());
+            ApiConfig.read(api, Map.of()), PoolFile.open(pool, true), external, System.getenv());
     return new TestService(dir, service, external);
   }
 

@@ -11,10 +11,15 @@ import java.util.Optional;
  *
  * @param pool as it is now; {@link PoolFile} follows its changes
  * @param database an external one; empty: the embedded one
+ * @param poolHasDatabase whether the dburi of nodepool.yaml, or its absence, says which database
  * @param warnings what was ignored in any of them, or is unwise
  */
 public record Configuration(
-    ApiConfig api, PoolConfig pool, Optional<DbUri> database, List<String> warnings) {
+    ApiConfig api,
+    PoolConfig pool,
+    Optional<DbUri> database,
+    boolean poolHasDatabase,
+    List<String> warnings) {
 
   private static final String DBURI_VARIABLE = "NODEPOOL_DBURI";
 
@@ -34,9 +39,17 @@ public record Configuration(
     Findings findings = new Findings();
     ApiConfig api = ApiConfig.read(apiYaml, environment, findings);
     PoolConfig pool = pool(api.nodepoolConfFile(), findings);
-    DbUri database = database(api, pool, environment.get(DBURI_VARIABLE), findings);
+    SecureConf secure = secure(api.secureConfFile(), findings);
+    String inEnvironment = environment.get(DBURI_VARIABLE);
+    // without a secure.conf that can be read it is not known which one counts
+    DbUri database = secure == null ? null : database(api, secure, pool, inEnvironment, findings);
     findings.finish();
-    return new Configuration(api, pool, Optional.ofNullable(database), findings.warnings());
+    return new Configuration(
+        api,
+        pool,
+        Optional.ofNullable(database),
+        inEnvironment == null && secure.dburi() == null,
+        findings.warnings());
   }
 
   /** Null when there is nothing to go on with. */
@@ -49,17 +62,21 @@ public record Configuration(
     }
   }
 
-  private static DbUri database(
-      ApiConfig api, PoolConfig pool, String inEnvironment, Findings findings) {
-    SecureConf secure = new SecureConf(null);
-    if (api.secureConfFile() != null) {
-      try {
-        secure = SecureConf.read(api.secureConfFile(), findings);
-      } catch (ConfigException e) {
-        findings.add(e);
-        return null; // whether the one of nodepool.yaml counts is not known
-      }
+  /** Null when it cannot be read; empty when none is configured. */
+  private static SecureConf secure(Path file, Findings findings) {
+    if (file == null) {
+      return new SecureConf(null);
     }
+    try {
+      return SecureConf.read(file, findings);
+    } catch (ConfigException e) {
+      findings.add(e);
+      return null;
+    }
+  }
+
+  private static DbUri database(
+      ApiConfig api, SecureConf secure, PoolConfig pool, String inEnvironment, Findings findings) {
     if (inEnvironment != null) {
       return DbUri.parse(DBURI_VARIABLE, inEnvironment, findings);
     }

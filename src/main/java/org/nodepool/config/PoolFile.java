@@ -38,6 +38,7 @@ public final class PoolFile {
   private static final Duration PAUSE = Duration.ofMillis(25);
 
   private final Path file;
+  private final boolean hasDatabase;
   private final Duration settle;
   private final Secret dburiAtStart;
   private volatile State state;
@@ -45,8 +46,10 @@ public final class PoolFile {
   /** Since when the file is quiet, but open in another program; nanoTime, null: it is not. */
   private Long heldOpenSince;
 
-  private PoolFile(Path file, Duration settle) throws ConfigException, InterruptedException {
+  private PoolFile(Path file, boolean hasDatabase, Duration settle)
+      throws ConfigException, InterruptedException {
     this.file = file.toAbsolutePath().normalize();
+    this.hasDatabase = hasDatabase;
     this.settle = settle;
     Reading reading = read(System.nanoTime() + PATIENCE.toNanos());
     if (reading.refused() != null) {
@@ -59,17 +62,21 @@ public final class PoolFile {
   /**
    * Reads the file.
    *
+   * @param hasDatabase whether its {@code dburi} counts, {@link Configuration#poolHasDatabase}; if
+   *     not, a change of it is no warning
    * @throws ConfigException with everything that is wrong, or when it is being written all the time
    */
-  public static PoolFile open(Path file) throws ConfigException, InterruptedException {
-    return open(file, OpenFiles.areAllSeen() ? SETTLE : SETTLE_UNSEEN);
+  public static PoolFile open(Path file, boolean hasDatabase)
+      throws ConfigException, InterruptedException {
+    return open(file, hasDatabase, OpenFiles.areAllSeen() ? SETTLE : SETTLE_UNSEEN);
   }
 
   /**
    * @param settle how long the file must be unchanged
    */
-  static PoolFile open(Path file, Duration settle) throws ConfigException, InterruptedException {
-    return new PoolFile(file, settle);
+  static PoolFile open(Path file, boolean hasDatabase, Duration settle)
+      throws ConfigException, InterruptedException {
+    return new PoolFile(file, hasDatabase, settle);
   }
 
   /** The configuration that is in force; never waits. */
@@ -149,7 +156,7 @@ public final class PoolFile {
   }
 
   private String dburiWarning(PoolConfig pool) {
-    return Objects.equals(pool.dburi(), dburiAtStart)
+    return !hasDatabase || Objects.equals(pool.dburi(), dburiAtStart)
         ? null
         : name() + ": dburi: has changed, which has no effect until the next start";
   }

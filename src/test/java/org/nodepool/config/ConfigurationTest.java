@@ -48,6 +48,17 @@ class ConfigurationTest {
   }
 
   @Test
+  void nodepool_yaml_says_which_database_unless_environment_or_secure_conf_do() throws Exception {
+    Map<String, String> environment = Map.of("NODEPOOL_DBURI", "mysql://u@of-env/np");
+    assertThat(read(Map.of()).poolHasDatabase()).isTrue();
+    assertThat(read(environment).poolHasDatabase()).isFalse();
+    secureConf("");
+    assertThat(read(Map.of()).poolHasDatabase()).isTrue();
+    secureConf("[database]\ndburi=mysql://u@of-secure/np");
+    assertThat(read(Map.of()).poolHasDatabase()).isFalse();
+  }
+
+  @Test
   void only_the_database_address_that_is_used_must_be_right() throws Exception {
     write("nodepool.yaml", "providers: []\ndburi: '{dburi}'");
     assertThat(mistakes(Map.of()))

@@ -42,7 +42,7 @@ class PoolFileTest {
     file = directory.resolve("nodepool.yaml");
     Files.writeString(file, EMPTY);
     Files.setLastModifiedTime(file, FileTime.from(Instant.parse("2026-11-23T18:40:00.5Z")));
-    pool = PoolFile.open(file, PoolFile.SETTLE);
+    pool = PoolFile.open(file, true, PoolFile.SETTLE);
   }
 
   @AfterEach
@@ -171,7 +171,7 @@ class PoolFileTest {
   @Test
   void where_open_files_are_not_seen_a_file_must_have_been_quiet_for_two_seconds()
       throws Exception {
-    pool = PoolFile.open(file, PoolFile.SETTLE_UNSEEN);
+    pool = PoolFile.open(file, true, PoolFile.SETTLE_UNSEEN);
     Process writer =
         run(
             """
@@ -313,6 +313,15 @@ class PoolFileTest {
   }
 
   @Test
+  void a_changed_database_that_does_not_count_is_no_warning() throws Exception {
+    pool = PoolFile.open(file, false, PoolFile.SETTLE);
+    replace(EMPTY + "images-dir: /new\ndburi: mysql://u@h/np");
+    pool.refresh();
+    assertThat(pool.current().imagesDir()).isEqualTo(Path.of("/new"));
+    assertThat(pool.warning()).isNull();
+  }
+
+  @Test
   void refreshes_at_one_time_read_a_change_once() throws Exception {
     replace(EMPTY + "images-dir: /new");
     ExecutorService threads = Executors.newFixedThreadPool(16);
@@ -366,7 +375,8 @@ class PoolFileTest {
   }
 
   private ConfigException refused() {
-    return catchThrowableOfType(ConfigException.class, () -> PoolFile.open(file, PoolFile.SETTLE));
+    return catchThrowableOfType(
+        ConfigException.class, () -> PoolFile.open(file, true, PoolFile.SETTLE));
   }
 
   /** As careful editors do it. */
