@@ -60,8 +60,8 @@ public final class Main implements Callable<Integer> {
     return orSayWhyNot(
         "not checked",
         () -> {
-          Configuration configuration = Configuration.read(file, System.getenv());
-          Service.checkPassword(configuration.api());
+          Configuration configuration =
+              Configuration.read(file, System.getenv(), Service::mistakes);
           warn(configuration.warnings());
           System.out.println("ok");
         });
@@ -119,7 +119,7 @@ public final class Main implements Callable<Integer> {
     Configuration configuration;
     PoolFile file;
     do { // what was half-written may have lacked the database
-      configuration = Configuration.read(config, environment);
+      configuration = Configuration.read(config, environment, Service::mistakes);
       file = PoolFile.open(configuration.api().nodepoolConfFile(), configuration.poolHasDatabase());
     } while (!file.current().equals(configuration.pool()));
     ApiConfig api = configuration.api();

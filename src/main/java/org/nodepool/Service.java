@@ -125,14 +125,23 @@ final class Service {
   }
 
   /**
-   * Whether logins can be checked against the password that is configured, if one is.
-   *
-   * @throws IOException with a sentence for people
+   * What stops the start although each setting is right in itself: a hash that cannot be checked,
+   * PEM files that cannot be used. Each as {@code <dotted key>: <what>}. Blocks.
    */
-  static void checkPassword(ApiConfig config) throws IOException {
-    if (config.apiPassword() != null) {
-      stored("api_password", config.apiPassword());
+  static List<String> mistakes(ApiConfig config) {
+    List<String> mistakes = new ArrayList<>();
+    try {
+      if (config.apiPassword() != null) {
+        stored("api_password", config.apiPassword());
+      }
+    } catch (IOException e) {
+      mistakes.add(e.getMessage());
     }
+    ApiVerticle.Tls tls = tls(config.server().tls());
+    if (tls != null) {
+      tls.mistake().ifPresent(mistakes::add);
+    }
+    return mistakes;
   }
 
   private static StoredPassword stored(Object where, String text) throws IOException {

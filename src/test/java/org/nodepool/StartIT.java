@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.nodepool.ServiceProcess.Ended;
@@ -139,6 +140,36 @@ class StartIT {
         .contains("warning: nodepool.yaml: labels", "\napi.yaml: server.port: ")
         .contains("\nsecure.conf: [database] dburi: ")
         .doesNotContain("hunter2");
+  }
+
+  @Test
+  void a_password_and_tls_files_that_cannot_be_used_are_told_with_the_other_mistakes()
+      throws Exception {
+    service = ServiceProcess.in("check-api");
+    service.replace("nodepool.yaml", "min-ready: 0", "min-ready: none");
+    service.write("garbage", "hunter2");
+    service.write(
+        "api.yaml",
+        """
+        api_password: $6$hunter2
+        server: {port: 0, tls: {cert: garbage, key: garbage}}
+        database: {data_dir: var/db}
+        state_dir: var
+        """);
+
+    Ended checked = service.command("check", "--config", service.config().toString());
+    Ended started = service.startFails();
+
+    for (Ended each : List.of(checked, started)) {
+      assertThat(each.status()).isEqualTo(1);
+      assertThat(each.err().lines())
+          .hasSize(3)
+          .anyMatch(line -> line.startsWith("api.yaml: api_password: begins like a hash"))
+          .anyMatch(line -> line.startsWith("api.yaml: server.tls.cert: "))
+          .anyMatch(line -> line.startsWith("nodepool.yaml: labels"));
+      assertThat(each.err()).doesNotContain("hunter2");
+    }
+    assertThat(service.dir().resolve("var/db")).doesNotExist();
   }
 
   @Test

@@ -2,11 +2,13 @@ package org.nodepool.api;
 
 import io.vertx.core.Future;
 import io.vertx.core.VerticleBase;
+import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
 import org.nodepool.jobs.Deletions;
@@ -22,7 +24,20 @@ public final class ApiVerticle extends VerticleBase {
    * Where HTTPS has its certificate, first in a chain of them or alone, and its key, both in PEM
    * form.
    */
-  public record Tls(Path cert, Path key) {}
+  public record Tls(Path cert, Path key) {
+    /** Why the server could not start with them, beginning with the setting's name. Blocks. */
+    public Optional<String> mistake() {
+      Vertx vertx = Vertx.vertx();
+      try {
+        TlsFiles.read(vertx, this);
+        return Optional.empty();
+      } catch (IOException e) {
+        return Optional.of(e.getMessage());
+      } finally {
+        vertx.close();
+      }
+    }
+  }
 
   /**
    * What the server is told by the configuration.

@@ -192,6 +192,7 @@ public record ApiConfig(
     return cert == null || key == null ? null : new Tls(cert, key);
   }
 
+  /** Null when there is none that can be read. */
   private static Path pemFile(Section tls, String key, String other) {
     Path file = tls.path(key, null);
     if (tls.isAbsent(key) && !tls.isAbsent(other)) {
@@ -199,6 +200,7 @@ public record ApiConfig(
     }
     if (file != null && !(Files.isRegularFile(file) && Files.isReadable(file))) {
       tls.mistake(key, "must be a file that can be read, is " + file);
+      return null;
     }
     return file;
   }

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 
 /**
  * All that is configured: {@code api.yaml}, the {@code nodepool.yaml} and {@code secure.conf} that
@@ -36,8 +37,20 @@ public record Configuration(
    */
   public static Configuration read(Path apiYaml, Map<String, String> environment)
       throws ConfigException {
+    return read(apiYaml, environment, api -> List.of());
+  }
+
+  /**
+   * As {@link #read(Path, Map)}, and whoever uses the settings of api.yaml may look at them too.
+   *
+   * @param check gives what else is wrong with them, each as {@code <dotted key>: <what is wrong>}
+   */
+  public static Configuration read(
+      Path apiYaml, Map<String, String> environment, Function<ApiConfig, List<String>> check)
+      throws ConfigException {
     Findings findings = new Findings();
     ApiConfig api = ApiConfig.read(apiYaml, environment, findings);
+    check.apply(api).forEach(mistake -> findings.mistake(apiYaml.getFileName() + ": " + mistake));
     PoolConfig pool = pool(api.nodepoolConfFile(), findings);
     SecureConf secure = secure(api.secureConfFile(), findings);
     String inEnvironment = environment.get(DBURI_VARIABLE);

@@ -9,7 +9,11 @@ final class Findings {
   private final List<String> warnings = new ArrayList<>();
 
   void mistake(String place, String what) {
-    mistakes.add(place + ": " + what);
+    mistake(place + ": " + what);
+  }
+
+  void mistake(String placeAndWhat) {
+    mistakes.add(placeAndWhat);
   }
 
   void warning(String place, String what) {
