@@ -25,6 +25,10 @@ public final class StoredPassword {
           "\\$[0-9a-z][0-9a-z-]*\\$.*|(pbkdf2|bcrypt|scrypt)(_\\w+)?\\$.*|argon2\\$.*",
           Pattern.DOTALL);
 
+  /** A user, a colon, and a hash of those that Apache's tool makes. */
+  private static final Pattern HTPASSWD_LINE =
+      Pattern.compile("[^:]+:\\$(2[abxy]|apr1|[156])\\$.*", Pattern.DOTALL);
+
   private static final Pattern ARGON2 =
       Pattern.compile(
           "\\$argon2(id|i|d)\\$v=(16|19)\\$m=(\\d{1,9}),t=(\\d{1,9}),p=(\\d{1,9})"
@@ -63,6 +67,9 @@ public final class StoredPassword {
    *     and is none that can be checked here
    */
   public static StoredPassword of(String text) {
+    require(
+        !HTPASSWD_LINE.matcher(text).matches(),
+        "is a line of htpasswd: only what comes after the colon is the hash");
     if (!LIKE_A_HASH.matcher(text).matches()) {
       byte[] digest = sha256(text);
       return new StoredPassword(text, false, given -> MessageDigest.isEqual(digest, sha256(given)));

@@ -51,7 +51,8 @@ class StoredPasswordTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "$", "$$", "$money", "$Money$", "$a b$c", "10$", "a$b$c", "pbkdf2", "US$100$", "{SHA}x"
+        "$", "$$", "$money", "$Money$", "$a b$c", "10$", "a$b$c", "pbkdf2", "US$100$", "{SHA}x",
+        "a:$b$c", ":$6$x"
       })
   void a_password_may_have_dollars(String password) {
     assertThat(StoredPassword.of(password).matches(password)).isTrue();
@@ -98,6 +99,20 @@ class StoredPasswordTest {
     assertThatThrownBy(() -> StoredPassword.of(text))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageNotContaining(text);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "admin:$2y$05$xAYTp37Y6JiXI51e71ZWIetm9ico5o0oilixqXuaQiLJk0.cnDa6K",
+        "admin:$2y$05$xAYTp37Y6JiXI51e71ZWIetm9ico5o0oilixqXuaQiLJk0.cnDa6K\n",
+        "a b:$apr1$toPCiS.f$bobCpgEE8ekO5j8du9nXx1",
+        "x:$6$SSvi2PjerJnHXonT$SSkB5z0gM9r4TIXRSNfenq",
+      })
+  void a_whole_line_of_htpasswd_is_refused_and_never_a_password(String line) {
+    assertThatThrownBy(() -> StoredPassword.of(line))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("is a line of htpasswd: only what comes after the colon is the hash");
   }
 
   @ParameterizedTest
