@@ -9,6 +9,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.BiFunction;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import org.nodepool.config.PoolConfig.Credentials;
 import org.nodepool.config.PoolConfig.Cron;
@@ -103,7 +104,8 @@ final class PoolReader {
     var providers =
         byName(root, "providers", (name, entry) -> provider(name, entry, diskImages.keySet()));
     var labels = byName(root, "labels", (name, entry) -> label(name, entry, providers));
-    var targets = byName(root, "targets", PoolReader::target);
+    // called as the Jenkins is, which knows no rule of ours
+    var targets = by(entry -> entry.required("name"), root, "targets", PoolReader::target);
     root.warnOfRest();
     return new PoolConfig(
         imagesDir,
@@ -156,9 +158,17 @@ final class PoolReader {
 
   private static <T> Map<String, T> byName(
       Section parent, String key, BiFunction<String, Section, T> read) {
+    return by(entry -> entry.name("name"), parent, key, read);
+  }
+
+  private static <T> Map<String, T> by(
+      Function<Section, String> nameOf,
+      Section parent,
+      String key,
+      BiFunction<String, Section, T> read) {
     Map<String, T> entries = new LinkedHashMap<>();
     for (Section entry : parent.sections(key)) {
-      String name = entry.name("name");
+      String name = nameOf.apply(entry);
       if (entries.put(name, read.apply(name, entry)) != null) {
         entry.warning("name", "is given more than once, the last one counts");
       }
@@ -361,13 +371,9 @@ final class PoolReader {
         entry.bool("config-drive"));
   }
 
+  /** Beyond the clouds' limits Nodepool goes on without any of it, and so does this. */
   private static Map<String, String> meta(Section entry) {
     Section section = entry.section("meta");
-    if (section.values().size() > MAX_META) {
-      entry.mistake(
-          "meta",
-          "must have at most %d entries, has %d".formatted(MAX_META, section.values().size()));
-    }
     Map<String, String> meta = new LinkedHashMap<>();
     section
         .values()
@@ -375,14 +381,23 @@ final class PoolReader {
             (key, value) -> {
               if (!(key instanceof String) || !(value instanceof String)) {
                 section.mistake(key, "key and value must be text (put them in quotes)");
-              } else if (key.toString().length() > MAX_META_CHARS
-                  || value.toString().length() > MAX_META_CHARS) {
-                section.mistake(
-                    key, "key and value must be at most " + MAX_META_CHARS + " characters");
               } else {
                 meta.put(key.toString(), value.toString());
               }
             });
+    boolean isTooLong =
+        meta.entrySet().stream()
+            .anyMatch(
+                each ->
+                    each.getKey().length() > MAX_META_CHARS
+                        || each.getValue().length() > MAX_META_CHARS);
+    if (meta.size() > MAX_META || isTooLong) {
+      entry.warning(
+          "meta",
+          "ignored, as it has more than %d entries, or one of more than %d characters"
+              .formatted(MAX_META, MAX_META_CHARS));
+      return Map.of();
+    }
     return meta;
   }
 

@@ -34,6 +34,9 @@ import org.nodepool.config.PoolConfig.Target;
 import org.nodepool.config.PoolConfig.ZooKeeperServer;
 
 class PoolConfigTest {
+  private static final String META =
+      "providers: [{name: p, cloud: c, images: [{name: i, meta: %s}]}]";
+
   private static final Path REAL_FILES = Path.of("../shared/configs");
   private static final NodeSettings DEFAULT_NODES =
       new NodeSettings(
@@ -521,8 +524,6 @@ class PoolConfigTest {
             + "| providers.p.images.i.meta.a: key and value must be text (put them in quotes)",
         "images: [{name: i, meta: {1: a}}]"
             + "| providers.p.images.i.meta.1: key and value must be text (put them in quotes)",
-        "images: [{name: i, meta: {a: '1', b: '1', c: '1', d: '1', e: '1', f: '1'}}]"
-            + "| providers.p.images.i.meta: must have at most 5 entries, has 6",
       })
   void a_wrong_provider_is_refused_with_its_key(String yaml, String mistake) throws Exception {
     assertThat(mistakes("providers:\n- name: p\n  cloud: c\n  " + yaml))
@@ -530,18 +531,36 @@ class PoolConfigTest {
   }
 
   @Test
-  void a_meta_entry_has_at_most_255_characters() throws Exception {
+  void meta_beyond_the_limits_of_clouds_is_ignored_whole_and_told() throws Exception {
     String longest = "x".repeat(255);
-    String yaml = "providers: [{name: p, cloud: c, images: [{name: i, meta: {a: %s, %s: b}}]}]";
-    assertThat(read(yaml.formatted(longest, longest)).warnings()).isEmpty();
-    assertThat(mistakes(yaml.formatted(longest + "x", "c")))
-        .containsExactly(
-            "nodepool.yaml: providers.p.images.i.meta.a: key and value must be at most 255"
-                + " characters");
-    assertThat(mistakes(yaml.formatted("b", longest + "x")))
-        .singleElement()
-        .asString()
-        .endsWith("...: key and value must be at most 255 characters");
+    String two = "{a: %s, %s: b}";
+    assertThat(meta(two.formatted(longest, longest))).hasSize(2);
+    for (String beyond :
+        List.of(
+            "{a: '1', b: '1', c: '1', d: '1', e: '1', f: '1'}",
+            two.formatted(longest + "x", "c"),
+            two.formatted("b", longest + "x"))) {
+      assertThat(meta(beyond)).isEmpty();
+      assertThat(read(META.formatted(beyond)).warnings())
+          .containsExactly(
+              "nodepool.yaml: providers.p.images.i.meta: ignored, as it has more than 5 entries,"
+                  + " or one of more than 255 characters");
+    }
+  }
+
+  private Map<String, String> meta(String yaml) throws Exception {
+    var provider = read(META.formatted(yaml)).providers().get("p");
+    return provider.images().get("i").meta();
+  }
+
+  @Test
+  void a_target_is_called_as_its_jenkins_is() throws Exception {
+    String name = "Jenkins 1 (über: the one)";
+    assertThat(read("providers: []\ntargets: [{name: '" + name + "'}]").targets())
+        .containsOnlyKeys(name);
+    assertThat(mistakes("targets: [{name: \"a\\nb\"}, {name: ' '}]"))
+        .hasSize(2)
+        .allMatch(mistake -> mistake.startsWith("nodepool.yaml: targets"));
   }
 
   @ParameterizedTest
