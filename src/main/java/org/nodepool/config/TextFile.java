@@ -10,9 +10,13 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 
-/** Reads a file of UTF-8 text whole, up to a size that no configuration has. */
+/**
+ * Reads a file of UTF-8 text whole, without the byte order mark that some editors put first, up to
+ * a size that no configuration has.
+ */
 final class TextFile {
   private static final int MAX_BYTES = 4 * 1024 * 1024;
+  private static final String BYTE_ORDER_MARK = "\uFEFF";
 
   private TextFile() {}
 
@@ -37,7 +41,8 @@ final class TextFile {
       throw refused(file, "must not be longer than " + MAX_BYTES + " bytes");
     }
     try {
-      return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+      String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+      return text.startsWith(BYTE_ORDER_MARK) ? text.substring(1) : text;
     } catch (CharacterCodingException e) {
       throw refused(file, "must be UTF-8 text");
     }

@@ -131,6 +131,7 @@ class ConfigurationTest {
       value = {
         "[database]\\ndburi=mysql://u:p@h/np",
         "[database]\\ndburi: mysql://u:p@h/np",
+        "\uFEFF[database]\\ndburi=mysql://u:p@h/np",
         "[database]\\n  # a comment\\n; another\\n\\nDBuri \\t= mysql://u:p@h/np  ",
         "[database]\\r\\ndburi=mysql://u:p@h/np\\r\\n",
         "[database]\\ndburi=mysql://u:p@h/np ; the one at home",
