@@ -23,7 +23,7 @@ import org.slf4j.LoggerFactory;
  * two seconds.
  */
 public final class PoolFile {
-  private static final Logger LOG = LoggerFactory.getLogger(PoolFile.class);
+  private static final Logger log = LoggerFactory.getLogger(PoolFile.class);
 
   /** How long a file must be unchanged: some programs write in several goes. */
   static final Duration SETTLE = Duration.ofMillis(300);
@@ -133,11 +133,11 @@ public final class PoolFile {
     String warning = dburiWarning(reading.pool());
     state = new State(reading.pool(), reading.stamp(), reading.stamp().modified(), warning);
     if (warning != null && !warning.equals(before.warning())) {
-      LOG.warn(warning);
+      log.warn(warning);
     }
     if (before.warning() != null && warning == null || !reading.pool().equals(before.pool())) {
-      LOG.info("{}: the configuration of {} is in force", name(), state.modified());
-      reading.pool().warnings().forEach(LOG::warn);
+      log.info("{}: the configuration of {} is in force", name(), state.modified());
+      reading.pool().warnings().forEach(log::warn);
     }
   }
 
@@ -150,7 +150,7 @@ public final class PoolFile {
                 mistakes.size() == 1 ? "" : " (and %d more)".formatted(mistakes.size() - 1),
                 state.modified());
     if (!warning.equals(state.warning())) {
-      LOG.warn("{} ({})", warning, file);
+      log.warn("{} ({})", warning, file);
     }
     state = new State(state.pool(), reading.stamp(), state.modified(), warning);
   }
