@@ -169,7 +169,7 @@ class StartIT {
           .anyMatch(line -> line.startsWith("nodepool.yaml: labels"));
       assertThat(each.err()).doesNotContain("hunter2");
     }
-    assertThat(service.dir().resolve("var/db")).doesNotExist();
+    assertThat(service.dir().resolve("var/installation")).doesNotExist();
   }
 
   @Test
