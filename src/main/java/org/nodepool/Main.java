@@ -19,6 +19,7 @@ import org.nodepool.store.Database;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ScopeType;
 
 /** The command line; the only place that ends the process. */
 @Command(
@@ -30,7 +31,8 @@ public final class Main implements Callable<Integer> {
       names = "--config",
       paramLabel = "FILE",
       description = "api.yaml (default: ${DEFAULT-VALUE})",
-      defaultValue = "conf/api.yaml")
+      defaultValue = "conf/api.yaml",
+      scope = ScopeType.INHERIT)
   private Path config;
 
   private Main() {}
@@ -50,18 +52,12 @@ public final class Main implements Callable<Integer> {
   }
 
   @Command(name = "check", description = "Reads the configuration: ok, or every mistake.")
-  int check(
-      @Option(
-              names = "--config",
-              paramLabel = "FILE",
-              description = "api.yaml (default: ${DEFAULT-VALUE})",
-              defaultValue = "conf/api.yaml")
-          Path file) {
+  int check() {
     return orSayWhyNot(
         "not checked",
         () -> {
           Configuration configuration =
-              Configuration.read(file, System.getenv(), Service::mistakes);
+              Configuration.read(config, System.getenv(), Service::mistakes);
           warn(configuration.warnings());
           System.out.println("ok");
         });
@@ -73,17 +69,11 @@ public final class Main implements Callable<Integer> {
               names = "--remove",
               required = true,
               description = "drop our tables; those of the pool stay. Stop the service first")
-          boolean remove,
-      @Option(
-              names = "--config",
-              paramLabel = "FILE",
-              description = "api.yaml (default: ${DEFAULT-VALUE})",
-              defaultValue = "conf/api.yaml")
-          Path file) {
+          boolean remove) {
     return orSayWhyNot(
         "nothing more is removed",
         () -> {
-          Configuration configuration = Configuration.read(file, System.getenv());
+          Configuration configuration = Configuration.read(config, System.getenv());
           System.out.println(
               SchemaRemoval.run(
                   configuration.api().database().dataDir(),
