@@ -101,7 +101,6 @@ public final class Schema {
        WHERE table_schema = DATABASE() ORDER BY 1
       """;
   private static final String APPLIED = "SELECT version FROM api_schema ORDER BY version";
-  private static final String ORIGIN_OF_POOL = "SELECT name FROM api_schema WHERE version = ?";
   private static final String RECORD =
       "INSERT INTO api_schema (version, name, applied) VALUES (?, ?, ?)";
 
@@ -224,12 +223,6 @@ public final class Schema {
                       return prepare(db, connection, found)
                           .compose(v -> applyMissing(db, connection, found));
                     }));
-  }
-
-  /** Whether the four tables were made by us, and not there before. */
-  public static Future<Boolean> isPoolOurs(Database db) {
-    return db.read(c -> c.preparedQuery(ORIGIN_OF_POOL).execute(Tuple.of(ORIGIN)))
-        .map(rows -> rows.size() == 0 || MADE.equals(rows.iterator().next().getString("name")));
   }
 
   /** What its operator should know of the four tables; a sentence each. */
