@@ -289,11 +289,12 @@ final class Service {
 
   /** Stops everything, the database last. Blocks, some seconds at most. */
   void stop() {
+    watch.stop();
     try {
       // the verticles first: jobs record how they end, and Vert.x closes the database's pool at
       // once
       Future.join(vertx.deploymentIDs().stream().map(vertx::undeploy).toList())
-          .transform(v -> watch.stop().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS))
+          .transform(v -> watch.leave().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS))
           .transform(v -> db.close().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS))
           .transform(v -> vertx.close())
           .toCompletionStage()

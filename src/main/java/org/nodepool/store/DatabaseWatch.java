@@ -42,9 +42,13 @@ public final class DatabaseWatch {
     return inService.future();
   }
 
-  /** Looks no more, and lets others see that. */
-  public Future<Void> stop() {
+  /** Looks no more; {@link #start} does not complete any more. */
+  public void stop() {
     isStopped = true;
+  }
+
+  /** Lets others see that the database is not used any more. */
+  public Future<Void> leave() {
     return Schema.unmark(db);
   }
 
@@ -76,13 +80,13 @@ public final class DatabaseWatch {
     }
     Schema.apply(db)
         .compose(applied -> Schema.mark(db))
-        .onSuccess(v -> enterService())
         .onComplete(
             looked -> {
               if (isStopped) {
                 return;
               }
               if (looked.succeeded()) {
+                enterService();
                 noteThatItServes();
                 lookIn(PERIOD, FIRST_PAUSE);
               } else {
