@@ -428,13 +428,18 @@ class DibImageApiTest {
   void files_that_nodepool_0_3_named_by_the_id_go_with_their_row() throws IOException {
     long image = service.dibImage("tiny", 2, images.resolve("tiny-1416832000").toString());
     Path file = Files.writeString(images.resolve(image + ".qcow2"), "x");
-    Path another = Files.writeString(images.resolve(image + "0.qcow2"), "x");
+    List<Path> others =
+        List.of(
+            Files.writeString(images.resolve(image + "0.qcow2"), "x"),
+            Files.writeString(images.resolve(image + ".txt"), "x"),
+            Files.createDirectories(images.resolve(image + "")),
+            Files.createDirectories(images.resolve(image + ".raw")));
 
     String job = http.delete("/v1/dib_images/" + image).job();
 
     assertThat(service.ended(job).getString("state")).isEqualTo("succeeded");
     assertThat(file).doesNotExist();
-    assertThat(another).exists();
+    assertThat(others).allSatisfy(other -> assertThat(other).exists());
   }
 
   @Test

@@ -3,8 +3,11 @@ package org.nodepool.jobs;
 import io.vertx.core.Future;
 import io.vertx.core.WorkerExecutor;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
 import org.nodepool.config.PoolConfig;
@@ -20,6 +23,8 @@ import org.nodepool.store.Tx;
  * these go, too.
  */
 final class DeleteDibImageWork implements Work {
+  private static final List<String> TYPES_OF_0_3 = List.of("qcow2", "raw", "tar", "vhd", "vmdk");
+
   private final DibImageTable dibImages;
   private final JobTable jobs;
   private final JobLogs logs;
@@ -57,24 +62,29 @@ final class DeleteDibImageWork implements Work {
     return executor.executeBlocking(
         () -> {
           Optional<Path> filename = filename(image);
-          if (filename.isPresent() && ImageFiles.exist(filename.get())) {
+          if (filename.isPresent() && !ImageFiles.of(filename.get()).isEmpty()) {
             checkMayBeRemoved(filename.get(), image, build.isPresent(), imagesDir);
-            remove(filename.get(), run);
+            run.log().note("removing " + filename.get() + ".*");
+            ImageFiles.delete(filename.get());
           }
           if (build.isPresent()) {
             logs.delete(build.get());
           } else if (imagesDir != null) {
-            remove(imagesDir.resolve(Long.toString(image.id())), run);
+            deleteNamedById(imagesDir, image.id(), run);
           }
           return null;
         },
         false);
   }
 
-  private static void remove(Path filename, JobRun run) throws IOException {
-    if (ImageFiles.exist(filename)) {
-      run.log().note("removing " + filename + ".*");
-      ImageFiles.delete(filename);
+  /** The name is a guess, so nothing but files that Nodepool 0.3 may have written. */
+  private static void deleteNamedById(Path imagesDir, long id, JobRun run) throws IOException {
+    for (String type : TYPES_OF_0_3) {
+      Path file = imagesDir.resolve(id + "." + type);
+      if (Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
+        run.log().note("removing " + file);
+        Files.delete(file);
+      }
     }
   }
 

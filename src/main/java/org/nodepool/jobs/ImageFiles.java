@@ -11,8 +11,10 @@ import java.nio.file.StandardOpenOption;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -24,34 +26,28 @@ final class ImageFiles {
 
   private ImageFiles() {}
 
-  /** Whether there is any that {@link #delete} would remove. */
-  static boolean exist(Path filename) throws IOException {
-    Path dir = filename.getParent();
-    if (dir == null || !Files.isDirectory(dir)) {
-      return false;
-    }
-    String name = filename.getFileName().toString();
-    try (DirectoryStream<Path> entries =
-        Files.newDirectoryStream(dir, entry -> belongsTo(name, entry))) {
-      return entries.iterator().hasNext();
-    }
-  }
-
-  /** Removes every format, checksum, half-written file and manifest; none is fine. */
-  static void delete(Path filename) throws IOException {
+  /** Every format, checksum, half-written file and manifest that is there. */
+  static List<Path> of(Path filename) throws IOException {
     if (!filename.isAbsolute() || filename.getFileName() == null) {
       throw new IOException("not the path of an image: '%s'".formatted(filename));
     }
     Path dir = filename.getParent();
-    String name = filename.getFileName().toString();
     if (!Files.isDirectory(dir)) {
-      return;
+      return List.of();
     }
+    String name = filename.getFileName().toString();
+    List<Path> found = new ArrayList<>();
     try (DirectoryStream<Path> entries =
         Files.newDirectoryStream(dir, entry -> belongsTo(name, entry))) {
-      for (Path entry : entries) {
-        deleteTree(entry);
-      }
+      entries.forEach(found::add);
+    }
+    return found;
+  }
+
+  /** Removes all that {@link #of} finds. */
+  static void delete(Path filename) throws IOException {
+    for (Path file : of(filename)) {
+      deleteTree(file);
     }
   }
 
