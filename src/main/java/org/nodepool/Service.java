@@ -29,6 +29,7 @@ import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.JobVerticle;
 import org.nodepool.jobs.Jobs;
+import org.nodepool.store.AttemptTable;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
 import org.nodepool.store.DatabaseWatch;
@@ -173,7 +174,7 @@ final class Service {
     NodeTable nodes = new NodeTable(db);
     SnapshotImageTable images = new SnapshotImageTable(db, removeFailed);
     DibImageTable dibImages = new DibImageTable(db, removeFailed);
-    JobTable jobTable = new JobTable(db);
+    JobTable jobTable = new JobTable(db, new AttemptTable(db));
     JobLogs logs = new JobLogs(config.jobs().logDir(), identity.host());
     Jobs jobs = new Jobs(db, images, dibImages, jobTable, pool::current, vertx.eventBus());
     Deletions deletions =

@@ -212,7 +212,14 @@ public final class TestService {
     Poll.until(
         "no job runs", Duration.ofSeconds(60), () -> sql(RUNNING_HERE, installation()).size() == 0);
     for (String table :
-        List.of("node", "subnode", "snapshot_image", "dib_image", "api_job", "api_dib_file")) {
+        List.of(
+            "node",
+            "subnode",
+            "snapshot_image",
+            "dib_image",
+            "api_job",
+            "api_job_attempt",
+            "api_dib_file")) {
       sql("DELETE FROM " + table);
     }
     deleteFiles(dir);

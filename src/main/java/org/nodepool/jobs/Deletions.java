@@ -7,6 +7,7 @@ import java.util.Optional;
 import java.util.function.Supplier;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.model.DibImage;
+import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
 import org.nodepool.model.Job.Kind;
@@ -61,6 +62,7 @@ public final class Deletions {
    */
   public Future<Ticket> deleteNode(long id) {
     return db.transaction(
+            Failpoint.ACCEPT_DELETION,
             tx ->
                 lockNode(tx, id)
                     .compose(
@@ -86,6 +88,7 @@ public final class Deletions {
   /** Removes a node's rows at once, whatever its provider holds. Fails as {@link #deleteNode}. */
   public Future<Void> removeNodeRecord(long id) {
     return db.transaction(
+            Failpoint.REMOVE_RECORD,
             tx ->
                 lockNode(tx, id)
                     .compose(
@@ -106,6 +109,7 @@ public final class Deletions {
    */
   public Future<Ticket> deleteImage(long id) {
     return db.transaction(
+            Failpoint.ACCEPT_DELETION,
             tx ->
                 lockImage(tx, id)
                     .compose(
@@ -140,6 +144,7 @@ public final class Deletions {
   /** Removes an image's row at once, whatever its provider holds. Fails as {@link #deleteImage}. */
   public Future<Void> removeImageRecord(long id) {
     return db.transaction(
+            Failpoint.REMOVE_RECORD,
             tx ->
                 lockImage(tx, id)
                     .compose(
@@ -160,6 +165,7 @@ public final class Deletions {
    */
   public Future<Ticket> deleteDibImage(long id) {
     return db.transaction(
+            Failpoint.ACCEPT_DELETION,
             tx ->
                 dibImages
                     .lock(tx, id)
@@ -218,7 +224,9 @@ public final class Deletions {
     Optional<Job> underWay = active.stream().filter(job -> job.kind() == kind).findFirst();
     return underWay.isPresent()
         ? Future.succeededFuture(Ticket.joined(underWay.get()))
-        : jobs.insert(tx, kind, subject, imageName, providerName, dibImageId, null)
+        : jobs.insert(
+                tx,
+                new JobTable.Draft(kind, subject, imageName, providerName, dibImageId, null, false))
             .map(Ticket::started);
   }
 

@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BiFunction;
+import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
 import org.nodepool.model.Job.Kind;
@@ -203,6 +204,7 @@ final class JobEnds {
 
   private Future<Void> write(Job job, BiFunction<Tx, Job, Future<Void>> end, Duration pause) {
     return db.transaction(
+            Failpoint.FAILURE,
             tx ->
                 jobs.current(tx, job)
                     .map(row -> row.orElseThrow(NotOurs::new))
@@ -230,7 +232,8 @@ final class JobEnds {
   }
 
   private Future<Boolean> isOurs(Job job, Duration pause) {
-    return db.transaction(tx -> jobs.lockCurrent(tx, job).map(row -> row.isPresent()))
+    return db.transaction(
+            Failpoint.LOOK, tx -> jobs.lockCurrent(tx, job).map(row -> row.isPresent()))
         .recover(e -> again(job, e, pause).compose(v -> isOurs(job, longer(pause))));
   }
 

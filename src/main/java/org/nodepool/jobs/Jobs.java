@@ -8,6 +8,7 @@ import java.util.function.Supplier;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.config.PoolConfig.ProviderImage;
+import org.nodepool.model.Failpoint;
 import org.nodepool.model.Ids;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.Kind;
@@ -72,7 +73,8 @@ public final class Jobs {
             active ->
                 active.isPresent()
                     ? Future.succeededFuture(Ticket.joined(active.get()))
-                    : db.transaction(tx -> insertBuild(tx, current, diskImage))
+                    : db.transaction(
+                            Failpoint.ACCEPT_BUILD, tx -> insertBuild(tx, current, diskImage))
                         .map(Ticket::started))
         // another caller was quicker: the database says which of us makes the build
         .recover(
@@ -86,7 +88,11 @@ public final class Jobs {
     return dibImages
         .insert(tx, diskImage, current.imagesDir())
         .compose(
-            image -> jobs.insert(tx, Kind.BUILD, image.path(), diskImage, null, image.id(), null));
+            image ->
+                jobs.insert(
+                    tx,
+                    new JobTable.Draft(
+                        Kind.BUILD, image.path(), diskImage, null, image.id(), null, false)));
   }
 
   /**
@@ -101,13 +107,12 @@ public final class Jobs {
     checkDiskImage(current, diskImage);
     ProviderImage image = imageMadeFrom(provider, diskImage, imageName);
     return db.transaction(
+            Failpoint.ACCEPT_UPLOAD,
             tx ->
                 dibImages
                     .lockNewestReady(tx, diskImage, provider.imageType())
                     .map(source -> source.orElseThrow(() -> noBuild(diskImage, provider)))
-                    .compose(
-                        source ->
-                            insertUpload(tx, Kind.UPLOAD, provider, image, source.id(), null)))
+                    .compose(source -> insertUpload(tx, Kind.UPLOAD, provider, image, source.id())))
         .map(Ticket::started)
         .map(this::knock);
   }
@@ -145,12 +150,7 @@ public final class Jobs {
   }
 
   private Future<Job> insertUpload(
-      Tx tx,
-      Kind kind,
-      ProviderConfig provider,
-      ProviderImage image,
-      long dibImageId,
-      String phase) {
+      Tx tx, Kind kind, ProviderConfig provider, ProviderImage image, long dibImageId) {
     return images
         .insert(
             tx,
@@ -159,8 +159,20 @@ public final class Jobs {
             version -> provider.imageHostname(image.name(), version))
         .compose(
             row ->
-                jobs.insert(
-                    tx, kind, row.path(), image.name(), provider.name(), dibImageId, phase));
+                dibImages
+                    .hostOf(tx, dibImageId)
+                    .compose(
+                        host ->
+                            jobs.insert(
+                                tx,
+                                new JobTable.Draft(
+                                    kind,
+                                    row.path(),
+                                    image.name(),
+                                    provider.name(),
+                                    dibImageId,
+                                    host,
+                                    false))));
   }
 
   /**
@@ -211,6 +223,7 @@ public final class Jobs {
         .compose(
             build ->
                 db.transaction(
+                    Failpoint.ACCEPT_UPDATE,
                     tx ->
                         // the row keeps others out, who would get the same version
                         dibImages
@@ -222,8 +235,7 @@ public final class Jobs {
                                         Kind.UPDATE,
                                         provider,
                                         image,
-                                        build.job().dibImageId(),
-                                        "waits for " + build.job().path()))))
+                                        build.job().dibImageId()))))
         .map(Ticket::started)
         .map(this::knock);
   }

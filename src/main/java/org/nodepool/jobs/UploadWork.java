@@ -10,6 +10,7 @@ import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.config.PoolConfig.ProviderImage;
 import org.nodepool.model.DibFile;
 import org.nodepool.model.DibImage;
+import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.State;
@@ -176,7 +177,8 @@ final class UploadWork implements Work {
     @Override
     public Future<Void> created(String externalId) {
       run.log().note("the image is %s there".formatted(externalId));
-      return db.transaction(tx -> images.setExternalId(tx, image.id(), externalId))
+      return db.transaction(
+              Failpoint.EXTERNAL_ID, tx -> images.setExternalId(tx, image.id(), externalId))
           .map(
               isThere -> {
                 if (!isThere) {

@@ -15,11 +15,17 @@ import java.util.UUID;
  * @param imageName of the diskimage for a build, of the provider's image for an upload or update;
  *     null for nodes
  * @param dibImageId the dib image it makes, sends or deletes; null when it has to do with none
+ * @param host where the worker is that claimed it; null before
+ * @param needsHost the only host where it can be done, for the files are there; null for any
  * @param worker the installation that claimed it; null before
  * @param attempts how many were begun
+ * @param lost how many of them their worker did not live to end
+ * @param isCleanup whether the service itself wanted it, to remove what is old
  * @param progress 0 to 1; null when not known
  * @param phase what it does or waits for; null when there is nothing to say
  * @param error one sentence why it failed; null unless it did
+ * @param notBefore Unix seconds by the database's clock, before which it does not begin; null: at
+ *     once
  * @param created Unix seconds, as {@code started} and {@code finished}, which are null before
  */
 public record Job(
@@ -32,12 +38,16 @@ public record Job(
     String providerName,
     Long dibImageId,
     String host,
+    String needsHost,
     String worker,
     int attempts,
+    int lost,
+    boolean isCleanup,
     boolean cancelRequested,
     Double progress,
     String phase,
     String error,
+    Long notBefore,
     long created,
     Long started,
     Long finished)
@@ -115,7 +125,12 @@ public record Job(
    * one left is found again.
    */
   public String attemptUuid() {
-    String name = uuid + "/" + attempts;
+    return attemptUuid(attempts);
+  }
+
+  /** As {@link #attemptUuid()}, of an earlier attempt. */
+  public String attemptUuid(int attempt) {
+    String name = uuid + "/" + attempt;
     return UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8)).toString();
   }
 

@@ -17,6 +17,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import org.nodepool.model.Failpoint;
 import org.nodepool.model.Problem;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -197,19 +198,20 @@ public final class Database {
    * fails, tried again when the database broke a deadlock. So {@code work} must do nothing but
    * database work.
    *
+   * @param what is committed
    * @return what {@code work} gave, after the commit
    */
-  public <T> Future<T> transaction(Function<Tx, Future<T>> work) {
-    return isOpen ? transaction(work, ATTEMPTS_AT_A_DEADLOCK) : notOpen();
+  public <T> Future<T> transaction(Failpoint what, Function<Tx, Future<T>> work) {
+    return isOpen ? transaction(what, work, ATTEMPTS_AT_A_DEADLOCK) : notOpen();
   }
 
-  private <T> Future<T> transaction(Function<Tx, Future<T>> work, int attempts) {
-    Tx tx = new Tx(now());
+  private <T> Future<T> transaction(Failpoint what, Function<Tx, Future<T>> work, int attempts) {
+    Tx tx = new Tx(now(), what);
     return within(pool.getConnection().compose(connection -> run(work, tx, connection)))
         .recover(
             e ->
                 attempts > 1 && isError(e, DEADLOCK)
-                    ? transaction(work, attempts - 1)
+                    ? transaction(what, work, attempts - 1)
                     : Future.failedFuture(problem(e, !tx.abandon())));
   }
 
@@ -230,10 +232,12 @@ public final class Database {
   }
 
   private Future<Void> commit(Transaction transaction, Tx tx) {
+    tx.what().before();
     return transaction
         .commit()
         .map(
             v -> {
+              tx.what().after();
               changes.append(tx.events());
               return null;
             });

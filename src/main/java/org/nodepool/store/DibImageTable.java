@@ -59,6 +59,8 @@ public final class DibImageTable {
       SELECT dib_image_id, host, type, size, sha256 FROM api_dib_file
        WHERE dib_image_id = ? ORDER BY host, type
       """;
+  private static final String HOST =
+      "SELECT MIN(host) AS host FROM api_dib_file WHERE dib_image_id = ?";
   private static final String DELETE_FILES = "DELETE FROM api_dib_file WHERE dib_image_id = ?";
 
   private final Database db;
@@ -176,6 +178,14 @@ public final class DibImageTable {
                     .collecting(mapping(DibImageTable::file, toUnmodifiableList()))
                     .execute(Tuple.of(dibImageId)))
         .map(SqlResult::value);
+  }
+
+  /** The host that has a build's files; null when there are none. */
+  public Future<String> hostOf(Tx tx, long dibImageId) {
+    return tx.connection()
+        .preparedQuery(HOST)
+        .execute(Tuple.of(dibImageId))
+        .map(rows -> rows.iterator().next().getString("host"));
   }
 
   /** Removes the row and what is recorded of its files. */

@@ -15,6 +15,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import org.nodepool.model.Event;
+import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
 import org.nodepool.model.Problem;
@@ -28,11 +29,13 @@ public final class JobTable {
   private static final String COLUMNS =
       """
       j.id, j.uuid, j.kind, j.state, j.subject, j.image_name, j.provider_name, j.dib_image_id,
-      j.host, j.worker, j.attempts, j.cancel_requested, j.progress, j.phase, j.error, j.created,
-      j.started, j.finished
+      j.host, j.needs_host, j.worker, j.attempts, j.lost, j.is_cleanup, j.cancel_requested,
+      j.progress, j.phase, j.error, j.not_before, j.created, j.started, j.finished
       """;
   private static final String SELECT = "SELECT " + COLUMNS + " FROM api_job j ";
   private static final String LIST = SELECT + "ORDER BY j.id";
+  private static final String UNFINISHED =
+      SELECT + "WHERE j.state IN ('queued', 'running') ORDER BY j.id";
   private static final String GET = SELECT + "WHERE j.id = ?";
   private static final String LOCK = GET + " FOR UPDATE";
   private static final String ACTIVE_BUILD = SELECT + "WHERE j.active_key = ?";
@@ -55,7 +58,8 @@ public final class JobTable {
       SELECT
           + """
           WHERE j.state = 'queued' AND j.kind IN (%s)
-            AND (j.not_before IS NULL OR j.not_before <= ?)
+            AND (j.not_before IS NULL OR j.not_before <= UNIX_TIMESTAMP())
+            AND (j.needs_host IS NULL OR j.needs_host = ?)
             AND NOT (j.kind = 'update' AND EXISTS (
                   SELECT 1 FROM api_job b
                    WHERE b.dib_image_id = j.dib_image_id AND b.kind = 'build'
@@ -72,13 +76,13 @@ public final class JobTable {
   private static final String INSERT =
       """
       INSERT INTO api_job (uuid, kind, state, subject, image_name, provider_name, dib_image_id,
-                           phase, created)
-      VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?)
+                           needs_host, is_cleanup, created)
+      VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)
       """;
   private static final String CLAIM =
       """
       UPDATE api_job SET state = 'running', host = ?, worker = ?, attempts = attempts + 1,
-             started = ?, progress = NULL, phase = NULL
+             lease_until = UNIX_TIMESTAMP() + 30, started = ?, progress = NULL, phase = NULL
        WHERE id = ? AND state = 'queued'
       """;
   private static final String REQUEST_CANCEL =
@@ -100,15 +104,32 @@ public final class JobTable {
       """
           + FENCE;
 
-  private final Database db;
+  /** A job that is to be; as in {@link Job}. */
+  public record Draft(
+      Job.Kind kind,
+      String subject,
+      String imageName,
+      String providerName,
+      Long dibImageId,
+      String needsHost,
+      boolean isCleanup) {}
 
-  public JobTable(Database db) {
+  private final Database db;
+  private final AttemptTable attempts;
+
+  public JobTable(Database db, AttemptTable attempts) {
     this.db = db;
+    this.attempts = attempts;
   }
 
   /** Every job, by id. */
   public Future<List<Job>> list() {
     return db.read(c -> select(c, LIST, Tuple.tuple()));
+  }
+
+  /** The jobs that have not ended, by id. */
+  public Future<List<Job>> unfinished() {
+    return db.read(c -> select(c, UNFINISHED, Tuple.tuple()));
   }
 
   /** The job; fails with {@link Problem.NotFound}. */
@@ -145,28 +166,20 @@ public final class JobTable {
   /**
    * A new queued job. Fails with {@link DuplicateKey} when it is a build and one of that name is
    * queued or running.
-   *
-   * @param phase what it waits for; null for nothing but a worker
    */
-  public Future<Job> insert(
-      Tx tx,
-      Job.Kind kind,
-      String subject,
-      String imageName,
-      String providerName,
-      Long dibImageId,
-      String phase) {
+  public Future<Job> insert(Tx tx, Draft draft) {
     return tx.connection()
         .preparedQuery(INSERT)
         .execute(
             Tuple.of(
                 UUID.randomUUID().toString(),
-                kind.toString(),
-                subject,
-                imageName,
-                providerName,
-                dibImageId,
-                phase,
+                draft.kind().toString(),
+                draft.subject(),
+                draft.imageName(),
+                draft.providerName(),
+                draft.dibImageId(),
+                draft.needsHost(),
+                draft.isCleanup(),
                 tx.now()))
         .compose(inserted -> lock(tx, inserted.property(MySQLClient.LAST_INSERTED_ID)))
         .map(
@@ -180,26 +193,34 @@ public final class JobTable {
   /** Takes the oldest job of these kinds that may begin now; empty when there is none. */
   public Future<Optional<Job>> claim(Set<Job.Kind> kinds, String host, String worker) {
     String sql = CLAIMABLE.formatted(kinds.stream().map(k -> "'" + k + "'").collect(joining(",")));
-    return db.transaction(
-        tx ->
-            select(tx.connection(), sql, Tuple.of(tx.now()))
-                .compose(candidates -> claimFirst(tx, candidates, host, worker)));
+    return db.read(c -> select(c, sql, Tuple.of(host)))
+        .compose(candidates -> claimFirst(candidates, host, worker));
   }
 
-  private Future<Optional<Job>> claimFirst(
-      Tx tx, List<Job> candidates, String host, String worker) {
+  private Future<Optional<Job>> claimFirst(List<Job> candidates, String host, String worker) {
     if (candidates.isEmpty()) {
       return Future.succeededFuture(Optional.empty());
     }
     Job job = candidates.get(0);
+    return db.transaction(Failpoint.CLAIM, tx -> claim(tx, job, host, worker))
+        .compose(
+            claimed ->
+                claimed.isPresent()
+                    ? Future.succeededFuture(claimed)
+                    : claimFirst(candidates.subList(1, candidates.size()), host, worker));
+  }
+
+  /** Empty when another worker was quicker. */
+  private Future<Optional<Job>> claim(Tx tx, Job job, String host, String worker) {
     return tx.connection()
         .preparedQuery(CLAIM)
         .execute(Tuple.of(host, worker, tx.now(), job.id()))
         .compose(
             updated ->
                 updated.rowCount() == 0
-                    ? claimFirst(tx, candidates.subList(1, candidates.size()), host, worker)
-                    : changed(tx, job).map(Optional::of));
+                    ? Future.succeededFuture(Optional.empty())
+                    : changed(tx, job)
+                        .compose(c -> attempts.begin(tx, c).map(v -> Optional.of(c))));
   }
 
   /** Asks whoever runs it to stop. */
@@ -220,6 +241,7 @@ public final class JobTable {
   /** How far it is; {@code progress} 0 to 1 or null. Does nothing when the job is not ours now. */
   public Future<Void> progress(Job job, Double progress, String phase) {
     return db.transaction(
+        Failpoint.PROGRESS,
         tx ->
             fenced(tx, PROGRESS, job, progress, phase)
                 .compose(
@@ -317,12 +339,16 @@ public final class JobTable {
         row.getString("provider_name"),
         row.getLong("dib_image_id"),
         row.getString("host"),
+        row.getString("needs_host"),
         row.getString("worker"),
         row.getInteger("attempts"),
+        row.getInteger("lost"),
+        row.getInteger("is_cleanup") != 0,
         row.getInteger("cancel_requested") != 0,
         row.getDouble("progress"),
         row.getString("phase"),
         row.getString("error"),
+        row.getLong("not_before"),
         row.getLong("created"),
         row.getLong("started"),
         row.getLong("finished"));

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import org.nodepool.model.Failpoint;
 import org.nodepool.model.Node;
 import org.nodepool.model.Problem;
 import org.nodepool.model.State;
@@ -80,7 +81,7 @@ public final class NodeTable {
               node.checkMayBecome(next);
               return next.equals(node.state())
                   ? Future.succeededFuture(true)
-                  : db.transaction(tx -> setState(tx, node, next));
+                  : db.transaction(Failpoint.SET_NODE_STATE, tx -> setState(tx, node, next));
             })
         .compose(
             isSet -> {

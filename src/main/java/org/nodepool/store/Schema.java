@@ -32,7 +32,8 @@ import org.slf4j.LoggerFactory;
 /**
  * Brings the database to what this program needs: the files of {@code resources/schema}, in the
  * order of their numbers, each recorded in {@code api_schema}. MySQL and MariaDB commit each DDL
- * statement by itself, so every statement of a file can be run again.
+ * statement by itself, so every statement of a file can be run again; a column is added by a
+ * statement of its own.
  *
  * <p>The four tables of the pool may be there before us, and be used by others. Then no statement
  * touches them; if a column is missing, the operator is told which.
@@ -44,13 +45,15 @@ public final class Schema {
 
   // A new file is added here, and an old one never changed.
   private static final Step POOL = new Step(1, "001_pool.sql");
-  private static final List<Step> STEPS = List.of(POOL, new Step(2, "002_jobs.sql"));
+  private static final List<Step> STEPS =
+      List.of(POOL, new Step(2, "002_jobs.sql"), new Step(3, "003_attempts.sql"));
 
   /**
    * All that {@link #remove} takes, in its order: first the record of what was applied, so that
    * after a removal halfway the next start makes again what is gone.
    */
-  private static final List<String> OURS = List.of("api_schema", "api_job", "api_dib_file");
+  private static final List<String> OURS =
+      List.of("api_schema", "api_job", "api_job_attempt", "api_dib_file", "api_worker");
 
   /** Its row says whether the tables of the pool were there before us. */
   private static final int ORIGIN = 0;
@@ -73,6 +76,9 @@ public final class Schema {
   private static final int ATTEMPTS_AT_A_TABLE = 20;
 
   private static final long TABLE_PAUSE_MS = 500;
+
+  /** MySQL knows no ADD COLUMN IF NOT EXISTS: that it is there already is an error, and fine. */
+  private static final int DUPLICATE_COLUMN = 1060;
 
   private static final Pattern CREATED =
       Pattern.compile("CREATE TABLE IF NOT EXISTS (?<table>\\w+)");
@@ -464,6 +470,9 @@ public final class Schema {
         .<Void>mapEmpty()
         .recover(
             e -> {
+              if (Database.isError(e, DUPLICATE_COLUMN)) {
+                return Future.succeededFuture();
+              }
               if (attempts == 1 || !Database.isError(e, Database.LOCK_WAIT_TIMEOUT)) {
                 return Future.failedFuture(e);
               }

@@ -6,6 +6,7 @@ import io.vertx.sqlclient.Tuple;
 import java.util.ArrayList;
 import java.util.List;
 import org.nodepool.model.Event;
+import org.nodepool.model.Failpoint;
 import org.nodepool.model.Resource;
 
 /**
@@ -20,12 +21,18 @@ public final class Tx {
   }
 
   private final long now;
+  private final Failpoint what;
   private final List<Event> events = new ArrayList<>();
   private SqlConnection connection;
   private Stage stage = Stage.OPEN;
 
-  Tx(long now) {
+  Tx(long now, Failpoint what) {
     this.now = now;
+    this.what = what;
+  }
+
+  Failpoint what() {
+    return what;
   }
 
   /** When it began, in Unix seconds; every time written in it. */

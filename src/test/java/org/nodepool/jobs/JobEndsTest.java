@@ -22,6 +22,7 @@ import org.nodepool.TestService;
 import org.nodepool.jobs.SlowCommitProxy.Fault;
 import org.nodepool.model.Job;
 import org.nodepool.model.State;
+import org.nodepool.store.AttemptTable;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
@@ -57,7 +58,7 @@ class JobEndsTest {
     Database db = new Database(vertx, address, Clock.systemUTC(), new ChangeLog());
     Schema.apply(db).await();
     dibImages = new DibImageTable(db, false);
-    jobs = new JobTable(db);
+    jobs = new JobTable(db, new AttemptTable(db));
     ends = new JobEnds(vertx, db, jobs, Map.of(Job.Kind.BUILD, new RecordingWork()));
     dibImage = service.dibImage("tiny", 1, "/nowhere/tiny");
     long id =

@@ -22,7 +22,7 @@ import org.nodepool.Poll;
 class SchemaTest {
   private static final ExternalMariaDb SERVER = ExternalMariaDb.shared();
   private static final String ALL_TABLES =
-      "api_dib_file api_job api_schema dib_image node snapshot_image subnode";
+      "api_dib_file api_job api_job_attempt api_schema api_worker dib_image node snapshot_image subnode";
 
   private final Vertx vertx = Vertx.vertx();
   private final Database.Address address = SERVER.newDatabase("schema_test");
@@ -35,7 +35,7 @@ class SchemaTest {
 
   @Test
   void an_empty_database_gets_the_four_tables_of_nodepool_and_ours() {
-    assertThat(Schema.apply(database()).await()).containsExactly(1, 2);
+    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3);
 
     assertThat(tables()).isEqualTo(ALL_TABLES);
     assertThat(
@@ -79,7 +79,7 @@ class SchemaTest {
 
     List<Integer> applied = new ArrayList<>();
     starts.forEach(start -> applied.addAll(start.await()));
-    assertThat(applied).containsExactlyInAnyOrder(1, 2);
+    assertThat(applied).containsExactlyInAnyOrder(1, 2, 3);
   }
 
   @Test
@@ -110,7 +110,7 @@ class SchemaTest {
     assertThat(db.isOpen()).isFalse();
 
     run("ALTER TABLE subnode ADD COLUMN ip_private VARCHAR(255)");
-    assertThat(Schema.apply(db).await()).containsExactly(1, 2);
+    assertThat(Schema.apply(db).await()).containsExactly(1, 2, 3);
     assertThat(db.isOpen()).isTrue();
   }
 
@@ -191,7 +191,7 @@ class SchemaTest {
     run("CREATE TABLE api_of_another (id INTEGER)", "INSERT INTO node VALUES" + NODE);
 
     assertThat(Schema.remove(database()).await().tables())
-        .containsExactly("api_schema", "api_job", "api_dib_file");
+        .containsExactly("api_schema", "api_job", "api_job_attempt", "api_dib_file", "api_worker");
     assertThat(Schema.remove(database()).await().tables()).isEmpty();
 
     assertThat(tables()).isEqualTo("api_of_another dib_image node snapshot_image subnode");
@@ -242,7 +242,7 @@ class SchemaTest {
         .execute()
         .await();
 
-    assertThat(Schema.apply(database()).await()).containsExactly(1, 2);
+    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3);
     other.close().await();
   }
 

@@ -1,0 +1,96 @@
+package org.nodepool.store;
+
+import static java.util.stream.Collectors.mapping;
+import static java.util.stream.Collectors.toUnmodifiableList;
+
+import io.vertx.core.Future;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.SqlClient;
+import io.vertx.sqlclient.SqlResult;
+import io.vertx.sqlclient.Tuple;
+import java.util.List;
+import org.nodepool.model.Attempt;
+import org.nodepool.model.Job;
+
+/**
+ * The table {@code api_job_attempt}: what became of each attempt at a job, and whether something of
+ * it may be left outside the database.
+ */
+public final class AttemptTable {
+  private static final String SELECT =
+      """
+      SELECT a.job_id, a.attempt, a.host, a.worker, a.started, a.finished, a.error, a.is_swept
+        FROM api_job_attempt a
+      """;
+  private static final String OF_JOB = SELECT + " WHERE a.job_id = ? ORDER BY a.attempt";
+  private static final String BEGIN =
+      """
+      INSERT INTO api_job_attempt (job_id, attempt, host, worker, started)
+      VALUES (?, ?, ?, ?, ?)
+      """;
+  private static final String END =
+      """
+      UPDATE api_job_attempt SET finished = ?, error = ?, is_swept = ?
+       WHERE job_id = ? AND attempt = ? AND finished IS NULL
+      """;
+  private static final String SWEPT =
+      "UPDATE api_job_attempt SET is_swept = 1 WHERE job_id = ? AND attempt = ?";
+
+  private final Database db;
+
+  public AttemptTable(Database db) {
+    this.db = db;
+  }
+
+  /** The attempts at that job, the first one first. */
+  public Future<List<Attempt>> of(long jobId) {
+    return db.read(c -> select(c, OF_JOB, Tuple.of(jobId)));
+  }
+
+  /** Notes that the job, as it was claimed, is attempted. */
+  Future<Void> begin(Tx tx, Job claimed) {
+    return tx.connection()
+        .preparedQuery(BEGIN)
+        .execute(
+            Tuple.of(claimed.id(), claimed.attempts(), claimed.host(), claimed.worker(), tx.now()))
+        .mapEmpty();
+  }
+
+  /**
+   * Notes how the job's latest attempt ended, once.
+   *
+   * @param error null when it succeeded
+   * @param isSwept whether nothing of it is left outside the database
+   */
+  public Future<Void> end(Tx tx, Job job, String error, boolean isSwept) {
+    return tx.connection()
+        .preparedQuery(END)
+        .execute(Tuple.of(tx.now(), error, isSwept, job.id(), job.attempts()))
+        .mapEmpty();
+  }
+
+  /** Notes that nothing of that attempt is left. */
+  public Future<Void> swept(Tx tx, long jobId, int number) {
+    return tx.connection().preparedQuery(SWEPT).execute(Tuple.of(jobId, number)).mapEmpty();
+  }
+
+  private static Future<List<Attempt>> select(SqlClient client, String sql, Tuple values) {
+    return client
+        .preparedQuery(sql)
+        .collecting(mapping(AttemptTable::attempt, toUnmodifiableList()))
+        .execute(values)
+        .map(SqlResult::value);
+  }
+
+  private static Attempt attempt(Row row) {
+    return new Attempt(
+        row.getLong("job_id"),
+        row.getInteger("attempt"),
+        row.getString("host"),
+        row.getString("worker"),
+        row.getLong("started"),
+        row.getLong("finished"),
+        row.getString("error"),
+        row.getInteger("is_swept") != 0);
+  }
+}

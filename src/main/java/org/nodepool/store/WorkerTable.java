@@ -1,0 +1,87 @@
+package org.nodepool.store;
+
+import static java.util.stream.Collectors.mapping;
+import static java.util.stream.Collectors.toUnmodifiableList;
+
+import io.vertx.core.Future;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.SqlResult;
+import io.vertx.sqlclient.Tuple;
+import java.util.List;
+import java.util.Optional;
+import org.nodepool.model.Worker;
+
+/** The table {@code api_worker}: who runs jobs, and when each was last seen. */
+public final class WorkerTable {
+  // A worker says so every few seconds.
+  private static final String SELECT =
+      """
+      SELECT worker, host, builds_dir, log_dir, seen > UNIX_TIMESTAMP() - 30 AS is_alive, trouble
+        FROM api_worker
+      """;
+  private static final String LIST = SELECT + " ORDER BY host, worker";
+  private static final String GET = SELECT + " WHERE worker = ?";
+  private static final String SEEN =
+      """
+      INSERT INTO api_worker (worker, host, builds_dir, log_dir, seen, trouble)
+      VALUES (?, ?, ?, ?, UNIX_TIMESTAMP(), ?)
+      ON DUPLICATE KEY UPDATE host = VALUES(host), builds_dir = VALUES(builds_dir),
+             log_dir = VALUES(log_dir), seen = VALUES(seen), trouble = VALUES(trouble)
+      """;
+  private static final String LEFT = "UPDATE api_worker SET seen = 0 WHERE worker = ?";
+
+  private final Database db;
+
+  public WorkerTable(Database db) {
+    this.db = db;
+  }
+
+  /** Every worker that there ever was, by host and name. */
+  public Future<List<Worker>> list() {
+    return select(LIST, Tuple.tuple());
+  }
+
+  /** The worker of that name; empty when there never was one. */
+  public Future<Optional<Worker>> find(String name) {
+    return select(GET, Tuple.of(name)).map(rows -> rows.stream().findFirst());
+  }
+
+  /** Notes that this worker is there now; {@code isAlive} does not count. */
+  public Future<Void> seen(Worker worker) {
+    return db.read(
+        c ->
+            c.preparedQuery(SEEN)
+                .execute(
+                    Tuple.of(
+                        worker.name(),
+                        worker.host(),
+                        worker.buildsDir(),
+                        worker.logDir(),
+                        worker.trouble()))
+                .mapEmpty());
+  }
+
+  /** Notes that it has stopped in good order. */
+  public Future<Void> left(String name) {
+    return db.read(c -> c.preparedQuery(LEFT).execute(Tuple.of(name)).mapEmpty());
+  }
+
+  private Future<List<Worker>> select(String sql, Tuple values) {
+    return db.read(
+            c ->
+                c.preparedQuery(sql)
+                    .collecting(mapping(WorkerTable::worker, toUnmodifiableList()))
+                    .execute(values))
+        .map(SqlResult::value);
+  }
+
+  private static Worker worker(Row row) {
+    return new Worker(
+        row.getString("worker"),
+        row.getString("host"),
+        row.getString("builds_dir"),
+        row.getString("log_dir"),
+        row.getInteger("is_alive") != 0,
+        row.getString("trouble"));
+  }
+}
