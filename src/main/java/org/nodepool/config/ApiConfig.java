@@ -5,6 +5,7 @@ import static java.util.Objects.requireNonNull;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
@@ -12,6 +13,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /**
  * How the service runs: {@code api.yaml}. All paths are absolute; {@code conf/api.yaml} documents
@@ -24,6 +26,7 @@ import java.util.regex.Pattern;
  *     admin-password} in the stateDir
  * @param stateDir what the service keeps for itself: the admin password, the installation's id,
  *     build directories
+ * @param roles what this process does; at least one
  */
 public record ApiConfig(
     Path nodepoolConfFile,
@@ -34,7 +37,9 @@ public record ApiConfig(
     Server server,
     Auth auth,
     Database database,
-    Jobs jobs) {
+    Jobs jobs,
+    Cleanup cleanup,
+    Set<Role> roles) {
 
   private static final String PASSWORD_VARIABLE = "NODEPOOL_API_PASSWORD";
   private static final Map<String, Integer> DEFAULT_PORTS = Map.of("http", 80, "https", 443);
@@ -51,6 +56,22 @@ public record ApiConfig(
     requireNonNull(auth, "auth");
     requireNonNull(database, "database");
     requireNonNull(jobs, "jobs");
+    requireNonNull(cleanup, "cleanup");
+    roles = Set.copyOf(roles);
+  }
+
+  /** What a process does. */
+  public enum Role {
+    /** Answers requests. */
+    API,
+    /** Runs jobs. */
+    WORKER;
+
+    /** In api.yaml. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
   }
 
   /**
@@ -97,12 +118,16 @@ public record ApiConfig(
   }
 
   /**
-   * Builds and uploads.
+   * How jobs are run, and how long they are kept.
    *
    * @param buildWorkers builds at one time in this process, 1 to 64
    * @param uploadWorkers uploads at one time in this process, 1 to 64
    * @param buildTimeout the longest a build may take, however much it still says
    * @param uploadTimeout the longest an upload may take
+   * @param maxAttempts how many attempts may be lost, because their worker died, before the job has
+   *     failed; 1 to 100
+   * @param keep how long a job is kept after its end
+   * @param diskFloorBytes no build begins with less room than this; 0: none is too little
    * @param logDir one log file a job
    */
   public record Jobs(
@@ -110,11 +135,27 @@ public record ApiConfig(
       int uploadWorkers,
       Duration buildTimeout,
       Duration uploadTimeout,
+      int maxAttempts,
+      Duration keep,
+      long diskFloorBytes,
       Path logDir) {
     public Jobs {
       requireNonNull(buildTimeout, "buildTimeout");
       requireNonNull(uploadTimeout, "uploadTimeout");
+      requireNonNull(keep, "keep");
       requireNonNull(logDir, "logDir");
+    }
+  }
+
+  /**
+   * The removal of images that newer ones replace.
+   *
+   * @param enabled null: by whose the pool's tables are
+   * @param imageAge how old such an image must be
+   */
+  public record Cleanup(Boolean enabled, Duration imageAge) {
+    public Cleanup {
+      requireNonNull(imageAge, "imageAge");
     }
   }
 
@@ -141,6 +182,7 @@ public record ApiConfig(
     Section auth = root.section("auth");
     Section database = root.section("database");
     Section jobs = root.section("jobs");
+    Section cleanup = root.section("cleanup");
     ApiConfig config =
         new ApiConfig(
             root.path("nodepool_conf_file", "nodepool.yaml"),
@@ -151,9 +193,11 @@ public record ApiConfig(
             server(server),
             new Auth(auth.bool("protect_reads", false)),
             database(database),
-            jobs(jobs));
-    notYet(root, server, jobs);
-    List.of(root, server, auth, database, jobs).forEach(Section::refuseRest);
+            jobs(jobs),
+            new Cleanup(cleanup.bool("enabled"), cleanup.duration("image_age", "PT8H")),
+            roles(root));
+    notYet(root, server);
+    List.of(root, server, auth, database, jobs, cleanup).forEach(Section::refuseRest);
     return config;
   }
 
@@ -251,23 +295,23 @@ public record ApiConfig(
         jobs.integer("upload_workers", 4, 1, 64, "a number"),
         jobs.duration("build_timeout", "PT8H"),
         jobs.duration("upload_timeout", "PT6H"),
+        jobs.integer("max_attempts", 2, 1, 100, "a number"),
+        jobs.duration("keep", "P30D"),
+        jobs.size("disk_floor", "1 GiB"),
         jobs.path("log_dir", "../var/log/jobs"));
   }
 
+  private static Set<Role> roles(Section root) {
+    List<String> all = Arrays.stream(Role.values()).map(Role::toString).toList();
+    return root.choices("roles", all).stream()
+        .map(role -> Role.valueOf(role.toUpperCase(Locale.ROOT)))
+        .collect(Collectors.toUnmodifiableSet());
+  }
+
   /** The settings that this version knows and does not act on. */
-  private static void notYet(Section root, Section server, Section jobs) {
+  private static void notYet(Section root, Section server) {
     root.unsupported("clouds_file", null);
-    root.unsupported("roles", List.of("api", "worker"));
     server.unsupported("max_connections", 20000);
-    jobs.unsupported("max_attempts", 2);
-    jobs.unsupported("keep", "P30D");
-    jobs.unsupported("disk_floor", "1 GiB");
-
-    Section cleanup = root.section("cleanup");
-    cleanup.unsupported("enabled", true);
-    cleanup.unsupported("image_age", "PT8H");
-    cleanup.refuseRest();
-
     if (!root.isOff("cluster")) {
       root.section("cluster").unsupportedRest();
     }
@@ -276,7 +320,7 @@ public record ApiConfig(
   /** Without the password. */
   @Override
   public String toString() {
-    return "ApiConfig[nodepoolConfFile=%s, secureConfFile=%s, apiUser=%s, apiPassword=%s, stateDir=%s, %s, %s, %s, %s]"
+    return "ApiConfig[nodepoolConfFile=%s, secureConfFile=%s, apiUser=%s, apiPassword=%s, stateDir=%s, %s, %s, %s, %s, %s, roles=%s]"
         .formatted(
             nodepoolConfFile,
             secureConfFile,
@@ -286,6 +330,8 @@ public record ApiConfig(
             server,
             auth,
             database,
-            jobs);
+            jobs,
+            cleanup,
+            roles);
   }
 }

@@ -1,6 +1,7 @@
 package org.nodepool.config;
 
 import java.math.BigDecimal;
+import java.math.BigInteger;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -11,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
@@ -26,6 +28,10 @@ final class Section {
   private static final Duration MIN_DURATION = Duration.ofMillis(1);
   private static final Duration MAX_DURATION = Duration.ofDays(3650);
   private static final long MAX_SECONDS = MAX_DURATION.toSeconds();
+  private static final Pattern SIZE =
+      Pattern.compile("(?<number>[0-9]{1,19}) *(?<unit>B|[KMGT](iB)?)?");
+  private static final String SIZE_UNITS = "BKMGT";
+  private static final long MAX_BYTES = 1024L << 40;
   private static final int MAX_SHOWN = 120;
 
   private final YamlFile file;
@@ -207,6 +213,47 @@ final class Section {
         ? text
         : mistaken(
             key, "must be one of " + String.join(", ", allowed) + ", is " + shown(value), fallback);
+  }
+
+  /** A list of some of these, each once, at least one; all when the key is absent. */
+  List<String> choices(String key, List<String> all) {
+    Object value = value(key, all);
+    if (value instanceof List<?> given
+        && !given.isEmpty()
+        && all.containsAll(given)
+        && new HashSet<>(given).size() == given.size()) {
+      return given.stream().map(String.class::cast).toList();
+    }
+    return mistaken(
+        key,
+        "must be a list of %s, each at most once and not none, is %s"
+            .formatted(String.join(", ", all), shown(value)),
+        all);
+  }
+
+  /** Bytes: a number of them, or one with a unit of powers of 1024, as in {@code 1 GiB}. */
+  long size(String key, String fallback) {
+    Object value = value(key, fallback);
+    Long bytes = bytes(value);
+    return bytes != null
+        ? bytes
+        : mistaken(
+            key,
+            "must be a size such as 500 MiB or 1 GiB, 0 to 1024 TiB, is " + shown(value),
+            bytes(fallback));
+  }
+
+  /** Null when it is no size. */
+  private static Long bytes(Object value) {
+    boolean isWhole = value instanceof Integer || value instanceof Long;
+    Matcher size = SIZE.matcher(value instanceof String || isWhole ? value.toString() : "");
+    if (!size.matches()) {
+      return null;
+    }
+    String unit = size.group("unit");
+    int power = unit == null ? 0 : SIZE_UNITS.indexOf(unit.charAt(0));
+    BigInteger bytes = new BigInteger(size.group("number")).shiftLeft(10 * power);
+    return bytes.compareTo(BigInteger.valueOf(MAX_BYTES)) <= 0 ? bytes.longValue() : null;
   }
 
   /** ISO-8601, a millisecond to ten years. */

@@ -10,11 +10,13 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.nodepool.config.ApiConfig.Role;
 
 class ApiConfigTest {
   private static final Path SHIPPED = Path.of("conf/api.yaml");
@@ -40,7 +42,12 @@ class ApiConfigTest {
                     4,
                     Duration.ofHours(8),
                     Duration.ofHours(6),
-                    directory.resolveSibling("var/log/jobs"))));
+                    2,
+                    Duration.ofDays(30),
+                    1 << 30,
+                    directory.resolveSibling("var/log/jobs")),
+                new ApiConfig.Cleanup(null, Duration.ofHours(8)),
+                Set.of(Role.API, Role.WORKER)));
   }
 
   @Test
@@ -72,7 +79,12 @@ class ApiConfigTest {
               upload_workers: 1
               build_timeout: PT90M
               upload_timeout: P1D
+              max_attempts: 100
+              keep: P365D
+              disk_floor: 500 MiB
               log_dir: /var/log/nodepool/../jobs
+            cleanup: {enabled: false, image_age: PT1H}
+            roles: [worker]
             """);
     assertThat(config)
         .isEqualTo(
@@ -87,7 +99,16 @@ class ApiConfigTest {
                 new ApiConfig.Auth(true),
                 new ApiConfig.Database(directory.resolve("db"), true),
                 new ApiConfig.Jobs(
-                    64, 1, Duration.ofMinutes(90), Duration.ofDays(1), Path.of("/var/log/jobs"))));
+                    64,
+                    1,
+                    Duration.ofMinutes(90),
+                    Duration.ofDays(1),
+                    100,
+                    Duration.ofDays(365),
+                    500 << 20,
+                    Path.of("/var/log/jobs")),
+                new ApiConfig.Cleanup(false, Duration.ofHours(1)),
+                Set.of(Role.WORKER)));
   }
 
   @Test
@@ -136,6 +157,14 @@ class ApiConfigTest {
         "jobs: {build_workers: 0} | jobs.build_workers: must be a number, 1 to 64, is 0",
         "jobs: {upload_workers: 65} | jobs.upload_workers: must be a number, 1 to 64, is 65",
         "jobs: {build_workers: yes} | jobs.build_workers: must be a number, 1 to 64, is true",
+        "jobs: {max_attempts: 0} | jobs.max_attempts: must be a number, 1 to 100, is 0",
+        "jobs: {max_attempts: 101} | jobs.max_attempts: must be a number, 1 to 100, is 101",
+        "jobs: {keep: 30}"
+            + "| jobs.keep: must be a duration such as PT90M, PT0.001S to P3650D, is 30",
+        "cleanup: {enabled: 'no'} | cleanup.enabled: must be true or false, is \"no\"",
+        "cleanup: {image_age: 8h}"
+            + "| cleanup.image_age: must be a duration such as PT90M, PT0.001S to P3650D,"
+            + " is \"8h\"",
         "api_user: '' | api_user: must not be blank",
         "api_user: a:b | api_user: must not have a colon",
         "api_user: \"a\\tb\" | api_user: must not have control characters, is \"a\\u{9}b\"",
@@ -162,16 +191,83 @@ class ApiConfigTest {
   }
 
   @ParameterizedTest
+  @CsvSource({
+    "0, 0",
+    "1, 1",
+    "1 B, 1",
+    "1K, 1024",
+    "1KiB, 1024",
+    "3 M, 3145728",
+    "3   MiB, 3145728",
+    "2G, 2147483648",
+    "4294967296, 4294967296",
+    "1 TiB, 1099511627776",
+    "1T, 1099511627776",
+    "1024 TiB, 1125899906842624",
+  })
+  void a_size_is_bytes_or_has_a_unit_of_powers_of_1024(String given, long bytes) throws Exception {
+    assertThat(read("jobs: {disk_floor: " + given + "}").jobs().diskFloorBytes()).isEqualTo(bytes);
+    assertThat(read("jobs: {disk_floor: '" + given + "'}").jobs().diskFloorBytes())
+        .isEqualTo(bytes);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "-1",
+        "1.5",
+        "'1.5 GiB'",
+        "1 GB",
+        "1 gib",
+        "1 PiB",
+        "GiB",
+        "1 GiB each",
+        "1025 TiB",
+        "9999999999999999999 TiB",
+        "99999999999999999999",
+        "'99999999999999999999'",
+        "true",
+        "[1]",
+      })
+  void what_is_no_size_is_refused(String value) throws Exception {
+    assertThat(mistakes("jobs: {disk_floor: " + value + "}"))
+        .singleElement()
+        .asString()
+        .startsWith(
+            "api.yaml: jobs.disk_floor: must be a size such as 500 MiB or 1 GiB, 0 to 1024 TiB,"
+                + " is ");
+  }
+
+  @Test
+  void roles_are_kept_in_whichever_order_they_are_given() throws Exception {
+    assertThat(read("roles: [api]").roles()).containsExactly(Role.API);
+    assertThat(read("roles: [worker, api]").roles())
+        .containsExactlyInAnyOrder(Role.API, Role.WORKER);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"", "[]", "api", "[api, api]", "[API]", "[api, builder]", "[api, 1]", "[[api]]"})
+  void roles_are_a_list_of_one_or_both(String value) throws Exception {
+    assertThat(mistakes("roles: " + value))
+        .singleElement()
+        .asString()
+        .startsWith(
+            "api.yaml: roles: must be a list of api, worker, each at most once and not none, is ");
+  }
+
+  @Test
+  void whether_old_images_are_deleted_is_said_or_left_to_whose_the_tables_are() throws Exception {
+    assertThat(read("cleanup: {enabled: true}").cleanup().enabled()).isTrue();
+    assertThat(read("cleanup: {enabled: }").cleanup().enabled()).isNull();
+  }
+
+  @ParameterizedTest
   @ValueSource(
       strings = {
         "clouds_file: clouds.yaml",
-        "roles: [api]",
         "server.max_connections: 1",
-        "jobs.max_attempts: 3",
-        "jobs.keep: P1D",
-        "jobs.disk_floor: 2 GiB",
-        "cleanup.enabled: false",
-        "cleanup.image_age: PT1H",
         "cluster.host: 10.0.0.1",
       })
   void a_setting_that_would_have_no_effect_is_refused(String setting) throws Exception {
@@ -189,10 +285,7 @@ class ApiConfigTest {
             """
             secure_conf_file:
             clouds_file: null
-            roles: [api, worker]
             server: {tls: {cert: , key: }, max_connections: 20000, allowed_origins: []}
-            jobs: {max_attempts: 2, keep: P30D, disk_floor: 1 GiB}
-            cleanup: {enabled: true, image_age: PT8H}
             cluster: off
             """);
     assertThat(config).isEqualTo(read(""));
