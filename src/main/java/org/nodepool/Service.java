@@ -39,6 +39,7 @@ import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
 import org.nodepool.store.Schema;
 import org.nodepool.store.SnapshotImageTable;
+import org.nodepool.store.WorkerTable;
 import org.nodepool.view.PoolReads;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -174,13 +175,15 @@ final class Service {
     NodeTable nodes = new NodeTable(db);
     SnapshotImageTable images = new SnapshotImageTable(db, removeFailed);
     DibImageTable dibImages = new DibImageTable(db, removeFailed);
-    JobTable jobTable = new JobTable(db, new AttemptTable(db));
+    AttemptTable attempts = new AttemptTable(db);
+    JobTable jobTable = new JobTable(db, attempts);
     JobLogs logs = new JobLogs(config.jobs().logDir(), identity.host());
     Jobs jobs = new Jobs(db, images, dibImages, jobTable, pool::current, vertx.eventBus());
     Deletions deletions =
         new Deletions(db, nodes, images, dibImages, jobTable, pool::current, vertx.eventBus());
     EventPublisher.start(changes, vertx.eventBus());
-    var tables = new JobVerticle.Tables(nodes, images, dibImages, jobTable);
+    var tables =
+        new JobVerticle.Tables(nodes, images, dibImages, jobTable, attempts, new WorkerTable(db));
     JobVerticle worker =
         new JobVerticle(db, tables, logs, pool::current, config, identity, environment);
     var settings =

@@ -51,6 +51,8 @@ class BuildTest {
     assertThat(service.sql("SELECT sha256 FROM api_dib_file WHERE type = 'qcow2'"))
         .extracting(row -> row.getString("sha256"))
         .containsExactly(run("sha256sum", filename + ".qcow2").split(" ")[0]);
+    assertThat(run("sha256sum", "-c", filename + ".qcow2.sha256")).contains("OK");
+    assertThat(run("md5sum", "-c", filename + ".raw.md5")).contains("OK");
     assertNothingIsLeft();
   }
 
@@ -65,8 +67,8 @@ class BuildTest {
         .contains(
             "disk-image-create -x -t qcow2 --checksum --no-tmpfs"
                 + " --qemu-img-options compat=0.10 -o "
-                + filename
-                + " tiny-os tells")
+                + service.dir().resolve("images/.nodepool-"))
+        .contains("/" + Path.of(filename).getFileName() + " tiny-os tells\n")
         .contains("\nDIB_IMAGE_NAME=tells\n")
         .contains("\nDIB_IMAGE_FILENAME=" + filename + "\n")
         .contains("\nELEMENTS_PATH=")

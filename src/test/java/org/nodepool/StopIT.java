@@ -2,6 +2,7 @@ package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.vertx.core.json.JsonObject;
 import java.time.Duration;
 import java.util.Collections;
 import org.junit.jupiter.api.AfterEach;
@@ -34,7 +35,8 @@ class StopIT {
   }
 
   @Test
-  void a_build_under_way_ends_with_it_and_has_failed_and_no_row_is_lost() throws Exception {
+  void a_build_under_way_ends_with_it_and_runs_again_at_the_next_start_and_no_row_is_lost()
+      throws Exception {
     service = ServiceProcess.in("stop-in-build").start();
     service.sql(
         "INSERT INTO node (provider_name, label_name, target_name, state, state_time) VALUES "
@@ -51,10 +53,14 @@ class StopIT {
     assertThat(service.names("images")).isEmpty();
     service.start();
     Http http = service.http();
-    assertThat(http.get(build.location()).json().getString("state")).isEqualTo("failed");
-    assertThat(http.get(build.job()).json().getString("state")).isEqualTo("failed");
-    assertThat(http.get(build.job()).json().getString("error"))
-        .isEqualTo("The service was stopped while it ran.");
     assertThat(http.get("/v1/nodes").array()).hasSize(500);
+    Poll.until(
+        "it sleeps again",
+        Duration.ofSeconds(30),
+        () -> http.get(build.job() + "/log").body().split("slow-install sleeping").length == 3);
+    assertThat(http.get(build.location()).json().getString("state")).isEqualTo("building");
+    JsonObject job = http.get(build.job()).json();
+    assertThat(job.getString("state")).isEqualTo("running");
+    assertThat(job.getInteger("attempts")).isEqualTo(2);
   }
 }

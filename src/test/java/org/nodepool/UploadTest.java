@@ -195,7 +195,7 @@ class UploadTest {
   }
 
   @Test
-  void a_provider_whose_directory_cannot_be_written_fails_the_upload_with_its_name()
+  void an_upload_waits_for_a_provider_whose_directory_cannot_be_written_and_then_goes_on()
       throws Exception {
     readyBuild("tiny", bytes(10));
     Files.deleteIfExists(provider());
@@ -203,14 +203,25 @@ class UploadTest {
     try {
       Http.Answer created = http.post("/v1/dib_images/tiny/upload", FORM);
 
-      assertThat(service.ended(created.job()).getString("error"))
-          .startsWith("Provider directory cannot write to its directory");
-      // nobody can say that nothing is there: the id stays, so that a deletion finds it
-      JsonObject image = http.get(created.location()).json();
-      assertThat(image.getString("state")).isEqualTo("failed");
-      assertThat(image.getString("external_id")).isNotNull();
-    } finally {
+      Poll.until(
+          "it waits",
+          Duration.ofSeconds(20),
+          () -> {
+            JsonObject job = http.get(created.job()).json();
+            return job.getString("state").equals("queued")
+                && String.valueOf(job.getString("phase"))
+                    .contains("Provider directory cannot write to its directory");
+          });
+      assertThat(http.get(created.location()).json().getString("state")).isEqualTo("building");
       Files.delete(provider());
+
+      assertThat(service.ended(created.job()).getString("state")).isEqualTo("succeeded");
+      assertThat(http.get(created.job()).json().getInteger("attempts")).isGreaterThan(1);
+      assertThat(provided()).hasSize(2);
+    } finally {
+      if (Files.isRegularFile(provider())) {
+        Files.delete(provider());
+      }
     }
   }
 

@@ -3,8 +3,12 @@ package org.nodepool.jobs;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -16,9 +20,10 @@ import org.slf4j.LoggerFactory;
  * so that it is found again whatever dies:
  *
  * <pre>
- * tmp     the build's temporary directory, or a link to it when env-vars set TMPDIR
- * images  the path of the images without extension
- * pgid    the process group
+ * tmp        the build's temporary directory, or a link to it when env-vars set TMPDIR
+ * images     the path of the directory of this attempt alone into which the images are written
+ * pgid       the process group
+ * published  what was moved from there to its place: a file's key and path on each line
  * sweep.log  what the sweep said
  * </pre>
  */
@@ -50,11 +55,14 @@ final class BuildSpace {
   /**
    * Makes the space, empty.
    *
+   * @param imagesDir below it, and so on the same file system, the images are written; it exists
    * @param tmpParent where the temporary directory is to lie; null for in the space itself
    */
-  void create(Path imageFile, Path tmpParent) throws IOException {
+  void create(Path imagesDir, Path tmpParent) throws IOException {
     Files.createDirectories(dir);
-    Files.writeString(dir.resolve("images"), imageFile.toString(), StandardCharsets.UTF_8);
+    Path images = imagesDir.resolve(imagesName());
+    Files.writeString(dir.resolve("images"), images.toString(), StandardCharsets.UTF_8);
+    Files.createDirectory(images);
     if (tmpParent == null) {
       Files.createDirectory(dir.resolve("tmp"));
     } else {
@@ -62,6 +70,11 @@ final class BuildSpace {
       Files.createSymbolicLink(dir.resolve("tmp"), tmp);
       Files.createDirectories(tmp);
     }
+  }
+
+  /** Where the images are written. */
+  Path images() throws IOException {
+    return Path.of(Files.readString(dir.resolve("images"), StandardCharsets.UTF_8));
   }
 
   /** The temporary directory, as the system names it in the tables of mounts. */
@@ -123,12 +136,69 @@ final class BuildSpace {
     sweep();
   }
 
-  /** Removes the images, whole or partial. */
-  void removeImages() throws IOException {
-    Path images = dir.resolve("images");
-    if (Files.exists(images)) {
-      ImageFiles.delete(Path.of(Files.readString(images, StandardCharsets.UTF_8)));
+  /**
+   * Moves every image to its place, beside the directory of this attempt; what is there already is
+   * left, and is an error. Can be done again. What is moved is noted before.
+   */
+  void publish() throws IOException {
+    Path images = images();
+    List<Path> files;
+    try (Stream<Path> entries = Files.list(images)) {
+      files = entries.toList();
     }
+    List<String> notes = new ArrayList<>();
+    for (Path file : files) {
+      notes.add("%s %s".formatted(key(file), place(file)));
+    }
+    Files.write(
+        dir.resolve("published"), notes, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+    for (Path file : files) {
+      Files.move(file, place(file));
+    }
+    ImageFiles.sync(images.getParent());
+  }
+
+  private static Path place(Path file) {
+    return file.getParent().resolveSibling(file.getFileName());
+  }
+
+  /** Device and inode: a file keeps them when it is moved. */
+  private static String key(Path file) throws IOException {
+    var attributes =
+        Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    return String.valueOf(attributes.fileKey());
+  }
+
+  /** Removes the images of this attempt, whole or partial, wherever they are. */
+  void removeImages() throws IOException {
+    Path published = dir.resolve("published");
+    if (Files.exists(published)) {
+      for (String note : Files.readAllLines(published)) {
+        String[] keyAndPath = note.split(" ", 2);
+        Path file = Path.of(keyAndPath[keyAndPath.length - 1]);
+        // another attempt may have put its own there
+        if (Files.exists(file) && key(file).equals(keyAndPath[0])) {
+          ImageFiles.deleteTree(file);
+        }
+      }
+    }
+    removeImagesDir();
+  }
+
+  /** Removes what was not published. */
+  void removeImagesDir() throws IOException {
+    if (Files.notExists(dir.resolve("images"))) {
+      return;
+    }
+    Path images = images();
+    boolean isOurs = images.endsWith(imagesName()); // the note may be half-written
+    if (isOurs && Files.isDirectory(images)) {
+      ImageFiles.deleteTree(images);
+    }
+  }
+
+  private String imagesName() {
+    return ".nodepool-" + dir.getFileName();
   }
 
   /** Forgets the space, after a sweep. */

@@ -2,6 +2,7 @@ package org.nodepool.jobs;
 
 import io.vertx.core.Future;
 import io.vertx.core.WorkerExecutor;
+import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -9,26 +10,38 @@ import org.nodepool.config.PoolConfig;
 import org.nodepool.model.DibFile;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
+import org.nodepool.model.Job.JobState;
 import org.nodepool.model.State;
 import org.nodepool.store.DibImageTable;
+import org.nodepool.store.JobTable;
 import org.nodepool.store.Tx;
 
 /** Builds a dib image: {@code building} to {@code ready}. */
 final class BuildWork implements Work {
   private final DibImageTable dibImages;
+  private final JobTable jobs;
   private final Supplier<PoolConfig> config;
   private final DiskImageBuilder builder;
   private final WorkerExecutor executor;
+  private final WorkerExecutor files;
 
+  /**
+   * @param executor a thread for each build
+   * @param files what moves and removes files
+   */
   BuildWork(
       DibImageTable dibImages,
+      JobTable jobs,
       Supplier<PoolConfig> config,
       DiskImageBuilder builder,
-      WorkerExecutor executor) {
+      WorkerExecutor executor,
+      WorkerExecutor files) {
     this.dibImages = dibImages;
+    this.jobs = jobs;
     this.config = config;
     this.builder = builder;
     this.executor = executor;
+    this.files = files;
   }
 
   @Override
@@ -47,14 +60,26 @@ final class BuildWork implements Work {
               return executor.executeBlocking(
                   () -> builder.build(image, current, types, run), false);
             })
-        .map(files -> tx -> record(tx, run.job().dibImageId(), files));
+        .map(files -> tx -> record(tx, run.job(), files));
   }
 
-  private Future<Void> record(Tx tx, long id, List<DibFile> files) {
+  /** The files are moved behind the job's lock: nobody takes the job over meanwhile. */
+  private Future<Void> record(Tx tx, Job job, List<DibFile> files) {
     return dibImages
-        .lock(tx, id)
-        .compose(row -> dibImages.setState(tx, building(row), State.READY))
-        .compose(v -> dibImages.insertFiles(tx, files));
+        .lock(tx, job.dibImageId())
+        .map(BuildWork::building)
+        .compose(
+            image ->
+                jobs.lockCurrent(tx, job)
+                    .map(row -> row.orElseThrow(NotOurs::new))
+                    .compose(now -> publish(job))
+                    .compose(v -> dibImages.setState(tx, image, State.READY)))
+        .compose(v -> dibImages.insertFiles(tx, files))
+        .compose(v -> jobs.bindUpdates(tx, job.dibImageId(), files.get(0).host()));
+  }
+
+  private Future<Void> publish(Job job) {
+    return blocking(() -> builder.publish(job));
   }
 
   private static DibImage building(Optional<DibImage> row) {
@@ -63,25 +88,29 @@ final class BuildWork implements Work {
   }
 
   @Override
-  public Future<Void> sweep(Job job) {
-    return executor.executeBlocking(
-        () -> {
-          builder.sweep(job);
-          return null;
-        },
-        false);
+  public Future<Void> sweep(Attempted attempt) {
+    return blocking(() -> builder.sweep(attempt));
   }
 
   @Override
-  public Future<Void> abandon(Tx tx, Job job, boolean isSwept) {
-    return dibImages.abandon(tx, job.dibImageId());
+  public Future<Void> abandon(Tx tx, Job job, JobState end, boolean isSwept) {
+    return dibImages.abandon(tx, job.dibImageId(), end == JobState.CANCELLED);
   }
 
   @Override
-  public Future<Void> settled(Job job) {
-    return executor.executeBlocking(
+  public Future<Void> settle(Attempted attempt) {
+    return blocking(() -> builder.settle(attempt));
+  }
+
+  private interface Blocking {
+    void run() throws IOException, InterruptedException;
+  }
+
+  /** Not on the threads of builds, which may all be busy for hours. */
+  private Future<Void> blocking(Blocking work) {
+    return files.executeBlocking(
         () -> {
-          builder.settle(job);
+          work.run();
           return null;
         },
         false);

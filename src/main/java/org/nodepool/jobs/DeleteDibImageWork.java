@@ -12,6 +12,7 @@ import java.util.Optional;
 import java.util.function.Supplier;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.model.DibImage;
+import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
@@ -65,7 +66,9 @@ final class DeleteDibImageWork implements Work {
           if (filename.isPresent() && !ImageFiles.of(filename.get()).isEmpty()) {
             checkMayBeRemoved(filename.get(), image, build.isPresent(), imagesDir);
             run.log().note("removing " + filename.get() + ".*");
+            Failpoint.DELETE_FILES.before();
             ImageFiles.delete(filename.get());
+            Failpoint.DELETE_FILES.after();
           }
           if (build.isPresent()) {
             logs.delete(build.get());

@@ -16,6 +16,7 @@ import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolConfig.DiskImage;
 import org.nodepool.model.DibFile;
 import org.nodepool.model.DibImage;
+import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -71,19 +72,20 @@ final class DiskImageBuilder {
   private final Map<String, String> environment;
 
   /**
-   * @param stateDir for the builds' own directories and diskimage-builder's cache
+   * @param buildsDir for the builds' own directories
+   * @param cacheDir diskimage-builder's
    * @param host recorded with the files
    * @param environment the service's
    */
-  DiskImageBuilder(Path stateDir, String host, Map<String, String> environment) {
-    this.buildsDir = stateDir.resolve("builds");
-    this.cacheDir = stateDir.resolve("dib-cache");
+  DiskImageBuilder(Path buildsDir, Path cacheDir, String host, Map<String, String> environment) {
+    this.buildsDir = buildsDir;
+    this.cacheDir = cacheDir;
     this.host = host;
     this.environment = environment;
   }
 
   /**
-   * Builds the image and verifies every file.
+   * Builds the image and verifies every file. They are not in their place before {@link #publish}.
    *
    * @param types the formats asked for, at least one
    * @return the verified files, in the order of {@code types}
@@ -107,8 +109,11 @@ final class DiskImageBuilder {
       }
     }
     BuildSpace space = BuildSpace.of(buildsDir, run.job().attemptUuid());
-    space.create(file, tmpParent == null ? null : Path.of(tmpParent));
-    List<String> command = command(diskImage, file, types);
+    Failpoint.MAKE_SPACE.before();
+    space.create(file.getParent(), tmpParent == null ? null : Path.of(tmpParent));
+    Failpoint.MAKE_SPACE.after();
+    Path draft = space.images().resolve(file.getFileName());
+    List<String> command = command(diskImage, draft, types);
     ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().clear();
     builder.environment().putAll(variables(image, diskImage, config, space.tmp(), path));
@@ -123,24 +128,26 @@ final class DiskImageBuilder {
     run.progress(1.0, "verify");
     List<DibFile> files = new ArrayList<>();
     for (String type : types) {
-      files.add(verify(image, type, output));
+      files.add(verify(image, draft, type, output));
       checkGoesOn(run);
     }
-    ImageFiles.sync(file.getParent());
     return files;
   }
 
   private static void checkGoesOn(JobRun run) {
-    run.stopReason()
+    run.stopped()
         .ifPresent(
-            reason -> {
-              throw new JobFailure(reason);
+            stop -> {
+              throw new JobFailure(stop.reason());
             });
   }
 
   private BuildOutput execute(ProcessBuilder builder, BuildSpace space, SecretMask mask, JobRun run)
       throws IOException, InterruptedException {
+    checkGoesOn(run);
+    Failpoint.START_BUILD.before();
     Process process = builder.start();
+    Failpoint.START_BUILD.after();
     BuildOutput output = new BuildOutput(process.getInputStream(), mask, run);
     Thread reader = new Thread(output, "build-output-" + run.job().id());
     reader.setDaemon(true);
@@ -150,7 +157,7 @@ final class DiskImageBuilder {
       run.onStop(() -> killGroup(process.pid()));
       int status = process.waitFor();
       reader.join(TimeUnit.SECONDS.toMillis(OUTPUT_DRAIN_SECONDS));
-      if (status != 0 && run.stopReason().isEmpty()) {
+      if (status != 0 && run.stopped().isEmpty()) {
         throw new JobFailure(failure(status, output));
       }
     } finally {
@@ -188,30 +195,50 @@ final class DiskImageBuilder {
   }
 
   /**
-   * Removes what an attempt left: processes, mounts, loop devices, its temporary directory, its
-   * images. Right after any end but success, also that of another process. Blocks.
+   * Puts the verified files in their place; in the transaction that makes the image ready, for
+   * before that nobody may see them. Can be done again. Blocks, for as long as a few files are
+   * renamed.
    */
-  void sweep(Job job) throws IOException, InterruptedException {
-    BuildSpace space = BuildSpace.of(buildsDir, job.attemptUuid());
+  void publish(Job job) throws IOException {
+    Failpoint.PUBLISH_IMAGES.before();
+    BuildSpace.of(buildsDir, job.attemptUuid()).publish();
+    Failpoint.PUBLISH_IMAGES.after();
+  }
+
+  /**
+   * Removes what an attempt left: processes, mounts, loop devices, its temporary directory, its
+   * images. Right after any end but success, also one of another process. Blocks.
+   */
+  void sweep(Attempted attempt) throws IOException, InterruptedException {
+    BuildSpace space = BuildSpace.of(attempt.buildsDir(), attempt.uuid());
+    Failpoint.SWEEP_BUILD.before();
     try {
       space.sweep();
     } finally {
       space.removeImages();
     }
     space.remove();
+    Failpoint.SWEEP_BUILD.after();
   }
 
   /** Removes what a successful attempt no longer needs, and keeps its images. Blocks. */
-  void settle(Job job) throws IOException, InterruptedException {
-    BuildSpace space = BuildSpace.of(buildsDir, job.attemptUuid());
+  void settle(Attempted attempt) throws IOException, InterruptedException {
+    BuildSpace space = BuildSpace.of(attempt.buildsDir(), attempt.uuid());
+    Failpoint.SETTLE_BUILD.before();
     space.sweepAfterSuccess();
+    space.removeImagesDir();
     space.remove();
+    Failpoint.SETTLE_BUILD.after();
   }
 
-  /** Removes the leftovers of all builds but their images. Only while none is running. Blocks. */
+  /**
+   * Removes what no attempt in the database accounts for, all but the images that are in their
+   * place. Only while no build runs here. Blocks.
+   */
   void sweepAll() throws IOException, InterruptedException {
     for (BuildSpace space : BuildSpace.all(buildsDir)) {
       space.sweep();
+      space.removeImagesDir();
       space.remove();
     }
   }
@@ -312,8 +339,9 @@ final class DiskImageBuilder {
     return variables;
   }
 
-  private DibFile verify(DibImage image, String type, BuildOutput output) throws IOException {
-    Path file = Path.of(image.filename() + "." + type);
+  private DibFile verify(DibImage image, Path draft, String type, BuildOutput output)
+      throws IOException {
+    Path file = Path.of(draft + "." + type);
     if (!Files.isRegularFile(file) || Files.size(file) == 0) {
       throw new JobFailure(
           "disk-image-create ended well but made no %s file: %s".formatted(type, output.telling()));
@@ -326,11 +354,22 @@ final class DiskImageBuilder {
         throw new JobFailure(
             "The %s file has SHA-256 %s, its checksum file says %s.".formatted(type, sha256, said));
       }
+      for (String algorithm : List.of("md5", "sha256")) {
+        nameInPlace(Path.of(file + "." + algorithm), file, image.filename() + "." + type);
+      }
     } else if (!WITHOUT_CHECKSUM_FILES.contains(type)) {
       throw new JobFailure("disk-image-create made no checksum of the %s file.".formatted(type));
     }
     ImageFiles.sync(file);
     return new DibFile(image.id(), host, type, Files.size(file), sha256);
+  }
+
+  /** A checksum file names what it is of, for {@code sha256sum -c}. */
+  private static void nameInPlace(Path checksum, Path draft, String place) throws IOException {
+    if (Files.exists(checksum)) {
+      String text = Files.readString(checksum);
+      Files.writeString(checksum, text.replace(draft.toString(), place));
+    }
   }
 
   private static Map<String, String> orderedMap(String... keysAndValues) {

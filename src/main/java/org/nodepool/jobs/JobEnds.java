@@ -7,11 +7,13 @@ import static org.nodepool.model.Job.JobState.SUCCEEDED;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BiFunction;
+import java.util.function.Supplier;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
@@ -20,6 +22,7 @@ import org.nodepool.model.Problem;
 import org.nodepool.provider.NotSupportedYet;
 import org.nodepool.provider.ProviderAway;
 import org.nodepool.provider.ProviderFailure;
+import org.nodepool.store.AttemptTable;
 import org.nodepool.store.Database;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.Tx;
@@ -29,7 +32,8 @@ import org.slf4j.LoggerFactory;
 /**
  * How an attempt at a job ends, and that this is written once, whatever the database does
  * meanwhile. What an attempt made outside the database is removed only after the database has said
- * that the job is still this attempt's: an end whose answer was lost may well have been written.
+ * that the job is still this attempt's, or somebody else's: an end whose answer was lost may well
+ * have been written.
  */
 final class JobEnds {
   private static final Logger log = LoggerFactory.getLogger(JobEnds.class);
@@ -37,7 +41,7 @@ final class JobEnds {
   private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
 
-  /** How long a job waits after a fault that passes: doubled with every attempt. */
+  /** How long a job waits after a fault that passes: doubled with every attempt, with jitter. */
   private static final Duration FIRST_BACK_OFF = Duration.ofSeconds(5);
 
   private static final Duration LONGEST_BACK_OFF = Duration.ofMinutes(10);
@@ -54,14 +58,31 @@ final class JobEnds {
   private final Vertx vertx;
   private final Database db;
   private final JobTable jobs;
+  private final AttemptTable attempts;
   private final Map<Kind, Work> works;
+  private final Path buildsDir;
+  private final int maxAttempts;
   private volatile boolean isStopping;
 
-  JobEnds(Vertx vertx, Database db, JobTable jobs, Map<Kind, Work> works) {
+  /**
+   * @param buildsDir of this worker
+   * @param maxAttempts after how many attempts whose worker was lost a job fails
+   */
+  JobEnds(
+      Vertx vertx,
+      Database db,
+      JobTable jobs,
+      AttemptTable attempts,
+      Map<Kind, Work> works,
+      Path buildsDir,
+      int maxAttempts) {
     this.vertx = vertx;
     this.db = db;
     this.jobs = jobs;
+    this.attempts = attempts;
     this.works = works;
+    this.buildsDir = buildsDir;
+    this.maxAttempts = maxAttempts;
   }
 
   /** From now on an end that cannot be written at once is left to the next start. */
@@ -72,154 +93,291 @@ final class JobEnds {
   /** The work is done: its result and the end of the job are written together. */
   Future<Void> succeeded(JobRun run, Work.Result result) {
     Job job = run.job();
-    return record(job, (tx, now) -> result.record(tx).compose(v -> end(tx, now, SUCCEEDED, null)))
+    return record(
+            job,
+            Failpoint.SUCCESS,
+            (tx, now) -> result.record(tx).compose(v -> end(tx, now, SUCCEEDED, null, false)))
         .compose(
-            v -> {
+            isWritten -> {
+              if (!isWritten) {
+                return Future.succeededFuture();
+              }
               log.info("{}: succeeded after {}", job.named(), run.took());
               run.log().note("succeeded");
-              return works
-                  .get(job.kind())
-                  .settled(job)
-                  .onFailure(e -> log.error("{}: leftovers stay", job.named(), e))
-                  .otherwiseEmpty();
+              return settle(latest(job));
             })
         .recover(e -> e instanceof JobFailure ? failed(run, e) : Future.failedFuture(e));
   }
 
-  /** The work has failed, or has to be done later. */
+  /** The work has failed, or has to be done later, or by somebody else. */
   Future<Void> failed(JobRun run, Throwable cause) {
-    Job job = run.job();
-    if (run.stopReason().isEmpty()) {
-      if (cause instanceof NotSupportedYet) {
-        return later(run, cause.getMessage(), ASK_AGAIN, false);
-      }
-      if (cause instanceof Problem.Unavailable || cause instanceof Problem.OutcomeUnknown) {
-        return later(run, "waits for the database", FIRST_BACK_OFF, false);
-      }
-      // a deletion that is forgotten is worse than one that is late
-      if (job.isDeletion() && (cause instanceof ProviderAway || cause instanceof IOException)) {
-        return later(run, sentence(job, cause), backOff(job.attempts()), true);
-      }
+    if (cause instanceof NotOurs) {
+      return disown(run.job());
     }
-    String error = run.stopReason().orElseGet(() -> sentence(job, cause));
-    run.log().note("failed: " + error);
-    return sweepAndEnd(job, error, " after " + run.took());
+    if (run.stopped().isPresent()) {
+      return stopped(run, run.stopped().get());
+    }
+    if (cause instanceof NotSupportedYet) {
+      return later(run, cause.getMessage(), ASK_AGAIN);
+    }
+    if (cause instanceof Problem.Unavailable || cause instanceof Problem.OutcomeUnknown) {
+      return later(run, "the database did not answer", withJitter(FIRST_BACK_OFF));
+    }
+    // a deletion that is forgotten is worse than one that is late
+    boolean mayPass =
+        cause instanceof ProviderAway || (cause instanceof IOException && run.job().isDeletion());
+    return mayPass ? backOff(run, cause) : inVain(run, sentence(run.job(), cause));
   }
 
-  /** An earlier process ended while it ran the job. A deletion can be done twice, nothing else. */
-  Future<Void> interrupted(Job job) {
-    String why = "The service ended while it ran.";
-    return job.isDeletion() ? putBack(job, why) : sweepAndEnd(job, why, "");
+  private Future<Void> stopped(JobRun run, JobRun.Stop stop) {
+    return switch (stop.cause()) {
+      case LOST -> disown(run.job());
+      case SERVICE_STOPS ->
+          sweepAnd(
+              run.job(),
+              Failpoint.PUT_BACK,
+              (tx, now, isSwept) -> putBack(tx, now, stop.reason(), null, null, isSwept));
+      case CANCELLED, TIMED_OUT -> inVain(run, stop.reason());
+    };
   }
 
-  /** A job that was claimed is queued again, as if it had not been. */
-  Future<Void> putBack(Job job, String why) {
-    log.info("{}: is put back: {}", job.named(), why);
-    return record(job, (tx, now) -> jobs.requeue(tx, now, null, null, false).mapEmpty());
+  /** Again after a pause; but only a deletion for ever. */
+  private Future<Void> backOff(JobRun run, Throwable cause) {
+    Job job = run.job();
+    String reason = sentence(job, cause);
+    Duration pause = backOff(job.attempts());
+    if (run.limit() == null) {
+      return later(run, reason, pause);
+    }
+    return attempts
+        .of(job.id())
+        .map(all -> all.isEmpty() ? 0 : nowSeconds() - all.get(0).started())
+        .otherwise(0L)
+        .compose(
+            seconds ->
+                pause.plusSeconds(seconds).compareTo(run.limit()) < 0
+                    ? later(run, reason, pause)
+                    : inVain(run, reason));
+  }
+
+  private static long nowSeconds() {
+    return TimeUnit.MILLISECONDS.toSeconds(System.currentTimeMillis());
   }
 
   private static Duration backOff(int attempts) {
     Duration pause = FIRST_BACK_OFF.multipliedBy(1L << Math.min(attempts - 1, 10));
-    return pause.compareTo(LONGEST_BACK_OFF) < 0 ? pause : LONGEST_BACK_OFF;
+    return withJitter(pause.compareTo(LONGEST_BACK_OFF) < 0 ? pause : LONGEST_BACK_OFF);
   }
 
-  private Future<Void> later(JobRun run, String phase, Duration pause, boolean isAttempt) {
+  /** A quarter more or less, so that many that failed at once do not come back at once. */
+  private static Duration withJitter(Duration pause) {
+    long quarter = pause.toMillis() / 4;
+    return pause.plusMillis(ThreadLocalRandom.current().nextLong(-quarter, quarter + 1));
+  }
+
+  private Future<Void> later(JobRun run, String reason, Duration pause) {
     Job job = run.job();
-    log.info("{}: is put back after {}, again in {}: {}", job.named(), run.took(), pause, phase);
-    run.log().note("%s; again in %s".formatted(phase, pause));
-    return record(
+    long seconds = Math.max(1, Math.round(pause.toMillis() / 1000.0));
+    log.info("{}: again in {} s, after {}: {}", job.named(), seconds, run.took(), reason);
+    run.log().note("%s; again in %d s".formatted(reason, seconds));
+    return sweepAnd(
         job,
-        (tx, now) ->
-            jobs.requeue(
-                    tx, now, cut(phase, LONGEST_PHASE), tx.now() + pause.toSeconds(), isAttempt)
-                .mapEmpty());
+        Failpoint.PUT_BACK,
+        (tx, now, isSwept) -> putBack(tx, now, reason, reason, seconds, isSwept));
   }
 
-  private Future<Void> sweepAndEnd(Job job, String error, String after) {
-    Work work = works.get(job.kind());
-    AtomicReference<JobState> end = new AtomicReference<>();
-    return isOurs(job)
-        .compose(ours -> ours ? sweep(work, job) : Future.failedFuture(new NotOurs()))
-        .compose(
-            swept ->
-                record(
-                    job,
-                    (tx, now) -> {
-                      end.set(now.cancelRequested() ? CANCELLED : FAILED);
-                      return endInVain(tx, now, end.get(), error, swept);
-                    }))
-        .onSuccess(
-            v -> {
-              if (end.get() != null) {
-                log.info("{}: {}{}: {}", job.named(), end.get(), after, cut(error, LONGEST_ERROR));
+  private Future<Void> inVain(JobRun run, String error) {
+    run.log().note("failed: " + error);
+    Job job = run.job();
+    return sweepAnd(
+        job,
+        Failpoint.FAILURE,
+        (tx, now, isSwept) -> {
+          JobState end = now.cancelRequested() ? CANCELLED : FAILED;
+          log.info("{}: {} after {}: {}", job.named(), end, run.took(), cut(error, LONGEST_ERROR));
+          return endInVain(tx, now, end, error, isSwept);
+        });
+  }
+
+  /**
+   * Another worker began the attempt, or an earlier process of this installation, and did not live
+   * to end it; what it left has been swept. A deletion is done again until it is done.
+   *
+   * @param job as it is now, this worker's
+   * @param isSwept whether nothing of the attempt can come any more, and nothing is left
+   */
+  Future<Void> lost(Job job, String reason, boolean isSwept) {
+    return record(
+            job,
+            Failpoint.FAILURE,
+            (tx, now) -> {
+              boolean isLast = !now.isDeletion() && now.lost() + 1 >= maxAttempts;
+              if (now.cancelRequested()) {
+                return endInVain(tx, now, CANCELLED, reason, isSwept);
               }
+              if (!isLast) {
+                return jobs.requeue(tx, now, null, null, true)
+                    .compose(JobEnds::checkOurs)
+                    .compose(v -> attempts.end(tx, now, reason, isSwept));
+              }
+              String error =
+                  "%s It is not tried again (jobs.max_attempts: %d)."
+                      .formatted(reason, maxAttempts);
+              return endInVain(tx, now, FAILED, error, isSwept);
             })
-        .recover(e -> e instanceof NotOurs ? endedAlready(job) : Future.failedFuture(e));
+        .onSuccess(v -> log.info("{}: attempt {}: {}", job.named(), job.attempts(), reason))
+        .mapEmpty();
   }
 
-  /** Whether nothing is left. */
-  private static Future<Boolean> sweep(Work work, Job job) {
-    return work.sweep(job)
+  /** A job that was claimed, and of which nothing was begun, is queued again. */
+  Future<Void> putBack(Job job, String reason) {
+    log.info("{}: is put back: {}", job.named(), reason);
+    return record(job, Failpoint.PUT_BACK, (tx, now) -> putBack(tx, now, reason, null, null, true))
+        .mapEmpty();
+  }
+
+  /** What is to be cancelled does not wait for another attempt. */
+  private Future<Void> putBack(
+      Tx tx, Job job, String error, String waitsFor, Long pauseSeconds, boolean isSwept) {
+    if (job.cancelRequested()) {
+      return endInVain(tx, job, CANCELLED, error, isSwept);
+    }
+    String phase = waitsFor == null ? null : cut(waitsFor, LONGEST_PHASE);
+    return jobs.requeue(tx, job, phase, pauseSeconds, false)
+        .compose(JobEnds::checkOurs)
+        .compose(v -> attempts.end(tx, job, cut(error, LONGEST_ERROR), isSwept));
+  }
+
+  /** The row that was being made, and the job. */
+  private Future<Void> endInVain(Tx tx, Job job, JobState end, String error, boolean isSwept) {
+    return works
+        .get(job.kind())
+        .abandon(tx, job, end, isSwept)
+        .compose(v -> end(tx, job, end, cut(error, LONGEST_ERROR), isSwept));
+  }
+
+  /**
+   * @param error why the attempt did not succeed; null when it did
+   */
+  private Future<Void> end(Tx tx, Job job, JobState end, String error, boolean isSwept) {
+    return jobs.finish(tx, job, end, end == CANCELLED ? null : error)
+        .compose(JobEnds::checkOurs)
+        .compose(v -> attempts.end(tx, job, error, isSwept));
+  }
+
+  private static Future<Void> checkOurs(boolean isOurs) {
+    return isOurs ? Future.succeededFuture() : Future.failedFuture(new NotOurs());
+  }
+
+  private interface Ending {
+    Future<Void> write(Tx tx, Job now, boolean isSwept);
+  }
+
+  /** Nothing is left of an attempt that is said to have ended, if that can be. */
+  private Future<Void> sweepAnd(Job job, Failpoint what, Ending ending) {
+    return isOurs(job)
+        .compose(
+            ours ->
+                ours
+                    ? sweep(latest(job))
+                        .compose(
+                            isSwept ->
+                                record(job, what, (tx, now) -> ending.write(tx, now, isSwept)))
+                        .mapEmpty()
+                    : disown(job));
+  }
+
+  private Attempted latest(Job job) {
+    return new Attempted(job, job.attempts(), buildsDir);
+  }
+
+  /** Removes what an attempt left; whether nothing is left. */
+  Future<Boolean> sweep(Attempted attempt) {
+    return Future.succeededFuture(attempt)
+        .compose(works.get(attempt.job().kind())::sweep)
         .map(true)
         .otherwise(
             e -> {
-              log.error("{}: leftovers stay", job.named(), e);
+              if (e instanceof ProviderAway) {
+                log.warn("{}: leftovers stay: {}", attempt.named(), e.getMessage());
+              } else {
+                log.error("{}: leftovers stay", attempt.named(), e);
+              }
               return false;
             });
   }
 
-  /** What failed after its cancel was asked for has been cancelled, whatever it failed of. */
-  private Future<Void> endInVain(Tx tx, Job job, JobState end, String error, boolean isSwept) {
+  /** Removes what a success had to keep until it was committed, and notes that. Never fails. */
+  Future<Void> settle(Attempted attempt) {
     return works
-        .get(job.kind())
-        .abandon(tx, job, isSwept)
-        .compose(v -> end(tx, job, end, end == CANCELLED ? null : cut(error, LONGEST_ERROR)));
-  }
-
-  private Future<Void> end(Tx tx, Job job, JobState end, String error) {
-    return jobs.finish(tx, job, end, error)
-        .compose(ours -> ours ? Future.succeededFuture() : Future.failedFuture(new NotOurs()));
-  }
-
-  /** Somebody else has ended the job, or an earlier try of ours did and its answer was lost. */
-  private static final class NotOurs extends RuntimeException {
-    NotOurs() {
-      super("the job has ended already", null, false, false);
-    }
-  }
-
-  private static Future<Void> endedAlready(Job job) {
-    log.info("{}: its end was written already", job.named());
-    return Future.succeededFuture();
+        .get(attempt.job().kind())
+        .settle(attempt)
+        .compose(v -> attempts.swept(attempt.job().id(), attempt.number()))
+        .onFailure(e -> log.warn("{}: is tidied up later", attempt.named(), e))
+        .otherwiseEmpty();
   }
 
   /**
-   * Writes how a job ends, however long that takes; only a stop of the service gives up. Fails with
-   * {@link JobFailure} when the result is one that may not be written. The rows are written before
-   * the job, as in other transactions; so whether the job is still ours is looked at first.
+   * An attempt of this worker's is over, and the job not its any more: nothing of it may stay but
+   * what it achieved.
    */
-  private Future<Void> record(Job job, BiFunction<Tx, Job, Future<Void>> end) {
-    return isOurs(job).compose(ours -> ours ? write(job, end, FIRST_PAUSE) : endedAlready(job));
+  Future<Void> disown(Job job) {
+    log.info("{}: attempt {} has ended already", job.named(), job.attempts());
+    return untilAnswered(job, () -> jobs.find(job.id()))
+        .compose(
+            row -> {
+              boolean achieved =
+                  row.filter(now -> now.state() == SUCCEEDED && now.attempts() == job.attempts())
+                      .isPresent();
+              return achieved ? settle(latest(job)) : clear(latest(job));
+            });
   }
 
-  private Future<Void> write(Job job, BiFunction<Tx, Job, Future<Void>> end, Duration pause) {
+  /** Removes what an attempt of this worker's left in vain, and notes that. Never fails. */
+  Future<Void> clear(Attempted attempt) {
+    return sweep(attempt)
+        .compose(
+            isSwept ->
+                isSwept
+                    ? attempts.swept(attempt.job().id(), attempt.number())
+                    : Future.succeededFuture())
+        .onFailure(e -> log.warn("{}: is tidied up later", attempt.named(), e))
+        .otherwiseEmpty();
+  }
+
+  /**
+   * Writes how an attempt ends, however long that takes; only a stop of the service gives up. Fails
+   * with {@link JobFailure} when the result is one that may not be written. The rows are written
+   * before the job, as in other transactions; so whether the job is still ours is looked at first.
+   *
+   * @return whether it was written now; if not, the attempt was disowned
+   */
+  private Future<Boolean> record(Job job, Failpoint what, BiFunction<Tx, Job, Future<Void>> end) {
+    return isOurs(job)
+        .compose(ours -> ours ? write(job, what, end, FIRST_PAUSE) : disown(job).map(false));
+  }
+
+  private Future<Boolean> write(
+      Job job, Failpoint what, BiFunction<Tx, Job, Future<Void>> end, Duration pause) {
     return db.transaction(
-            Failpoint.FAILURE,
+            what,
             tx ->
                 jobs.current(tx, job)
                     .map(row -> row.orElseThrow(NotOurs::new))
                     .compose(now -> end.apply(tx, now)))
+        .map(true)
         .recover(
             e -> {
               if (e instanceof NotOurs) {
-                return endedAlready(job);
+                return disown(job).map(false);
               }
               if (e instanceof JobFailure) {
                 return Future.failedFuture(e);
               }
               return again(job, e, pause)
                   .compose(v -> isOurs(job))
-                  .compose(ours -> ours ? write(job, end, longer(pause)) : endedAlready(job));
+                  .compose(
+                      ours -> ours ? write(job, what, end, longer(pause)) : disown(job).map(false));
             });
   }
 
@@ -228,13 +386,22 @@ final class JobEnds {
    * so, none is.
    */
   private Future<Boolean> isOurs(Job job) {
-    return isOurs(job, FIRST_PAUSE);
+    return untilAnswered(
+        job,
+        () ->
+            db.transaction(
+                Failpoint.LOOK, tx -> jobs.lockCurrent(tx, job).map(row -> row.isPresent())));
   }
 
-  private Future<Boolean> isOurs(Job job, Duration pause) {
-    return db.transaction(
-            Failpoint.LOOK, tx -> jobs.lockCurrent(tx, job).map(row -> row.isPresent()))
-        .recover(e -> again(job, e, pause).compose(v -> isOurs(job, longer(pause))));
+  private <T> Future<T> untilAnswered(Job job, Supplier<Future<T>> question) {
+    return untilAnswered(job, question, FIRST_PAUSE);
+  }
+
+  private <T> Future<T> untilAnswered(Job job, Supplier<Future<T>> question, Duration pause) {
+    return question
+        .get()
+        .recover(
+            e -> again(job, e, pause).compose(v -> untilAnswered(job, question, longer(pause))));
   }
 
   private Future<Void> again(Job job, Throwable cause, Duration pause) {

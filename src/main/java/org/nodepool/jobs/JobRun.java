@@ -8,29 +8,60 @@ import org.nodepool.model.Job;
 
 /** One attempt at a job while it runs: its log, how far it is, and whether it must stop. */
 final class JobRun {
+  /**
+   * Why an attempt ends before its work is done.
+   *
+   * @param cause what is to become of the job then
+   * @param reason a sentence for people
+   */
+  record Stop(Cause cause, String reason) {
+    enum Cause {
+      CANCELLED,
+      TIMED_OUT,
+      SERVICE_STOPS,
+      /** Another worker has the job. */
+      LOST
+    }
+  }
+
   /** How far a job is: 0 to 1 or null, and in which phase. */
   record Progress(Double fraction, String phase) {}
 
   private final Job job;
   private final JobLog log;
+  private final Duration limit;
   private final long began = System.nanoTime();
   private Progress progress = new Progress(null, null);
   private Progress stored = progress;
-  private String stopReason;
+  private Stop stop;
+  private boolean isOver;
   private Runnable onStop = () -> {};
 
-  JobRun(Job job, JobLog log) {
+  /**
+   * @param limit how long it may take; null for no limit
+   */
+  JobRun(Job job, JobLog log, Duration limit) {
     this.job = job;
     this.log = log;
+    this.limit = limit;
   }
 
   Job job() {
     return job;
   }
 
+  boolean isOf(Job other) {
+    return job.id() == other.id() && job.attempts() == other.attempts();
+  }
+
   /** How long it has been going on. */
   Duration took() {
     return Duration.ofMillis(TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - began));
+  }
+
+  /** How long it may take; null for no limit. */
+  Duration limit() {
+    return limit;
   }
 
   JobLog log() {
@@ -55,7 +86,7 @@ final class JobRun {
   void onStop(Runnable action) {
     synchronized (this) {
       onStop = action;
-      if (stopReason == null) {
+      if (stop == null) {
         return;
       }
     }
@@ -63,21 +94,26 @@ final class JobRun {
   }
 
   /** Ends the work for this reason. The first reason stands. */
-  void stop(String reason) {
+  void stop(Stop.Cause cause, String reason) {
     Runnable action;
     synchronized (this) {
-      if (stopReason != null) {
+      if (stop != null || isOver) {
         return;
       }
-      stopReason = reason;
+      stop = new Stop(cause, reason);
       action = onStop;
     }
     log.note(reason);
     action.run();
   }
 
+  /** The work has ended, one way or the other: it cannot be stopped any more. */
+  synchronized void workEnded() {
+    isOver = true;
+  }
+
   /** Why it must end; empty while it may go on. */
-  synchronized Optional<String> stopReason() {
-    return Optional.ofNullable(stopReason);
+  synchronized Optional<Stop> stopped() {
+    return Optional.ofNullable(stop);
   }
 }

@@ -4,6 +4,7 @@ import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.VerticleBase;
 import io.vertx.core.WorkerExecutor;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -12,19 +13,24 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.PoolConfig;
+import org.nodepool.jobs.JobRun.Stop.Cause;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.Kind;
 import org.nodepool.model.Problem;
+import org.nodepool.model.Worker;
 import org.nodepool.provider.Providers;
+import org.nodepool.store.AttemptTable;
 import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
 import org.nodepool.store.SnapshotImageTable;
+import org.nodepool.store.WorkerTable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -39,8 +45,13 @@ public final class JobVerticle extends VerticleBase {
   private static final Logger log = LoggerFactory.getLogger(JobVerticle.class);
 
   private static final String STOPPED = "The service was stopped while it ran.";
-  private static final long ATTEND_PERIOD_MS = 3_000;
+
+  /** A knock that is lost costs five seconds at most; the jitter parts many workers. */
+  private static final long ATTEND_PERIOD_MS = 2_500;
+
+  private static final long ATTEND_JITTER_MS = 1_500;
   private static final long PROGRESS_PERIOD_MS = 1_000;
+  private static final long LEFTOVERS_PERIOD_MS = 30_000;
 
   /** Of the ten seconds that a stop may take in all. */
   private static final long STOP_LIMIT_MS = 5_000;
@@ -56,7 +67,12 @@ public final class JobVerticle extends VerticleBase {
 
   /** The tables that jobs work on. */
   public record Tables(
-      NodeTable nodes, SnapshotImageTable images, DibImageTable dibImages, JobTable jobs) {}
+      NodeTable nodes,
+      SnapshotImageTable images,
+      DibImageTable dibImages,
+      JobTable jobs,
+      AttemptTable attempts,
+      WorkerTable workers) {}
 
   /** Who works: the machine's name, and the installation's id, which outlives the process. */
   public record Identity(String host, String worker) {}
@@ -66,11 +82,12 @@ public final class JobVerticle extends VerticleBase {
   private final JobLogs logs;
   private final Supplier<PoolConfig> config;
   private final ApiConfig settings;
+  private final Path buildsDir;
   private final DiskImageBuilder builder;
   private final Identity identity;
   private final JobTable jobs;
 
-  private final Map<Long, JobRun> running = new HashMap<>();
+  private final List<JobRun> running = new ArrayList<>();
   private final Map<String, Integer> busy = new HashMap<>();
   private final Set<String> claiming = new HashSet<>();
 
@@ -81,6 +98,15 @@ public final class JobVerticle extends VerticleBase {
   private Map<Kind, Work> works;
   private List<Lane> lanes;
   private JobEnds ends;
+  private Leases leases;
+  private Recovery recovery;
+
+  /** Why no build begins; null when one can. */
+  private String diskTrouble;
+
+  private boolean isAttending;
+  private boolean isTakingOver;
+  private boolean isKnockedWhileAttending;
 
   /** How often a claim was begun or a job ended: what was read before is not compared with it. */
   private long moves;
@@ -108,7 +134,10 @@ public final class JobVerticle extends VerticleBase {
     this.settings = settings;
     this.identity = identity;
     this.jobs = tables.jobs();
-    this.builder = new DiskImageBuilder(settings.stateDir(), identity.host(), environment);
+    this.buildsDir = settings.stateDir().resolve("builds");
+    this.builder =
+        new DiskImageBuilder(
+            buildsDir, settings.stateDir().resolve("dib-cache"), identity.host(), environment);
   }
 
   /** One executor a purpose: the bus would deal jobs to busy workers too. */
@@ -143,14 +172,16 @@ public final class JobVerticle extends VerticleBase {
             db, tables.images(), tables.dibImages(), jobs, config, providers, identity.host());
     works =
         Map.of(
-            Kind.BUILD, new BuildWork(tables.dibImages(), config, builder, builds),
+            Kind.BUILD, new BuildWork(tables.dibImages(), jobs, config, builder, builds, files),
             Kind.UPLOAD, upload,
             Kind.UPDATE, upload,
             Kind.DELETE_NODE, new DeleteNodeWork(tables.nodes(), config, providers),
             Kind.DELETE_IMAGE, new DeleteImageWork(tables.images(), config, providers),
             Kind.DELETE_DIB_IMAGE,
                 new DeleteDibImageWork(tables.dibImages(), jobs, logs, config, files));
-    ends = new JobEnds(vertx, db, jobs, works);
+    ends = new JobEnds(vertx, db, jobs, tables.attempts(), works, buildsDir, limits.maxAttempts());
+    leases = new Leases(vertx, jobs);
+    recovery = new Recovery(tables, leases, ends, identity, buildsDir);
   }
 
   private WorkerExecutor executor(String name, int threads, Duration longest) {
@@ -165,14 +196,14 @@ public final class JobVerticle extends VerticleBase {
   public Future<?> start() {
     furnish();
     return recover()
-        .compose(v -> sweepBuilds())
         .map(
             v -> {
-              vertx.eventBus().<Boolean>consumer(Jobs.KNOCK, knock -> attend());
-              vertx.setPeriodic(ATTEND_PERIOD_MS, timer -> attend());
+              vertx.eventBus().<Boolean>consumer(Jobs.KNOCK, knock -> knocked());
               vertx.setPeriodic(PROGRESS_PERIOD_MS, timer -> storeProgress());
-              claimForAll();
+              vertx.setPeriodic(LEFTOVERS_PERIOD_MS, timer -> sweepLeftovers());
               isAtWork = true;
+              attend();
+              attendLater();
               return null;
             });
   }
@@ -188,37 +219,32 @@ public final class JobVerticle extends VerticleBase {
     isStopping = true;
     isAtWork = false;
     ends.stop();
-    running.values().forEach(run -> run.stop(STOPPED));
+    List.copyOf(running).forEach(run -> run.stop(Cause.SERVICE_STOPS, STOPPED));
     completeIfIdle();
-    return idle.future().timeout(STOP_LIMIT_MS, TimeUnit.MILLISECONDS).otherwiseEmpty();
+    return idle.future()
+        .timeout(STOP_LIMIT_MS, TimeUnit.MILLISECONDS)
+        .otherwiseEmpty()
+        .compose(v -> tables.workers().left(identity.worker()))
+        .onFailure(e -> log.debug("that this worker stops is not noted", e))
+        .otherwiseEmpty();
   }
 
   private void completeIfIdle() {
-    if (isStopping && running.isEmpty() && claiming.isEmpty()) {
+    if (isStopping && leases.isEmpty() && claiming.isEmpty() && !isTakingOver) {
       idle.tryComplete();
     }
   }
 
-  /** Ends what an earlier process of this installation ran. */
+  /** However long the database is away. */
   private Future<Void> recover() {
-    return left()
-        .compose(
-            left -> {
-              Future<Void> done = Future.succeededFuture();
-              for (Job job : left) {
-                done = done.compose(v -> ends.interrupted(job));
-              }
-              return done;
-            });
-  }
-
-  /** The jobs that say they run here; however long the database is away. */
-  private Future<List<Job>> left() {
-    return jobs.running(identity.worker())
+    return recovery
+        .ownJobs()
+        .compose(v -> recovery.ownLeftovers(true))
+        .compose(v -> sweepBuilds())
         .recover(
             e ->
                 e instanceof Problem.Unavailable && !isStopping
-                    ? vertx.timer(ATTEND_PERIOD_MS, TimeUnit.MILLISECONDS).compose(v -> left())
+                    ? vertx.timer(ATTEND_PERIOD_MS, TimeUnit.MILLISECONDS).compose(v -> recover())
                     : Future.failedFuture(e));
   }
 
@@ -234,20 +260,100 @@ public final class JobVerticle extends VerticleBase {
         .otherwiseEmpty();
   }
 
-  /** Looks what has become of the jobs that run, and then for jobs to begin. */
+  private void sweepLeftovers() {
+    recovery.ownLeftovers(false).onFailure(JobVerticle::notLooked);
+  }
+
+  private void attendLater() {
+    long pause = ATTEND_PERIOD_MS + ThreadLocalRandom.current().nextLong(ATTEND_JITTER_MS);
+    vertx.setTimer(
+        pause,
+        timer -> {
+          attend();
+          attendLater();
+        });
+  }
+
+  /** A new job is begun at once; what else has changed is looked at after that. */
+  private void knocked() {
+    claimForAll();
+    attend();
+  }
+
+  /**
+   * Says that this worker is there, looks what has become of the jobs that run here, ends those
+   * whose worker is gone, and then looks for jobs to begin.
+   */
   private void attend() {
-    long movesBefore = moves;
-    boolean isQuiet = claiming.isEmpty();
-    jobs.running(identity.worker())
+    if (isAttending) {
+      isKnockedWhileAttending = true;
+      return;
+    }
+    isAttending = true;
+    checkDisk()
+        .compose(v -> tables.workers().seen(self()))
+        .compose(v -> attendToRunning())
+        .onSuccess(v -> takeOver())
+        .onFailure(JobVerticle::notLooked)
         .onComplete(
-            rows -> {
-              if (rows.failed()) {
-                notLooked(rows.cause());
-              } else {
-                boolean isComplete = isQuiet && moves == movesBefore;
-                rows.result().forEach(job -> attendTo(job, isComplete));
-              }
+            v -> {
+              isAttending = false;
               claimForAll();
+              if (isKnockedWhileAttending) {
+                isKnockedWhileAttending = false;
+                attend();
+              }
+            });
+  }
+
+  /** Not waited for: what a dead worker left may take a minute to remove. */
+  private void takeOver() {
+    if (isTakingOver || isStopping) {
+      return;
+    }
+    isTakingOver = true;
+    moves++;
+    recovery
+        .abandonedJobs()
+        .onFailure(JobVerticle::notLooked)
+        .onComplete(
+            v -> {
+              isTakingOver = false;
+              completeIfIdle();
+              claimForAll();
+            });
+  }
+
+  private Worker self() {
+    return new Worker(
+        identity.worker(),
+        identity.host(),
+        buildsDir.toString(),
+        settings.jobs().logDir().toString(),
+        true,
+        diskTrouble);
+  }
+
+  private Future<Void> checkDisk() {
+    DiskFloor floor = new DiskFloor(settings.jobs().diskFloorBytes());
+    return vertx
+        .executeBlocking(() -> floor.trouble(config.get().imagesDir(), buildsDir), false)
+        .map(
+            trouble -> {
+              diskTrouble = trouble.orElse(null);
+              return null;
+            });
+  }
+
+  private Future<Void> attendToRunning() {
+    long movesBefore = moves;
+    boolean isQuiet = claiming.isEmpty() && !isTakingOver;
+    return jobs.running(identity.worker())
+        .map(
+            rows -> {
+              boolean isComplete = isQuiet && moves == movesBefore;
+              rows.forEach(job -> attendTo(job, isComplete));
+              return null;
             });
   }
 
@@ -267,11 +373,13 @@ public final class JobVerticle extends VerticleBase {
    * @param isComplete whether what runs here has not changed since the row was read
    */
   private void attendTo(Job job, boolean isComplete) {
-    JobRun run = running.get(job.id());
-    if (run != null && job.cancelRequested()) {
-      run.stop("It was cancelled.");
-    } else if (run == null && isComplete && !isStopping) {
-      ends.putBack(job, "it was claimed, and the answer was lost")
+    if (job.cancelRequested()) {
+      running.stream()
+          .filter(run -> run.isOf(job))
+          .forEach(run -> run.stop(Cause.CANCELLED, "It was cancelled."));
+    }
+    if (!leases.holds(job) && isComplete && !isStopping) {
+      ends.putBack(job, "The answer to its claim was lost.")
           .onFailure(e -> log.error("{}: is not put back", job.named(), e));
     }
   }
@@ -282,7 +390,8 @@ public final class JobVerticle extends VerticleBase {
 
   /** Claims one after the other, as long as the lane has a free worker and there is work. */
   private void claimFor(Lane lane) {
-    if (isStopping || busy.getOrDefault(lane.name(), 0) >= lane.workers()) {
+    boolean isFull = lane.kinds().contains(Kind.BUILD) && diskTrouble != null;
+    if (isStopping || isFull || busy.getOrDefault(lane.name(), 0) >= lane.workers()) {
       return;
     }
     if (!claiming.add(lane.name())) {
@@ -294,7 +403,7 @@ public final class JobVerticle extends VerticleBase {
         .compose(
             claimed ->
                 claimed.isPresent() && isStopping
-                    ? ends.putBack(claimed.get(), "the service stops").map(Optional.<Job>empty())
+                    ? ends.putBack(claimed.get(), STOPPED).map(Optional.<Job>empty())
                     : Future.succeededFuture(claimed))
         .onComplete(
             claimed -> {
@@ -314,16 +423,18 @@ public final class JobVerticle extends VerticleBase {
 
   private void begin(Lane lane, Job job) {
     log.info("{}: attempt {} begins", job.named(), job.attempts());
-    JobRun run = new JobRun(job, logs.open(job));
-    running.put(job.id(), run);
+    JobRun run = new JobRun(job, logs.open(job), lane.limit());
+    running.add(run);
+    leases.hold(job, () -> run.stop(Cause.LOST, "Another worker has taken the job over."));
     busy.merge(lane.name(), 1, Integer::sum);
     if (isStopping) {
-      run.stop(STOPPED);
+      run.stop(Cause.SERVICE_STOPS, STOPPED);
     }
     Runnable endLimit = limit(lane, run);
     run.log().note("attempt %d begins".formatted(job.attempts()));
     Future.succeededFuture(run)
         .compose(works.get(job.kind())::run)
+        .onComplete(work -> run.workEnded())
         .transform(
             work ->
                 work.succeeded()
@@ -336,7 +447,8 @@ public final class JobVerticle extends VerticleBase {
               }
               endLimit.run();
               run.log().close();
-              running.remove(job.id());
+              running.remove(run);
+              leases.release(job);
               moves++;
               busy.merge(lane.name(), -1, Integer::sum);
               completeIfIdle();
@@ -351,12 +463,13 @@ public final class JobVerticle extends VerticleBase {
       return () -> {};
     }
     String reason = "It timed out after %s (%s).".formatted(lane.limit(), lane.limitKey());
-    long timer = vertx.setTimer(lane.limit().toMillis(), fired -> run.stop(reason));
+    long timer =
+        vertx.setTimer(lane.limit().toMillis(), fired -> run.stop(Cause.TIMED_OUT, reason));
     return () -> vertx.cancelTimer(timer);
   }
 
   private void storeProgress() {
-    for (JobRun run : new ArrayList<>(running.values())) {
+    for (JobRun run : List.copyOf(running)) {
       Optional<JobRun.Progress> progress = run.takeProgress();
       progress.ifPresent(
           p ->

@@ -12,6 +12,7 @@ import org.nodepool.model.DibFile;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
+import org.nodepool.model.Job.JobState;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.State;
 import org.nodepool.provider.NotSupportedYet;
@@ -177,8 +178,7 @@ final class UploadWork implements Work {
     @Override
     public Future<Void> created(String externalId) {
       run.log().note("the image is %s there".formatted(externalId));
-      return db.transaction(
-              Failpoint.EXTERNAL_ID, tx -> images.setExternalId(tx, image.id(), externalId))
+      return db.transaction(Failpoint.EXTERNAL_ID, tx -> store(tx, externalId))
           .map(
               isThere -> {
                 if (!isThere) {
@@ -188,6 +188,20 @@ final class UploadWork implements Work {
               });
     }
 
+    /** Whether there is such a row. What another worker has taken over is not written. */
+    private Future<Boolean> store(Tx tx, String externalId) {
+      return images
+          .setExternalId(tx, image.id(), externalId)
+          .compose(
+              isThere ->
+                  jobs.lockCurrent(tx, run.job())
+                      .map(
+                          row -> {
+                            row.orElseThrow(NotOurs::new);
+                            return isThere;
+                          }));
+    }
+
     @Override
     public void sent(double fraction) {
       run.progress(fraction, fraction < 1 ? "send" : "verify");
@@ -195,20 +209,20 @@ final class UploadWork implements Work {
 
     @Override
     public boolean isStopped() {
-      return run.stopReason().isPresent();
+      return run.stopped().isPresent();
     }
   }
 
   @Override
-  public Future<Void> sweep(Job job) {
-    ProviderConfig provider = config.get().providers().get(job.providerName());
+  public Future<Void> sweep(Attempted attempt) {
+    ProviderConfig provider = config.get().providers().get(attempt.job().providerName());
     return provider == null
         ? Future.succeededFuture()
-        : providers.of(provider).deleteLeftovers(job.attemptUuid());
+        : providers.of(provider).deleteLeftovers(attempt.uuid());
   }
 
   @Override
-  public Future<Void> abandon(Tx tx, Job job, boolean isSwept) {
-    return images.abandon(tx, job.subjectId(), isSwept);
+  public Future<Void> abandon(Tx tx, Job job, JobState end, boolean isSwept) {
+    return images.abandon(tx, job.subjectId(), end == JobState.CANCELLED, isSwept);
   }
 }

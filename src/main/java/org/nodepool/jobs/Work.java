@@ -2,6 +2,7 @@ package org.nodepool.jobs;
 
 import io.vertx.core.Future;
 import org.nodepool.model.Job;
+import org.nodepool.model.Job.JobState;
 import org.nodepool.store.Tx;
 
 /** What a kind of job does. */
@@ -19,22 +20,26 @@ interface Work {
    */
   Future<Result> run(JobRun run);
 
-  /** Removes what an attempt left outside the database, however it was interrupted. */
-  default Future<Void> sweep(Job job) {
+  /**
+   * Removes what an attempt that achieved nothing left outside the database, however it was
+   * interrupted, and nothing of any other attempt. Can be done again.
+   */
+  default Future<Void> sweep(Attempted attempt) {
     return Future.succeededFuture();
   }
 
   /**
-   * In the transaction in which a job fails or is cancelled: ends the row that it was making.
+   * In the transaction in which a job fails or is cancelled: ends the row that it was making; of a
+   * cancelled one nothing stays.
    *
    * @param isSwept whether {@link #sweep} removed everything
    */
-  default Future<Void> abandon(Tx tx, Job job, boolean isSwept) {
+  default Future<Void> abandon(Tx tx, Job job, JobState end, boolean isSwept) {
     return Future.succeededFuture();
   }
 
-  /** After a success is committed: what only had to be kept until then may go. */
-  default Future<Void> settled(Job job) {
+  /** After a success is committed: what only had to be kept until then goes. Can be done again. */
+  default Future<Void> settle(Attempted attempt) {
     return Future.succeededFuture();
   }
 }

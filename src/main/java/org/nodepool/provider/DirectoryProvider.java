@@ -19,6 +19,7 @@ import java.util.HexFormat;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 import org.nodepool.config.PoolConfig.ProviderConfig;
+import org.nodepool.model.Failpoint;
 
 /**
  * A directory that holds images as a cloud would: {@code <name>-<uuid>.<type>}, whole or not there
@@ -55,8 +56,10 @@ final class DirectoryProvider implements Provider {
         "delete from",
         () -> {
           Path file = file(externalId);
+          Failpoint.DELETE_COPY.before();
           Files.deleteIfExists(file);
           Files.deleteIfExists(sidecar(file));
+          Failpoint.DELETE_COPY.after();
           if (Files.isDirectory(config.directory())) {
             sync(config.directory());
           }
@@ -68,6 +71,7 @@ final class DirectoryProvider implements Provider {
     return blocking(
         "delete from",
         () -> {
+          Failpoint.DELETE_LEFTOVERS.before();
           try (DirectoryStream<Path> files =
               Files.newDirectoryStream(config.directory(), "*" + uuid + "*")) {
             for (Path file : files) {
@@ -76,6 +80,7 @@ final class DirectoryProvider implements Provider {
           } catch (NoSuchFileException e) {
             // no directory, no leftovers
           }
+          Failpoint.DELETE_LEFTOVERS.after();
         });
   }
 
@@ -92,10 +97,16 @@ final class DirectoryProvider implements Provider {
     Files.createDirectories(config.directory());
     Path file = file(externalId);
     Path part = file.resolveSibling(file.getFileName() + PART);
+    Failpoint.WRITE_COPY.before();
     copy(upload, part, observer);
+    Failpoint.WRITE_COPY.after();
     verify(upload, part, observer);
+    Failpoint.PUBLISH_COPY.before();
     Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
+    Failpoint.PUBLISH_COPY.after();
+    Failpoint.WRITE_SIDECAR.before();
     writeSidecar(upload, sidecar(file));
+    Failpoint.WRITE_SIDECAR.after();
     sync(config.directory());
   }
 

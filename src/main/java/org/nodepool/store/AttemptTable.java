@@ -10,6 +10,7 @@ import io.vertx.sqlclient.SqlResult;
 import io.vertx.sqlclient.Tuple;
 import java.util.List;
 import org.nodepool.model.Attempt;
+import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 
 /**
@@ -33,6 +34,16 @@ public final class AttemptTable {
       UPDATE api_job_attempt SET finished = ?, error = ?, is_swept = ?
        WHERE job_id = ? AND attempt = ? AND finished IS NULL
       """;
+  // Of a worker's own, what is not under way: a job that runs is ended by whoever runs it.
+  private static final String UNSWEPT =
+      SELECT
+          + """
+           JOIN api_job j ON j.id = a.job_id
+          WHERE a.worker = ? AND a.is_swept = 0
+            AND NOT (j.state = 'running' AND j.attempts = a.attempt)
+            AND (a.finished IS NULL OR a.finished <= UNIX_TIMESTAMP() - ?)
+          ORDER BY a.job_id, a.attempt
+          """;
   private static final String SWEPT =
       "UPDATE api_job_attempt SET is_swept = 1 WHERE job_id = ? AND attempt = ?";
 
@@ -45,6 +56,14 @@ public final class AttemptTable {
   /** The attempts at that job, the first one first. */
   public Future<List<Attempt>> of(long jobId) {
     return db.read(c -> select(c, OF_JOB, Tuple.of(jobId)));
+  }
+
+  /**
+   * Attempts of that worker that ended at least so many seconds ago and may have left something, by
+   * job and number.
+   */
+  public Future<List<Attempt>> unswept(String worker, int seconds) {
+    return db.read(c -> select(c, UNSWEPT, Tuple.of(worker, seconds)));
   }
 
   /** Notes that the job, as it was claimed, is attempted. */
@@ -70,8 +89,10 @@ public final class AttemptTable {
   }
 
   /** Notes that nothing of that attempt is left. */
-  public Future<Void> swept(Tx tx, long jobId, int number) {
-    return tx.connection().preparedQuery(SWEPT).execute(Tuple.of(jobId, number)).mapEmpty();
+  public Future<Void> swept(long jobId, int number) {
+    return db.transaction(
+        Failpoint.SWEPT,
+        tx -> tx.connection().preparedQuery(SWEPT).execute(Tuple.of(jobId, number)).mapEmpty());
   }
 
   private static Future<List<Attempt>> select(SqlClient client, String sql, Tuple values) {

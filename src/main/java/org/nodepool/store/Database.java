@@ -193,6 +193,13 @@ public final class Database {
         : notOpen();
   }
 
+  /** Runs one statement that writes, committed by itself, and that nobody is told of. */
+  <T> Future<T> note(Function<SqlClient, Future<T>> statement) {
+    return isOpen
+        ? within(statement.apply(pool)).recover(e -> Future.failedFuture(problem(e, true)))
+        : notOpen();
+  }
+
   /**
    * Runs {@code work} in a transaction: committed when its future succeeds, rolled back when it
    * fails, tried again when the database broke a deadlock. So {@code work} must do nothing but

@@ -26,6 +26,9 @@ import org.nodepool.model.Problem;
  * nothing.
  */
 public final class JobTable {
+  /** For how long a worker has a job without saying again that it lives. */
+  private static final int LEASE_SECONDS = 30;
+
   private static final String COLUMNS =
       """
       j.id, j.uuid, j.kind, j.state, j.subject, j.image_name, j.provider_name, j.dib_image_id,
@@ -82,9 +85,11 @@ public final class JobTable {
   private static final String CLAIM =
       """
       UPDATE api_job SET state = 'running', host = ?, worker = ?, attempts = attempts + 1,
-             lease_until = UNIX_TIMESTAMP() + 30, started = ?, progress = NULL, phase = NULL
+             lease_until = UNIX_TIMESTAMP() + %d, started = ?, progress = NULL, phase = NULL,
+             not_before = NULL
        WHERE id = ? AND state = 'queued'
-      """;
+      """
+          .formatted(LEASE_SECONDS);
   private static final String REQUEST_CANCEL =
       "UPDATE api_job SET cancel_requested = 1 WHERE id = ? AND finished IS NULL";
   private static final String END_QUEUED =
@@ -93,16 +98,59 @@ public final class JobTable {
        WHERE id = ? AND state = 'queued'
       """;
   private static final String FENCE =
-      " WHERE id = ? AND state = 'running' AND worker = ? AND attempts = ?";
-  private static final String PROGRESS = "UPDATE api_job SET progress = ?, phase = ?" + FENCE;
+      " WHERE j.id = ? AND j.state = 'running' AND j.worker = ? AND j.attempts = ?";
+  private static final String EXPIRED =
+      " (j.lease_until IS NULL OR j.lease_until < UNIX_TIMESTAMP())";
+  private static final String PROGRESS = "UPDATE api_job j SET progress = ?, phase = ?" + FENCE;
+
+  // One that ran out may be renewed as long as nobody has taken the job over.
+  private static final String RENEW =
+      "UPDATE api_job j SET lease_until = UNIX_TIMESTAMP() + " + LEASE_SECONDS + FENCE;
+
+  // What a worker on this host has to end. What is cancelled anybody may end: what is left of it is
+  // swept by its own worker.
+  private static final String ABANDONED =
+      SELECT
+          + " WHERE j.state = 'running' AND (j.host = ? OR j.cancel_requested = 1) AND"
+          + EXPIRED
+          + " ORDER BY j.id LIMIT 8";
+  private static final String TAKE_OVER =
+      "UPDATE api_job j SET worker = ?, lease_until = UNIX_TIMESTAMP() + "
+          + LEASE_SECONDS
+          + FENCE
+          + " AND"
+          + EXPIRED;
+
+  // A job that was taken over shows, and its log is found by, the worker that began the attempt.
+  private static final String END =
+      """
+      UPDATE api_job j
+        LEFT JOIN api_job_attempt a ON a.job_id = j.id AND a.attempt = j.attempts
+         SET j.worker = COALESCE(a.worker, j.worker), j.lease_until = NULL,
+      """;
   private static final String FINISH =
-      "UPDATE api_job SET state = ?, error = ?, progress = ?, phase = NULL, finished = ?" + FENCE;
-  private static final String REQUEUE =
-      """
-      UPDATE api_job SET state = 'queued', attempts = attempts - ?, started = NULL,
-             progress = NULL, phase = ?, not_before = ?
-      """
+      END
+          + " j.state = ?, j.error = ?, j.progress = ?, j.phase = NULL, j.finished = ?,"
+          + " j.not_before = NULL"
           + FENCE;
+  private static final String REQUEUE =
+      END
+          + """
+             j.state = 'queued', j.lost = j.lost + ?, j.started = NULL, j.progress = NULL,
+             j.phase = ?, j.not_before = UNIX_TIMESTAMP() + ?
+          """
+          + FENCE;
+  private static final String NEEDS_HOST =
+      """
+      UPDATE api_job SET needs_host = ?
+       WHERE dib_image_id = ? AND kind = 'update' AND finished IS NULL
+      """;
+  private static final String HOST_OF_MAKER =
+      """
+      SELECT host FROM api_job
+       WHERE subject = ? AND kind IN ('upload', 'update') AND host IS NOT NULL
+       ORDER BY id DESC LIMIT 1
+      """;
 
   /** A job that is to be; as in {@link Job}. */
   public record Draft(
@@ -134,8 +182,12 @@ public final class JobTable {
 
   /** The job; fails with {@link Problem.NotFound}. */
   public Future<Job> get(long id) {
-    return db.read(c -> select(c, GET, Tuple.of(id)))
-        .map(rows -> first(rows).orElseThrow(() -> Problem.NotFound.row("job", id)));
+    return find(id).map(row -> row.orElseThrow(() -> Problem.NotFound.row("job", id)));
+  }
+
+  /** The job; empty when there is none. */
+  public Future<Optional<Job>> find(long id) {
+    return db.read(c -> select(c, GET, Tuple.of(id))).map(JobTable::first);
   }
 
   /** The build of that diskimage that is queued or running and not to be cancelled. */
@@ -283,22 +335,63 @@ public final class JobTable {
   /**
    * Puts a running job back; false, and nothing written, when it is not ours any more.
    *
-   * @param phase what it waits for; null for nothing
-   * @param notBefore Unix seconds; null for at once
-   * @param isAttempt false when it is to be as if this attempt had not been
+   * @param reason why it has to wait; null when it has not
+   * @param pauseSeconds for how long; null when it has not
+   * @param isLost whether its worker did not live to end this attempt
    */
-  public Future<Boolean> requeue(Tx tx, Job job, String phase, Long notBefore, boolean isAttempt) {
-    return fenced(tx, REQUEUE, job, isAttempt ? 0 : 1, phase, notBefore)
+  public Future<Boolean> requeue(Tx tx, Job job, String reason, Long pauseSeconds, boolean isLost) {
+    return fenced(tx, REQUEUE, job, isLost ? 1 : 0, reason, pauseSeconds)
         .compose(ours -> ours ? changed(tx, job).map(true) : Future.succeededFuture(false));
   }
 
+  /** Says that its worker lives; false when the job is not this attempt's any more. */
+  public Future<Boolean> renew(Job job) {
+    return db.note(c -> fenced(c, RENEW, job));
+  }
+
+  /** Jobs whose worker has not said for too long that it lives, to be ended on that host; by id. */
+  public Future<List<Job>> abandoned(String host) {
+    return db.read(c -> select(c, ABANDONED, Tuple.of(host)));
+  }
+
+  /**
+   * Makes an abandoned job that worker's, to end its attempt; empty when its own worker, or another
+   * one, was quicker.
+   */
+  public Future<Optional<Job>> takeOver(Job job, String worker) {
+    return db.transaction(
+        Failpoint.TAKE_OVER,
+        tx ->
+            fenced(tx, TAKE_OVER, job, worker)
+                .compose(
+                    taken ->
+                        taken ? lock(tx, job.id()) : Future.succeededFuture(Optional.empty())));
+  }
+
+  /** From now on the updates that wait for that build can be done on that host alone. */
+  public Future<Void> bindUpdates(Tx tx, long dibImageId, String host) {
+    return tx.connection().preparedQuery(NEEDS_HOST).execute(Tuple.of(host, dibImageId)).mapEmpty();
+  }
+
+  /** Where the image with that path was made; null when no job of ours made it. */
+  public Future<String> hostOfMaker(Tx tx, String subject) {
+    return tx.connection()
+        .preparedQuery(HOST_OF_MAKER)
+        .execute(Tuple.of(subject))
+        .map(rows -> rows.size() == 0 ? null : rows.iterator().next().getString("host"));
+  }
+
   private static Future<Boolean> fenced(Tx tx, String sql, Job job, Object... values) {
+    return fenced(tx.connection(), sql, job, values);
+  }
+
+  private static Future<Boolean> fenced(SqlClient client, String sql, Job job, Object... values) {
     Tuple tuple = Tuple.tuple();
     for (Object value : values) {
       tuple.addValue(value);
     }
     tuple.addLong(job.id()).addString(job.worker()).addInteger(job.attempts());
-    return tx.connection().preparedQuery(sql).execute(tuple).map(u -> u.rowCount() > 0);
+    return client.preparedQuery(sql).execute(tuple).map(u -> u.rowCount() > 0);
   }
 
   /** Reads the row again, and records its change of state. */

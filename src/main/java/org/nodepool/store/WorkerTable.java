@@ -48,7 +48,7 @@ public final class WorkerTable {
 
   /** Notes that this worker is there now; {@code isAlive} does not count. */
   public Future<Void> seen(Worker worker) {
-    return db.read(
+    return db.note(
         c ->
             c.preparedQuery(SEEN)
                 .execute(
@@ -63,7 +63,7 @@ public final class WorkerTable {
 
   /** Notes that it has stopped in good order. */
   public Future<Void> left(String name) {
-    return db.read(c -> c.preparedQuery(LEFT).execute(Tuple.of(name)).mapEmpty());
+    return db.note(c -> c.preparedQuery(LEFT).execute(Tuple.of(name)).mapEmpty());
   }
 
   private Future<List<Worker>> select(String sql, Tuple values) {

@@ -80,7 +80,7 @@ class SecretMaskTest {
     String secret = "0123456789abcdef";
     // the 16 KiB end in the middle of the secret
     String endless = "x".repeat(16 * 1024 - 8) + secret + "y".repeat(100_000);
-    JobRun run = new JobRun(job(), new JobLog(file));
+    JobRun run = new JobRun(job(), new JobLog(file), null);
 
     new BuildOutput(
             new ByteArrayInputStream((endless + "\nnext\n").getBytes(UTF_8)),

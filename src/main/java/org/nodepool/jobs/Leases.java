@@ -1,0 +1,89 @@
+package org.nodepool.jobs;
+
+import io.vertx.core.Vertx;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.Map;
+import org.nodepool.model.Job;
+import org.nodepool.model.Problem;
+import org.nodepool.store.JobTable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The jobs that this worker has, and their leases, renewed whatever the work itself does. To be
+ * used on one context alone.
+ */
+final class Leases {
+  private static final Logger log = LoggerFactory.getLogger(Leases.class);
+
+  /** A third of a lease: two may be lost. */
+  private static final long PERIOD_MS = 10_000;
+
+  /** One attempt: the same job may come back while what a lost one left is still cleaned up. */
+  private record Attempt(long jobId, int number) {
+    static Attempt of(Job job) {
+      return new Attempt(job.id(), job.attempts());
+    }
+  }
+
+  private record Held(Job job, Runnable onLost) {}
+
+  private final JobTable jobs;
+  private final Map<Attempt, Held> held = new HashMap<>();
+
+  Leases(Vertx vertx, JobTable jobs) {
+    this.jobs = jobs;
+    vertx.setPeriodic(PERIOD_MS, timer -> renewAll());
+  }
+
+  /**
+   * Keeps the lease of a job that was claimed or taken over, until {@link #release}.
+   *
+   * @param onLost is run when another worker has the job
+   */
+  void hold(Job job, Runnable onLost) {
+    held.put(Attempt.of(job), new Held(job, onLost));
+  }
+
+  void release(Job job) {
+    held.remove(Attempt.of(job));
+  }
+
+  boolean holds(Job job) {
+    return held.containsKey(Attempt.of(job));
+  }
+
+  /** Also when it is lost, until it is released. */
+  boolean holds(long jobId, int attempt) {
+    return held.containsKey(new Attempt(jobId, attempt));
+  }
+
+  boolean isEmpty() {
+    return held.isEmpty();
+  }
+
+  private void renewAll() {
+    for (Held lease : new ArrayList<>(held.values())) {
+      Job job = lease.job();
+      jobs.renew(job)
+          .onSuccess(
+              ours -> {
+                // one that has just been released has ended
+                if (!ours && holds(job)) {
+                  lease.onLost().run();
+                }
+              })
+          .onFailure(e -> notRenewed(job, e));
+    }
+  }
+
+  /** While the database is away nobody else can take the job over. */
+  private static void notRenewed(Job job, Throwable cause) {
+    if (cause instanceof Problem) {
+      log.debug("{}: its lease is not renewed", job.named(), cause);
+    } else {
+      log.error("{}: its lease is not renewed", job.named(), cause);
+    }
+  }
+}
