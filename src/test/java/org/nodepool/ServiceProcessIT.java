@@ -126,8 +126,38 @@ class ServiceProcessIT {
   }
 
   @Test
+  void a_build_waits_for_disk_space_and_says_so_and_begins_when_there_is_enough() throws Exception {
+    service =
+        ServiceProcess.in("low-disk")
+            .replace("api.yaml", "build_workers: 3", "build_workers: 3, disk_floor: 100 MiB");
+    Path images = Files.createDirectory(service.dir().resolve("images"));
+    ServiceProcess.run("mount", "-t", "tmpfs", "-o", "size=50m", "tmpfs", images.toString());
+    try {
+      service.start();
+      Http http = service.http();
+
+      Http.Answer build = http.post("/v1/dib_images/tiny/build");
+
+      Poll.until(
+          "it says what it waits for",
+          Duration.ofSeconds(15),
+          () -> http.get(build.job()).body().contains("images-dir has 50 MiB free"));
+      assertThat(http.get(build.job()).json().getString("phase"))
+          .startsWith("position 1; waits for disk space")
+          .contains("jobs.disk_floor is 100 MiB");
+      assertThat(http.get(build.job()).json().getInteger("attempts")).isZero();
+      ServiceProcess.run("mount", "-o", "remount,size=300m", images.toString());
+      service.succeeds(build.job());
+    } finally {
+      ServiceProcess.run("umount", images.toString());
+    }
+  }
+
+  @Test
   void a_build_on_a_full_disk_says_so_and_leaves_nothing_there() throws Exception {
-    service = ServiceProcess.in("full-disk");
+    service =
+        ServiceProcess.in("full-disk")
+            .replace("api.yaml", "build_workers: 3", "build_workers: 3, disk_floor: 0");
     Path images = Files.createDirectory(service.dir().resolve("images"));
     ServiceProcess.run("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", images.toString());
     try {

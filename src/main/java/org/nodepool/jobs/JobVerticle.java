@@ -359,7 +359,7 @@ public final class JobVerticle extends VerticleBase {
 
   /** While the database is away it says so itself. */
   private static void notLooked(Throwable cause) {
-    if (cause instanceof Problem.Unavailable) {
+    if (cause instanceof Problem) {
       log.debug("no look at the jobs", cause);
     } else {
       log.error("no look at the jobs", cause);
