@@ -178,9 +178,10 @@ final class Service {
     AttemptTable attempts = new AttemptTable(db);
     JobTable jobTable = new JobTable(db, attempts);
     JobLogs logs = new JobLogs(config.jobs().logDir(), identity.host());
-    Jobs jobs = new Jobs(db, images, dibImages, jobTable, pool::current, vertx.eventBus());
     Deletions deletions =
         new Deletions(db, nodes, images, dibImages, jobTable, pool::current, vertx.eventBus());
+    Jobs jobs =
+        new Jobs(db, images, dibImages, jobTable, deletions, pool::current, vertx.eventBus());
     EventPublisher.start(changes, vertx.eventBus());
     var tables =
         new JobVerticle.Tables(nodes, images, dibImages, jobTable, attempts, new WorkerTable(db));

@@ -158,6 +158,10 @@ class AccessMatrixTest {
     long node = service.node("directory", 2);
     long image = service.image("directory", 2, "file");
     long dibImage = service.dibImage("tiny", 2, null);
+    long job =
+        service.insert(
+            "INSERT INTO api_job (uuid, kind, state, subject, not_before, created)"
+                + " VALUES (UUID(), 'build', 'queued', '/v1/dib_images/1', 4000000000, 1)");
     List<String> before = Tables.rows(service);
 
     Map<String, String> logins = new LinkedHashMap<>(BAD_LOGINS);
@@ -170,6 +174,7 @@ class AccessMatrixTest {
               .replace("/v1/nodes/:id", "/v1/nodes/" + node)
               .replace("/v1/images/:id", "/v1/images/" + image)
               .replace("/v1/dib_images/:id", "/v1/dib_images/" + dibImage)
+              .replace("/v1/jobs/:id", "/v1/jobs/" + job)
               .replace(":image", "tiny-image")
               .replace(":name", "tiny");
       for (var login : logins.entrySet()) {

@@ -56,6 +56,16 @@ interface Answer {
     };
   }
 
+  /** 204: the job has ended, or will. */
+  static Answer cancelled(Job job) {
+    return response -> {
+      if (job.finished() == null) {
+        monitored(response, job);
+      }
+      empty(204).send(response);
+    };
+  }
+
   private static void monitored(HttpServerResponse response, Job job) {
     response.putHeader("Link", "<%s>; rel=\"monitor\"".formatted(job.path()));
   }

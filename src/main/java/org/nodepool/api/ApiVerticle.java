@@ -105,7 +105,7 @@ public final class ApiVerticle extends VerticleBase {
             new NodeHandlers(reads, nodes, deletions),
             new ImageHandlers(reads, jobs, deletions),
             new DibImageHandlers(reads, jobs, deletions),
-            new JobHandlers(reads, jobTable, logs),
+            new JobHandlers(reads, jobTable, jobs, logs),
             new EventHandlers(vertx),
             new OpenApiHandlers(),
             new SelfHandlers(readiness));

@@ -8,6 +8,7 @@ import io.vertx.core.http.HttpServerResponse;
 import io.vertx.ext.web.RoutingContext;
 import java.nio.file.NoSuchFileException;
 import org.nodepool.jobs.JobLogs;
+import org.nodepool.jobs.Jobs;
 import org.nodepool.model.Job;
 import org.nodepool.model.Problem;
 import org.nodepool.store.JobTable;
@@ -19,11 +20,13 @@ final class JobHandlers {
   private static final String JOB = "job";
 
   private final PoolReads reads;
-  private final JobTable jobs;
+  private final JobTable table;
+  private final Jobs jobs;
   private final JobLogs logs;
 
-  JobHandlers(PoolReads reads, JobTable jobs, JobLogs logs) {
+  JobHandlers(PoolReads reads, JobTable table, Jobs jobs, JobLogs logs) {
     this.reads = reads;
+    this.table = table;
     this.jobs = jobs;
     this.logs = logs;
   }
@@ -41,10 +44,16 @@ final class JobHandlers {
     return reads.job(Input.id(ctx, JOB)).map(Answer::of);
   }
 
+  Future<Answer> cancel(RoutingContext ctx) {
+    Input.noQuery(ctx);
+    return jobs.cancel(Input.id(ctx, JOB)).map(Answer::cancelled);
+  }
+
   /** The log as it is when the file is opened: a build goes on writing it. */
   Future<Answer> log(RoutingContext ctx) {
     Input.noQuery(ctx);
-    return jobs.get(Input.id(ctx, JOB))
+    return table
+        .get(Input.id(ctx, JOB))
         .compose(
             job -> {
               checkHasLog(job);

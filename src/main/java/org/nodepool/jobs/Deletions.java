@@ -231,7 +231,7 @@ public final class Deletions {
   }
 
   /** Ends what waits, and asks what runs to end. */
-  private Future<Void> endAll(Tx tx, List<Job> work) {
+  Future<Void> endAll(Tx tx, List<Job> work) {
     Future<Void> done = Future.succeededFuture();
     for (Job job : work) {
       done =

@@ -11,6 +11,7 @@ import org.nodepool.config.PoolConfig.ProviderImage;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Ids;
 import org.nodepool.model.Job;
+import org.nodepool.model.Job.JobState;
 import org.nodepool.model.Job.Kind;
 import org.nodepool.model.Problem;
 import org.nodepool.model.SnapshotImage;
@@ -22,9 +23,9 @@ import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.Tx;
 
 /**
- * Accepts builds, uploads and updates: each method makes its rows in one transaction, then knocks
- * at the worker verticle. The row is the job; a knock that is lost loses nothing. Checks are in the
- * order of API.md.
+ * Accepts builds, uploads and updates, and cancels them: each method writes its rows in one
+ * transaction, then knocks at the worker verticle. The row is the job; a knock that is lost loses
+ * nothing. Checks are in the order of API.md.
  */
 public final class Jobs {
   /** Jobs may be waiting, or one that runs is to be cancelled; the body says nothing. */
@@ -36,6 +37,7 @@ public final class Jobs {
   private final SnapshotImageTable images;
   private final DibImageTable dibImages;
   private final JobTable jobs;
+  private final Deletions deletions;
   private final Supplier<PoolConfig> config;
   private final EventBus bus;
 
@@ -44,12 +46,14 @@ public final class Jobs {
       SnapshotImageTable images,
       DibImageTable dibImages,
       JobTable jobs,
+      Deletions deletions,
       Supplier<PoolConfig> config,
       EventBus bus) {
     this.db = db;
     this.images = images;
     this.dibImages = dibImages;
     this.jobs = jobs;
+    this.deletions = deletions;
     this.config = config;
     this.bus = bus;
   }
@@ -238,6 +242,69 @@ public final class Jobs {
                                         build.job().dibImageId()))))
         .map(Ticket::started)
         .map(this::knock);
+  }
+
+  /**
+   * Ends a job that waits, with the row that it was making; has one that runs ended in the same
+   * way. Fails with {@link Problem.NotFound}, or with {@link Problem.WrongState} when it has ended
+   * or removes something.
+   *
+   * @return the job as it then is: ended, or to be ended by whoever runs it
+   */
+  public Future<Job> cancel(long id) {
+    return db.transaction(
+            Failpoint.CANCEL,
+            tx ->
+                jobs.find(tx, id)
+                    .map(seen -> mayBeCancelled(seen, id))
+                    // the pool's row before the job's
+                    .compose(seen -> lockMade(tx, seen))
+                    .compose(v -> jobs.lock(tx, id))
+                    .map(row -> mayBeCancelled(row, id))
+                    .compose(job -> cancel(tx, job))
+                    .compose(v -> jobs.find(tx, id))
+                    .map(Optional::orElseThrow))
+        .map(this::knock);
+  }
+
+  private Future<Void> cancel(Tx tx, Job job) {
+    return deletions
+        .endAll(tx, List.of(job))
+        .compose(
+            v ->
+                job.state() == JobState.QUEUED
+                    ? discardMade(tx, job)
+                    : Future.succeededFuture()); // whoever runs it does that
+  }
+
+  private static Job mayBeCancelled(Optional<Job> row, long id) {
+    Job job = row.orElseThrow(() -> Problem.NotFound.row("job", id));
+    if (job.finished() != null) {
+      throw new Problem.WrongState(
+          "Job %d has ended already: it is %s.".formatted(id, job.state()));
+    }
+    if (job.isDeletion()) {
+      throw new Problem.WrongState(
+          job.kind() == Kind.DELETE_DIB_IMAGE
+              ? "Job %d deletes %s; what was begun to be deleted cannot be kept. Wait for its end."
+                  .formatted(id, job.subject())
+              : ("Job %d deletes %s; what was begun to be deleted cannot be kept. Wait for its end,"
+                      + " or have the record alone removed: DELETE %2$s?record_only=true")
+                  .formatted(id, job.subject()));
+    }
+    return job;
+  }
+
+  private Future<?> lockMade(Tx tx, Job job) {
+    return job.kind() == Kind.BUILD
+        ? dibImages.lock(tx, job.subjectId())
+        : images.lock(tx, job.subjectId());
+  }
+
+  private Future<Void> discardMade(Tx tx, Job job) {
+    return job.kind() == Kind.BUILD
+        ? dibImages.discard(tx, job.subjectId())
+        : images.discard(tx, job.subjectId());
   }
 
   private static void checkDiskImage(PoolConfig current, String diskImage) {

@@ -93,13 +93,22 @@ final class UploadWork implements Work {
                   .map(
                       build -> {
                         throw new JobFailure(
-                            build
-                                .filter(b -> b.error() != null)
-                                .map(
-                                    b -> "The build (%s) failed: %s".formatted(b.path(), b.error()))
-                                .orElse("The build (%s) was deleted.".formatted(path)));
+                            build.map(b -> whyInVain(b, path)).orElse(wasDeleted(path)));
                       });
             });
+  }
+
+  private static String whyInVain(Job build, String dibImage) {
+    if (build.state() == JobState.CANCELLED) {
+      return "The build (%s) was cancelled.".formatted(build.path());
+    }
+    return build.error() == null
+        ? wasDeleted(dibImage)
+        : "The build (%s) failed: %s".formatted(build.path(), build.error());
+  }
+
+  private static String wasDeleted(String dibImage) {
+    return "The build (%s) was deleted.".formatted(dibImage);
   }
 
   /** A verified file and the build it is of. */

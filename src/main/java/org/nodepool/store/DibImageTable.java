@@ -163,6 +163,16 @@ public final class DibImageTable {
             });
   }
 
+  /** Removes a row that is still in building: nothing is to become of it. */
+  public Future<Void> discard(Tx tx, long id) {
+    return lock(tx, id)
+        .compose(
+            row ->
+                row.filter(image -> State.BUILDING.equals(image.state())).isPresent()
+                    ? remove(tx, row.get())
+                    : Future.succeededFuture());
+  }
+
   /** Records the verified files of a build. */
   public Future<Void> insertFiles(Tx tx, List<DibFile> files) {
     return tx.connection()

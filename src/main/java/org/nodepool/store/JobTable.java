@@ -190,6 +190,16 @@ public final class JobTable {
     return db.read(c -> select(c, GET, Tuple.of(id))).map(JobTable::first);
   }
 
+  /** The job, not locked; empty when there is none. */
+  public Future<Optional<Job>> find(Tx tx, long id) {
+    return select(tx.connection(), GET, Tuple.of(id)).map(JobTable::first);
+  }
+
+  /** The job, locked until the transaction ends; empty when there is none. */
+  public Future<Optional<Job>> lock(Tx tx, long id) {
+    return select(tx.connection(), LOCK, Tuple.of(id)).map(JobTable::first);
+  }
+
   /** The build of that diskimage that is queued or running and not to be cancelled. */
   public Future<Optional<Job>> activeBuild(String diskImage) {
     return db.read(c -> select(c, ACTIVE_BUILD, Tuple.of(diskImage))).map(JobTable::first);
@@ -395,7 +405,7 @@ public final class JobTable {
   }
 
   /** Reads the row again, and records its change of state. */
-  private static Future<Job> changed(Tx tx, Job before) {
+  private Future<Job> changed(Tx tx, Job before) {
     return lock(tx, before.id())
         .map(
             row -> {
@@ -403,10 +413,6 @@ public final class JobTable {
               tx.record(Event.changed(before.stateName(), job, tx.now()));
               return job;
             });
-  }
-
-  private static Future<Optional<Job>> lock(Tx tx, long id) {
-    return select(tx.connection(), LOCK, Tuple.of(id)).map(JobTable::first);
   }
 
   private static Optional<Job> first(List<Job> rows) {

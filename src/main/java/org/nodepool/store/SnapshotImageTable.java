@@ -157,6 +157,16 @@ public final class SnapshotImageTable {
             });
   }
 
+  /** Removes a row that is still in building: nothing is to become of it. */
+  public Future<Void> discard(Tx tx, long id) {
+    return lock(tx, id)
+        .compose(
+            row ->
+                row.filter(image -> State.BUILDING.equals(image.state())).isPresent()
+                    ? remove(tx, row.get())
+                    : Future.succeededFuture());
+  }
+
   /** Removes the row. */
   public Future<Void> remove(Tx tx, SnapshotImage image) {
     return tx.remove(DELETE, image);
