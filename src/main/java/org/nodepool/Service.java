@@ -196,7 +196,8 @@ final class Service {
             password,
             config.auth().protectReads(),
             config.server().allowedOrigins());
-    PoolReads reads = new PoolReads(nodes, images, dibImages, jobTable, Clock.systemUTC());
+    PoolReads reads =
+        new PoolReads(nodes, images, dibImages, jobTable, attempts, Clock.systemUTC());
     Supplier<Future<Void>> refresh = refreshing(pool);
     Readiness readiness = () -> readiness(pool, worker);
     ApiVerticle api =

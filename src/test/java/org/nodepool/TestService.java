@@ -15,8 +15,11 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.Comparator;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -289,6 +292,39 @@ public final class TestService {
         name,
         filename,
         state);
+  }
+
+  /** A ready row with a verified qcow2 file of these bytes; returns its id. */
+  long readyBuild(String name, byte[] bytes) throws IOException {
+    long id = dibImage(name, 2, null);
+    Path file = file(id);
+    Files.createDirectories(file.getParent());
+    Files.write(file, bytes);
+    sql(
+        "UPDATE dib_image SET filename = ? WHERE id = ?",
+        file.toString().replace(".qcow2", ""),
+        id);
+    sql(
+        "INSERT INTO api_dib_file (dib_image_id, host, type, size, sha256) VALUES (?, ?, ?, ?, ?)",
+        id,
+        Installation.hostName(),
+        "qcow2",
+        bytes.length,
+        sha256(bytes));
+    return id;
+  }
+
+  /** The file of a {@link #readyBuild}. */
+  Path file(long dibImage) {
+    return dir.resolve("images/ready-" + dibImage + ".qcow2");
+  }
+
+  static String sha256(byte[] bytes) {
+    try {
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError(e);
+    }
   }
 
   /** Runs an INSERT; returns the id that the database gave. */

@@ -32,7 +32,7 @@ class UploadTest {
   @Test
   void an_upload_brings_the_whole_file_and_what_is_known_of_it() throws Exception {
     byte[] bytes = bytes(3_000_000);
-    long dibImage = readyBuild("tiny", bytes);
+    long dibImage = service.readyBuild("tiny", bytes);
 
     Http.Answer created = http.post("/v1/dib_images/tiny/upload", FORM);
 
@@ -52,7 +52,7 @@ class UploadTest {
     assertThat(provider().resolve(name)).hasBinaryContent(bytes);
     assertThat(provided()).containsExactlyInAnyOrder(name, name + ".json");
     JsonObject sidecar = new JsonObject(Files.readString(provider().resolve(name + ".json")));
-    assertThat(sidecar.getString("sha256")).isEqualTo(sha256(bytes));
+    assertThat(sidecar.getString("sha256")).isEqualTo(TestService.sha256(bytes));
     assertThat(sidecar.getLong("size")).isEqualTo(bytes.length);
     assertThat(sidecar.getLong("dib_image_id")).isEqualTo(dibImage);
     assertThat(sidecar.getJsonObject("meta")).isEqualTo(new JsonObject().put("purpose", "test"));
@@ -60,9 +60,9 @@ class UploadTest {
 
   @Test
   void the_newest_ready_build_is_sent() throws Exception {
-    readyBuild("tiny", bytes(1000));
+    service.readyBuild("tiny", bytes(1000));
     byte[] newest = bytes(2000);
-    readyBuild("tiny", newest);
+    service.readyBuild("tiny", newest);
     service.dibImage("tiny", 1, null);
 
     Http.Answer created = http.post("/v1/dib_images/tiny/upload", FORM);
@@ -75,9 +75,9 @@ class UploadTest {
   @Test
   void a_file_that_is_not_what_was_built_never_becomes_ready() throws Exception {
     byte[] bytes = bytes(5000);
-    long dibImage = readyBuild("tiny", bytes);
+    long dibImage = service.readyBuild("tiny", bytes);
     bytes[4711]++;
-    Files.write(file(dibImage), bytes);
+    Files.write(service.file(dibImage), bytes);
 
     Http.Answer created = http.post("/v1/dib_images/tiny/upload", FORM);
 
@@ -90,8 +90,8 @@ class UploadTest {
   @Test
   void a_truncated_file_is_refused_with_both_sizes() throws Exception {
     byte[] bytes = bytes(5000);
-    long dibImage = readyBuild("tiny", bytes);
-    Files.write(file(dibImage), bytes(4000));
+    long dibImage = service.readyBuild("tiny", bytes);
+    Files.write(service.file(dibImage), bytes(4000));
 
     Http.Answer created = http.post("/v1/dib_images/tiny/upload", FORM);
 
@@ -101,19 +101,19 @@ class UploadTest {
 
   @Test
   void a_file_that_is_gone_is_named() throws Exception {
-    long dibImage = readyBuild("tiny", bytes(10));
-    Files.delete(file(dibImage));
+    long dibImage = service.readyBuild("tiny", bytes(10));
+    Files.delete(service.file(dibImage));
 
     Http.Answer created = http.post("/v1/dib_images/tiny/upload", FORM);
 
     assertThat(service.ended(created.job()).getString("error"))
         .contains("is gone")
-        .contains(file(dibImage).toString());
+        .contains(service.file(dibImage).toString());
   }
 
   @Test
   void deleting_an_image_while_it_is_sent_ends_the_upload_and_leaves_nothing() throws Exception {
-    long dibImage = readyBuild("tiny", bytes(10));
+    long dibImage = service.readyBuild("tiny", bytes(10));
     grow(dibImage, 4L << 30);
     Http.Answer created = http.post("/v1/dib_images/tiny/upload", FORM);
     Poll.until("the upload has begun", Duration.ofSeconds(10), () -> provided().size() == 1);
@@ -129,7 +129,7 @@ class UploadTest {
   @Test
   void a_dib_image_that_is_being_sent_is_deleted_when_that_has_ended_and_what_waits_fails()
       throws Exception {
-    long dibImage = readyBuild("tiny", bytes(10));
+    long dibImage = service.readyBuild("tiny", bytes(10));
     grow(dibImage, 200L << 20);
     List<Http.Answer> uploads =
         Stream.generate(() -> http.post("/v1/dib_images/tiny/upload", FORM)).limit(6).toList();
@@ -151,7 +151,7 @@ class UploadTest {
                 service.ended(upload.job()).getString("error").contains("was deleted before it"));
     assertThat(uploads.subList(4, 6))
         .allMatch(u -> http.get(u.location()).json().getString("state").equals("failed"));
-    assertThat(file(dibImage)).doesNotExist();
+    assertThat(service.file(dibImage)).doesNotExist();
   }
 
   @Test
@@ -197,7 +197,7 @@ class UploadTest {
   @Test
   void an_upload_waits_for_a_provider_whose_directory_cannot_be_written_and_then_goes_on()
       throws Exception {
-    readyBuild("tiny", bytes(10));
+    service.readyBuild("tiny", bytes(10));
     Files.deleteIfExists(provider());
     Files.writeString(provider(), "a file is in the way");
     try {
@@ -238,31 +238,11 @@ class UploadTest {
     }
   }
 
-  /** A ready row with a verified qcow2 file of these bytes; returns its id. */
-  private long readyBuild(String name, byte[] bytes) throws Exception {
-    long id = service.dibImage(name, 2, null);
-    Path file = file(id);
-    Files.createDirectories(file.getParent());
-    Files.write(file, bytes);
-    service.sql(
-        "UPDATE dib_image SET filename = ? WHERE id = ?",
-        file.toString().replace(".qcow2", ""),
-        id);
-    service.sql(
-        "INSERT INTO api_dib_file (dib_image_id, host, type, size, sha256) VALUES (?, ?, ?, ?, ?)",
-        id,
-        Installation.hostName(),
-        "qcow2",
-        bytes.length,
-        sha256(bytes));
-    return id;
-  }
-
   /** Makes the file of a ready build that long, by a hole. */
   private void grow(long dibImage, long size) throws Exception {
     try (var channel =
         java.nio.channels.FileChannel.open(
-            file(dibImage), java.nio.file.StandardOpenOption.WRITE)) {
+            service.file(dibImage), java.nio.file.StandardOpenOption.WRITE)) {
       channel.truncate(0);
       channel.write(java.nio.ByteBuffer.wrap(new byte[1]), size - 1);
     }
@@ -280,17 +260,9 @@ class UploadTest {
         dibImage);
   }
 
-  private Path file(long dibImage) {
-    return service.dir().resolve("images/ready-" + dibImage + ".qcow2");
-  }
-
   private static byte[] bytes(int length) {
     byte[] bytes = new byte[length];
     new Random(length).nextBytes(bytes);
     return bytes;
-  }
-
-  private static String sha256(byte[] bytes) throws Exception {
-    return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
   }
 }

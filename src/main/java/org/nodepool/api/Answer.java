@@ -41,8 +41,17 @@ interface Answer {
 
   /** A row was made, 201, or one that is being made was found, 200; a job goes on with it. */
   static Answer created(Ticket ticket) {
+    return created(ticket, ticket.job().subject());
+  }
+
+  /** A job was made, 201, or one that does the same was found, 200. */
+  static Answer retried(Ticket ticket) {
+    return created(ticket, ticket.job().path());
+  }
+
+  private static Answer created(Ticket ticket, String location) {
     return response -> {
-      response.putHeader(HttpHeaders.LOCATION, ticket.job().subject());
+      response.putHeader(HttpHeaders.LOCATION, location);
       monitored(response, ticket.job());
       empty(ticket.isNew() ? 201 : 200).send(response);
     };

@@ -49,6 +49,16 @@ final class JobHandlers {
     return jobs.cancel(Input.id(ctx, JOB)).map(Answer::cancelled);
   }
 
+  Future<Answer> retry(RoutingContext ctx) {
+    Input.noQuery(ctx);
+    return jobs.retry(Input.id(ctx, JOB)).map(Answer::retried);
+  }
+
+  Future<Answer> attempts(RoutingContext ctx) {
+    Input.noQuery(ctx);
+    return reads.attempts(Input.id(ctx, JOB)).map(Answer::of);
+  }
+
   /** The log as it is when the file is opened: a build goes on writing it. */
   Future<Answer> log(RoutingContext ctx) {
     Input.noQuery(ctx);

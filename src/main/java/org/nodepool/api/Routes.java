@@ -97,6 +97,8 @@ public final class Routes {
         new Line(GET,    "/v1/jobs/summary",             JSON_OR_TABLE, jobs::summary),
         new Line(GET,    "/v1/jobs/:id",                 JSON,          jobs::get),
         new Line(DELETE, "/v1/jobs/:id",                 NOTHING,       jobs::cancel),
+        new Line(POST,   "/v1/jobs/:id/retry",           NOTHING,       jobs::retry),
+        new Line(GET,    "/v1/jobs/:id/attempts",        JSON,          jobs::attempts),
         new Line(GET,    "/v1/jobs/:id/log",             TEXT,          jobs::log),
         new Line(GET,    "/v1/events",                   EVENTS,        events::stream),
         new Line(GET,    "/v1",                          JSON,          ctx -> self.version(ctx, this::links)),

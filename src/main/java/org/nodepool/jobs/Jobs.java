@@ -4,10 +4,12 @@ import io.vertx.core.Future;
 import io.vertx.core.eventbus.EventBus;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.LongFunction;
 import java.util.function.Supplier;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.config.PoolConfig.ProviderImage;
+import org.nodepool.model.DibImage;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Ids;
 import org.nodepool.model.Job;
@@ -23,7 +25,7 @@ import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.Tx;
 
 /**
- * Accepts builds, uploads and updates, and cancels them: each method writes its rows in one
+ * Accepts builds, uploads and updates, cancels and retries them: each method writes its rows in one
  * transaction, then knocks at the worker verticle. The row is the job; a knock that is lost loses
  * nothing. Checks are in the order of API.md.
  */
@@ -242,6 +244,98 @@ public final class Jobs {
                                         build.job().dibImageId()))))
         .map(Ticket::started)
         .map(this::knock);
+  }
+
+  /**
+   * Does again, by a new job, what a job could not do. An upload sends the same dib image; an
+   * update does too if that is ready, and builds no other. Fails with {@link Problem.NotFound};
+   * with {@link Problem.WrongState} unless the job failed or was cancelled; as the operation that
+   * it does again; and with {@link Problem.Conflict} when what it is about is gone.
+   */
+  public Future<Ticket> retry(long id) {
+    return jobs.get(id)
+        .compose(
+            job -> {
+              if (job.state() != JobState.FAILED && job.state() != JobState.CANCELLED) {
+                throw new Problem.WrongState(
+                    "Job %d is %s; only what failed or was cancelled can be tried again."
+                        .formatted(id, job.state()));
+              }
+              return again(job);
+            });
+  }
+
+  private Future<Ticket> again(Job job) {
+    return switch (job.kind()) {
+      case BUILD -> build(job.imageName());
+      case UPLOAD -> uploadAgain(job);
+      case UPDATE -> updateAgain(job);
+      case DELETE_NODE -> deleteAgain(job, deletions::deleteNode);
+      case DELETE_IMAGE -> deleteAgain(job, deletions::deleteImage);
+      case DELETE_DIB_IMAGE -> deleteAgain(job, deletions::deleteDibImage);
+    };
+  }
+
+  private Future<Ticket> uploadAgain(Job job) {
+    ProviderConfig provider = provider(config.get(), job.providerName());
+    ProviderImage image = madeOfDiskImage(provider, job.imageName());
+    return sendAgain(Failpoint.ACCEPT_UPLOAD, job, provider, image)
+        .map(
+            sent ->
+                sent.orElseThrow(
+                    () ->
+                        new Problem.Conflict(
+                            ("%s is no ready build of diskimage %s in the format of provider %s"
+                                    + " (%s). Upload the newest one: POST"
+                                    + " /v1/dib_images/%2$s/upload")
+                                .formatted(
+                                    DibImage.path(job.dibImageId()),
+                                    image.diskImage(),
+                                    provider.name(),
+                                    provider.imageType()))));
+  }
+
+  private Future<Ticket> updateAgain(Job job) {
+    PoolConfig current = config.get();
+    ProviderConfig provider = provider(current, job.providerName());
+    ProviderImage image = madeOfDiskImage(provider, job.imageName());
+    return sendAgain(Failpoint.ACCEPT_UPDATE, job, provider, image)
+        .compose(
+            sent ->
+                sent.isPresent()
+                    ? Future.succeededFuture(sent.get())
+                    : update(current, provider, image));
+  }
+
+  /** Sends the job's dib image again; empty when that is not, or no more, what is to be sent. */
+  private Future<Optional<Ticket>> sendAgain(
+      Failpoint what, Job job, ProviderConfig provider, ProviderImage image) {
+    return db.transaction(
+            what,
+            tx ->
+                dibImages
+                    .lockReady(tx, job.dibImageId(), provider.imageType())
+                    .map(row -> row.filter(r -> r.imageName().equals(image.diskImage())))
+                    .compose(
+                        source ->
+                            source.isEmpty()
+                                ? Future.succeededFuture(Optional.<Job>empty())
+                                : insertUpload(tx, job.kind(), provider, image, job.dibImageId())
+                                    .map(Optional::of)))
+        .map(sent -> sent.map(Ticket::started))
+        .map(this::knock);
+  }
+
+  private static Future<Ticket> deleteAgain(Job job, LongFunction<Future<Ticket>> deletion) {
+    return deletion
+        .apply(job.subjectId())
+        .recover(
+            e ->
+                Future.failedFuture(
+                    e instanceof Problem.NotFound
+                        ? new Problem.Conflict(
+                            "%s is gone: there is nothing left to delete.".formatted(job.subject()))
+                        : e));
   }
 
   /**

@@ -44,6 +44,16 @@ public final class DibImageTable {
           LIMIT 1
           FOR UPDATE
           """;
+  private static final String LOCK_READY =
+      "SELECT "
+          + COLUMNS
+          + """
+           FROM dib_image d JOIN api_dib_file f ON f.dib_image_id = d.id AND f.type = ?
+          WHERE d.id = ? AND d.state = 2
+          ORDER BY f.host
+          LIMIT 1
+          FOR UPDATE
+          """;
   private static final String NEWEST_VERSION =
       "SELECT MAX(version) AS version FROM dib_image WHERE image_name = ?" + SAME_NAME;
   private static final String INSERT =
@@ -97,6 +107,12 @@ public final class DibImageTable {
   /** The newest ready build of that diskimage that was verified in that format; locked. */
   public Future<Optional<DibImage>> lockNewestReady(Tx tx, String imageName, String type) {
     return select(tx.connection(), READY_IN_FORMAT, Tuple.of(type, imageName, imageName))
+        .map(rows -> rows.stream().findFirst());
+  }
+
+  /** That dib image, when it is ready and was verified in that format; locked. */
+  public Future<Optional<DibImage>> lockReady(Tx tx, long id, String type) {
+    return select(tx.connection(), LOCK_READY, Tuple.of(type, id))
         .map(rows -> rows.stream().findFirst());
   }
 

@@ -12,6 +12,7 @@ import static org.nodepool.view.Type.WHOLE_NUMBER;
 
 import java.util.Comparator;
 import java.util.List;
+import org.nodepool.model.Attempt;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
 import org.nodepool.model.Node;
@@ -112,6 +113,15 @@ public record Kind<T extends Resource>(
           Key.of("ip_private", TEXT, SubNode::ipPrivate),
           Key.of("state", STATE, subnode -> State.name(subnode.state())),
           Key.of("state_time", SINCE, SubNode::stateTime));
+
+  /** {@code /v1/jobs/{id}/attempts}. */
+  static final List<Key<Attempt>> ATTEMPT_KEYS =
+      List.of(
+          Key.of("attempt", WHOLE_NUMBER, Attempt::number),
+          Key.of("worker", TEXT, Attempt::worker),
+          Key.of("started", TIME, Attempt::started),
+          Key.of("finished", TIME, Attempt::finished),
+          Key.of("error", TEXT, Attempt::error));
 
   /** What an event of a node tells. */
   static final List<Key<Node>> NODE_KEYS_WITHOUT_SUBNODES =

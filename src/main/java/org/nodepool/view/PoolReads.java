@@ -7,6 +7,7 @@ import org.nodepool.model.Job;
 import org.nodepool.model.Node;
 import org.nodepool.model.Resource;
 import org.nodepool.model.SnapshotImage;
+import org.nodepool.store.AttemptTable;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
@@ -21,6 +22,7 @@ public final class PoolReads {
   private final SnapshotImageTable images;
   private final DibImageTable dibImages;
   private final JobTable jobs;
+  private final AttemptTable attempts;
   private final Clock clock;
 
   /**
@@ -31,11 +33,13 @@ public final class PoolReads {
       SnapshotImageTable images,
       DibImageTable dibImages,
       JobTable jobs,
+      AttemptTable attempts,
       Clock clock) {
     this.nodes = nodes;
     this.images = images;
     this.dibImages = dibImages;
     this.jobs = jobs;
+    this.attempts = attempts;
     this.clock = clock;
   }
 
@@ -69,6 +73,20 @@ public final class PoolReads {
 
   public Future<Representation> job(long id) {
     return jobs.get(id).map(row -> one(Kind.JOB, row));
+  }
+
+  /** The attempts at that job, the first one first. */
+  public Future<Representation> attempts(long jobId) {
+    // then the job: of one that is removed meanwhile there is no empty list
+    return attempts
+        .of(jobId)
+        .compose(
+            rows ->
+                jobs.get(jobId)
+                    .map(
+                        job ->
+                            new Representation(
+                                Json.array(Kind.ATTEMPT_KEYS, rows), Json.CONTENT_TYPE)));
   }
 
   private static <T extends Resource> Representation one(Kind<T> kind, T row) {
