@@ -214,6 +214,13 @@ public final class ExternalMariaDb {
     return address(name);
   }
 
+  /** That database as {@code NODEPOOL_DBURI} has it, reached at this port. */
+  static String dburi(Database.Address address, int port) {
+    return "mysql://%s:%s@127.0.0.1:%d/%s"
+        .formatted(
+            address.user(), address.password().replace(" ", "%20"), port, address.database());
+  }
+
   /** Of what {@link #newDatabase} makes. */
   Database.Address address(String name) {
     return new Database.Address("127.0.0.1", port, name, name, "secret of " + name);

@@ -20,6 +20,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -42,6 +43,10 @@ final class ServiceProcess implements AutoCloseable {
 
   private static final Pattern GREETING =
       Pattern.compile("nodepool answers at http://127\\.0\\.0\\.1:(\\d+) ");
+
+  /** How the kernel's tables of sockets write the state. */
+  private static final String LISTENS = "0A";
+
   private static final Duration START_LIMIT = Duration.ofSeconds(60);
   private static final Duration LIMIT = Duration.ofSeconds(120);
 
@@ -49,6 +54,7 @@ final class ServiceProcess implements AutoCloseable {
   private final Path config;
   private final Vertx vertx = Vertx.vertx();
   private final Map<String, String> variables = new HashMap<>();
+  private List<String> jvmOptions = List.of();
 
   /** A test run in the background has SIGINT ignored, and so would what it starts. */
   private List<String> launcher = List.of("env", "--default-signal=INT");
@@ -72,13 +78,25 @@ final class ServiceProcess implements AutoCloseable {
   static ServiceProcess in(String name) throws Exception {
     ServiceProcess made = new ServiceProcess(name, "api.yaml");
     made.linkDatabaseProgram();
+    return made.configured(made.dir);
+  }
+
+  /**
+   * One of several on the database that {@code NODEPOOL_DBURI} is to name, with the same pool: its
+   * images and providers are in that directory.
+   */
+  static ServiceProcess sharing(Path images, String name) throws Exception {
+    return new ServiceProcess(name, "api.yaml").configured(images);
+  }
+
+  private ServiceProcess configured(Path images) throws IOException {
     String pool = Files.readString(Path.of("src/test/resources/nodepool-test.yaml"));
-    made.write(
+    write(
         "nodepool.yaml",
-        pool.replace("{dir}", made.dir.toString())
+        pool.replace("{dir}", images.toString())
             .replace("{conf}", Path.of("conf").toAbsolutePath().toString())
             .replace("{elements}", Path.of("src/test/elements").toAbsolutePath().toString()));
-    made.write(
+    return write(
         "api.yaml",
         """
         state_dir: var
@@ -86,7 +104,6 @@ final class ServiceProcess implements AutoCloseable {
         database: {data_dir: var/db}
         jobs: {log_dir: var/log/jobs, build_workers: 3}
         """);
-    return made;
   }
 
   /** One with the configuration that the project ships, but for the port. */
@@ -105,7 +122,7 @@ final class ServiceProcess implements AutoCloseable {
 
   private void keepDatabaseProgram() throws Exception {
     Path half = ALL.resolve("program.new");
-    if (Files.notExists(PROGRAM)) {
+    if (Files.notExists(PROGRAM) && Files.exists(dir.resolve("var/db"))) {
       run(
           "bash",
           "-c",
@@ -141,9 +158,46 @@ final class ServiceProcess implements AutoCloseable {
     return this;
   }
 
+  /** It runs on a machine of this name, by a namespace of its own. */
+  ServiceProcess onHost(String name) {
+    return launchedBy(
+        "unshare",
+        "--uts",
+        "bash",
+        "-c",
+        "echo $0 >/proc/sys/kernel/hostname && exec env --default-signal=INT \"$@\"",
+        name);
+  }
+
+  /** Options of its Java machine, for the next starts; they replace those of before. */
+  ServiceProcess jvm(String... options) {
+    jvmOptions = List.of(options);
+    return this;
+  }
+
+  /** Starts it and returns at once: it may have nothing to greet with, or not live so long. */
+  ServiceProcess startOnly() throws Exception {
+    keepOutput();
+    process = launch("--config", config.toString());
+    return this;
+  }
+
+  /** What it said before stays, under a number. */
+  private void keepOutput() throws IOException {
+    for (String file : List.of("out", "err")) {
+      int number = 1;
+      while (Files.exists(dir.resolve(file + "." + number))) {
+        number++;
+      }
+      if (Files.exists(dir.resolve(file))) {
+        Files.move(dir.resolve(file), dir.resolve(file + "." + number));
+      }
+    }
+  }
+
   /** Starts it; returns when it has greeted. */
   ServiceProcess start() throws Exception {
-    process = launch("--config", config.toString());
+    startOnly();
     Poll.until(
         "it greets",
         START_LIMIT,
@@ -173,7 +227,9 @@ final class ServiceProcess implements AutoCloseable {
   private Process launch(String... arguments) throws IOException {
     List<String> command = new ArrayList<>(launcher);
     String java = Path.of(System.getProperty("java.home"), "bin/java").toString();
-    command.addAll(List.of(java, "-jar", JAR.toString()));
+    command.add(java);
+    command.addAll(jvmOptions);
+    command.addAll(List.of("-jar", JAR.toString()));
     command.addAll(List.of(arguments));
     ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().remove("NODEPOOL_API_PASSWORD");
@@ -231,6 +287,51 @@ final class ServiceProcess implements AutoCloseable {
     return ProcessHandle.allProcesses()
         .filter(p -> data.equals(link(p, "cwd")) && link(p, "exe").endsWith("mariadbd"))
         .toList();
+  }
+
+  boolean isAlive() {
+    return process != null && process.isAlive();
+  }
+
+  /** The id that is on the jobs that it runs; fails before its first start. */
+  String installation() throws IOException {
+    return Files.readString(dir.resolve("var/installation")).strip();
+  }
+
+  /** The ports that it listens on. */
+  List<Integer> listeningPorts() throws IOException {
+    Set<String> sockets = new HashSet<>();
+    try (Stream<Path> open = Files.list(Path.of("/proc", Long.toString(pid()), "fd"))) {
+      for (Path file : open.toList()) {
+        sockets.add(linkText(file));
+      }
+    }
+    List<Integer> ports = new ArrayList<>();
+    for (String table : List.of("/proc/net/tcp", "/proc/net/tcp6")) {
+      for (String line : Files.readAllLines(Path.of(table))) {
+        String[] fields = line.strip().split(" +"); // 1: local address, 3: state, 9: inode
+        if (fields[3].equals(LISTENS) && sockets.contains("socket:[" + fields[9] + "]")) {
+          ports.add(Integer.parseInt(fields[1].substring(fields[1].indexOf(':') + 1), 16));
+        }
+      }
+    }
+    return ports;
+  }
+
+  private static String linkText(Path link) {
+    try {
+      return Files.readSymbolicLink(link).toString();
+    } catch (IOException e) { // it has been closed
+      return "";
+    }
+  }
+
+  /** Waits for it to end by itself; its exit status. */
+  int awaitEnd() throws Exception {
+    assertThat(process.waitFor(START_LIMIT.toSeconds(), TimeUnit.SECONDS))
+        .as("it ends; it said: %s", err())
+        .isTrue();
+    return status();
   }
 
   /** Sends it a signal that ends it; how long it then took. */

@@ -2,12 +2,12 @@ package org.nodepool.jobs;
 
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
-import io.vertx.core.net.NetServer;
 import io.vertx.core.net.NetSocket;
 import java.util.concurrent.atomic.AtomicReference;
+import org.nodepool.DatabaseProxy;
 
 /** Stands before the database, and does to the next COMMIT what it is told; once. */
-final class SlowCommitProxy {
+final class SlowCommitProxy extends DatabaseProxy {
   /** What happens to a COMMIT. */
   enum Fault {
     /** It reaches the database after three seconds. */
@@ -21,44 +21,19 @@ final class SlowCommitProxy {
   private static final String COMMIT = "COMMIT";
 
   private final Vertx vertx;
-  private final NetServer server;
   private final AtomicReference<Fault> next = new AtomicReference<>();
 
   SlowCommitProxy(Vertx vertx, String host, int port) {
+    super(vertx, host, port);
     this.vertx = vertx;
-    this.server =
-        vertx
-            .createNetServer()
-            .connectHandler(
-                client -> {
-                  client.pause();
-                  vertx
-                      .createNetClient()
-                      .connect(port, host)
-                      .onSuccess(database -> join(client, database))
-                      .onFailure(e -> client.close());
-                })
-            .listen(0, "127.0.0.1")
-            .await();
-  }
-
-  int port() {
-    return server.actualPort();
   }
 
   void doToTheNextCommit(Fault fault) {
     next.set(fault);
   }
 
-  private void join(NetSocket client, NetSocket database) {
-    database.handler(client::write);
-    client.handler(bytes -> forward(bytes, client, database));
-    client.closeHandler(v -> database.close());
-    database.closeHandler(v -> client.close());
-    client.resume();
-  }
-
-  private void forward(Buffer bytes, NetSocket client, NetSocket database) {
+  @Override
+  protected void forward(Buffer bytes, NetSocket client, NetSocket database) {
     Fault fault = bytes.toString().contains(COMMIT) ? next.getAndSet(null) : null;
     if (fault == null) {
       database.write(bytes);

@@ -1,0 +1,269 @@
+package org.nodepool;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.vertx.core.Vertx;
+import io.vertx.mysqlclient.MySQLBuilder;
+import io.vertx.mysqlclient.MySQLClient;
+import io.vertx.mysqlclient.MySQLConnectOptions;
+import io.vertx.sqlclient.Pool;
+import io.vertx.sqlclient.PoolOptions;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.RowSet;
+import io.vertx.sqlclient.Tuple;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Set;
+import org.nodepool.store.Database;
+
+/**
+ * Several processes of the service on one external database: they share images-dir and the
+ * directories of the providers, and each has a state directory of its own. {@link #close} ends them
+ * all. For one thread, but for the reads.
+ */
+final class Site implements AutoCloseable {
+  private static final Path ALL = Path.of("target/processes").toAbsolutePath();
+  private static final Duration START_LIMIT = Duration.ofSeconds(60);
+  private static final Set<String> ENDS = Set.of("succeeded", "failed", "cancelled");
+
+  private final String name;
+  private final Database.Address database;
+  private final Vertx vertx = Vertx.vertx();
+  private final Pool sql;
+  private final List<ServiceProcess> processes = new ArrayList<>();
+  private int databasePort;
+  private String slowSeconds = "120";
+
+  private Site(ExternalMariaDb server, String name) {
+    this.name = name;
+    this.database = server.newDatabase(name.replaceAll("[^a-z0-9]", "_"));
+    this.databasePort = database.port();
+    this.sql =
+        MySQLBuilder.pool()
+            .with(new PoolOptions().setMaxSize(2))
+            .connectingTo(
+                new MySQLConnectOptions()
+                    .setHost(database.host())
+                    .setPort(database.port())
+                    .setDatabase(database.database())
+                    .setUser(database.user())
+                    .setPassword(database.password()))
+            .using(vertx)
+            .build();
+  }
+
+  /** An empty one, whose files are in a directory of this name. */
+  static Site named(String name) throws Exception {
+    return on(ExternalMariaDb.shared(), name);
+  }
+
+  /** An empty one on that server. */
+  static Site on(ExternalMariaDb server, String name) throws Exception {
+    Site made = new Site(server, name);
+    assertThat(Leftovers.below(made.dir())).as("left by an earlier run").isEmpty();
+    ServiceProcess.run("rm", "-rf", made.dir().toString());
+    Files.createDirectories(made.images());
+    return made;
+  }
+
+  /** Processes that are made from now on reach the database there. */
+  Site through(DatabaseProxy proxy) {
+    databasePort = proxy.port();
+    return this;
+  }
+
+  /** How long the {@code slow-…} elements sleep in processes that are made from now on. */
+  Site slow(Duration sleep) {
+    slowSeconds = Long.toString(sleep.toSeconds());
+    return this;
+  }
+
+  /** A process that answers requests and runs jobs; not started. */
+  ServiceProcess process(String process) throws Exception {
+    ServiceProcess made =
+        ServiceProcess.sharing(dir(), name + "/" + process)
+            .with("NODEPOOL_DBURI", ExternalMariaDb.dburi(database, databasePort))
+            .replace("nodepool.yaml", "SLOW_SECS: '120'", "SLOW_SECS: '" + slowSeconds + "'");
+    processes.add(made);
+    return made;
+  }
+
+  /** A process that answers requests; not started. */
+  ServiceProcess api(String process) throws Exception {
+    return role(process, "api");
+  }
+
+  /** A process that runs jobs; not started. */
+  ServiceProcess worker(String process) throws Exception {
+    return role(process, "worker");
+  }
+
+  private ServiceProcess role(String process, String role) throws Exception {
+    return process(process)
+        .replace("api.yaml", "server:", "roles: [" + role + "]\nserver:")
+        .replace("api.yaml", "build_workers: 3", "build_workers: 2");
+  }
+
+  /** Starts a process; returns when it can be given jobs. */
+  ServiceProcess startWorker(ServiceProcess worker) throws Exception {
+    worker.startOnly();
+    Poll.until(
+        "a worker is there",
+        START_LIMIT,
+        () -> {
+          assertThat(worker.isAlive()).as("it runs; it said: %s", worker.err()).isTrue();
+          return Files.exists(worker.dir().resolve("var/installation")) && isSeen(worker);
+        });
+    return worker;
+  }
+
+  /** Whether it told the database in the last seconds that it is there. */
+  private boolean isSeen(ServiceProcess worker) throws IOException {
+    return hasTable("api_worker")
+        && number(
+                "SELECT COUNT(*) FROM api_worker WHERE worker = ? AND seen > UNIX_TIMESTAMP() - 10",
+                worker.installation())
+            > 0;
+  }
+
+  private boolean hasTable(String table) {
+    return number(
+            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = ?",
+            database.database(),
+            table)
+        > 0;
+  }
+
+  /** Waits until this process can read and write. */
+  void awaitReady(ServiceProcess api) throws IOException {
+    Http http = api.http();
+    Poll.until("it is ready", START_LIMIT, () -> http.get("/v1/jobs").status() == 200);
+  }
+
+  /** The process that runs this job; fails when none of ours does. */
+  ServiceProcess workerOf(String job) throws IOException {
+    String worker = text("SELECT worker FROM api_job WHERE id = ?", id(job));
+    for (ServiceProcess process : processes) {
+      if (process.installation().equals(worker)) {
+        return process;
+      }
+    }
+    throw new AssertionError(job + " is not run by one of ours, but by " + worker);
+  }
+
+  List<ServiceProcess> processes() {
+    return processes;
+  }
+
+  /** Everything of it is below. */
+  Path dir() {
+    return ALL.resolve(name);
+  }
+
+  Path images() {
+    return dir().resolve("images");
+  }
+
+  /** Runs a statement as another program would, past the proxy. */
+  RowSet<Row> sql(String statement, Object... values) {
+    return sql.preparedQuery(statement).execute(Tuple.wrap(Arrays.asList(values))).await();
+  }
+
+  /** Runs an INSERT; returns the id that the database gave. */
+  long insert(String statement, Object... values) {
+    return sql(statement, values).property(MySQLClient.LAST_INSERTED_ID);
+  }
+
+  /** The first column of the only row. */
+  long number(String query, Object... values) {
+    return sql(query, values).iterator().next().getLong(0);
+  }
+
+  /** As {@link #number}, of a text; null when the column is. */
+  String text(String query, Object... values) {
+    return sql(query, values).iterator().next().getString(0);
+  }
+
+  /** The id in the path of a row or a job. */
+  static long id(String path) {
+    return Long.parseLong(path.substring(path.lastIndexOf('/') + 1));
+  }
+
+  /** Waits for the job at this path to end; its state then. */
+  String end(String job, Duration limit) {
+    Poll.until(job + " ends", limit, () -> ENDS.contains(state(job)));
+    return state(job);
+  }
+
+  /** The state of the job at this path. */
+  String state(String job) {
+    return text("SELECT state FROM api_job WHERE id = ?", id(job));
+  }
+
+  /** Waits for this text in the log of the job at this path, wherever it is kept. */
+  void awaitLog(String job, String text) {
+    String uuid = text("SELECT uuid FROM api_job WHERE id = ?", id(job));
+    Poll.until(
+        text,
+        START_LIMIT,
+        () -> {
+          for (Path log : logs(uuid)) {
+            if (Files.exists(log) && Files.readString(log).contains(text)) {
+              return true;
+            }
+          }
+          return false;
+        });
+  }
+
+  /** Where the processes keep the log of the job with that uuid. */
+  List<Path> logs(String uuid) {
+    return processes.stream()
+        .map(process -> process.dir().resolve("var/log/jobs/" + uuid + ".log"))
+        .toList();
+  }
+
+  /** Inserts a ready dib image with a file of that type on that host; returns its id. */
+  long readyDibImage(String diskImage, String type, String host, int bytes) throws Exception {
+    long id =
+        insert(
+            "INSERT INTO dib_image (image_name, version, state, state_time)"
+                + " VALUES (?, 1416832000, 2, UNIX_TIMESTAMP())",
+            diskImage);
+    Path file = images().resolve(diskImage + "-1416832000-" + id);
+    sql("UPDATE dib_image SET filename = ? WHERE id = ?", file.toString(), id);
+    Path written = Path.of(file + "." + type);
+    try (RandomAccessFile sparse = new RandomAccessFile(written.toFile(), "rw")) {
+      sparse.writeLong(id);
+      sparse.setLength(bytes);
+    }
+    insert(
+        "INSERT INTO api_dib_file (dib_image_id, host, type, size, sha256) VALUES (?, ?, ?, ?, ?)",
+        id,
+        host,
+        type,
+        Files.size(written),
+        sha256(written));
+    return id;
+  }
+
+  /** In hexadecimal digits. */
+  static String sha256(Path file) throws Exception {
+    MessageDigest digest = MessageDigest.getInstance("SHA-256");
+    return HexFormat.of().formatHex(digest.digest(Files.readAllBytes(file)));
+  }
+
+  @Override
+  public void close() {
+    processes.forEach(ServiceProcess::close);
+    vertx.close().await();
+  }
+}
