@@ -106,8 +106,13 @@ final class Settled {
         site.sql("SELECT DISTINCT job_id FROM api_job_attempt WHERE finished IS NULL")) {
       found.add("an attempt has not ended" + told(attempt.getLong("job_id")));
     }
-    for (Row attempt : site.sql("SELECT DISTINCT job_id FROM api_job_attempt WHERE is_swept = 0")) {
-      found.add("an attempt is not swept" + told(attempt.getLong("job_id")));
+    for (ServiceProcess process : site.processes()) { // only the worker whose it is may say so
+      for (Row attempt :
+          site.sql(
+              "SELECT DISTINCT job_id FROM api_job_attempt WHERE is_swept = 0 AND worker = ?",
+              process.installation())) {
+        found.add("an attempt is not swept" + told(attempt.getLong("job_id")));
+      }
     }
     for (Row job :
         site.sql(

@@ -16,13 +16,16 @@ import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
+import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
+import org.nodepool.store.Schema;
 
 /**
  * Several processes of the service on one external database: they share images-dir and the
@@ -46,6 +49,9 @@ final class Site implements AutoCloseable {
     this.name = name;
     this.database = server.newDatabase(name.replaceAll("[^a-z0-9]", "_"));
     this.databasePort = database.port();
+    Database ours = new Database(vertx, database, Clock.systemUTC(), new ChangeLog());
+    Schema.apply(ours).await();
+    ours.close().await();
     this.sql =
         MySQLBuilder.pool()
             .with(new PoolOptions().setMaxSize(2))
@@ -60,7 +66,7 @@ final class Site implements AutoCloseable {
             .build();
   }
 
-  /** An empty one, whose files are in a directory of this name. */
+  /** An empty one, with its tables, whose files are in a directory of this name. */
   static Site named(String name) throws Exception {
     return on(ExternalMariaDb.shared(), name);
   }
@@ -127,18 +133,9 @@ final class Site implements AutoCloseable {
 
   /** Whether it told the database in the last seconds that it is there. */
   private boolean isSeen(ServiceProcess worker) throws IOException {
-    return hasTable("api_worker")
-        && number(
-                "SELECT COUNT(*) FROM api_worker WHERE worker = ? AND seen > UNIX_TIMESTAMP() - 10",
-                worker.installation())
-            > 0;
-  }
-
-  private boolean hasTable(String table) {
     return number(
-            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = ?",
-            database.database(),
-            table)
+            "SELECT COUNT(*) FROM api_worker WHERE worker = ? AND seen > UNIX_TIMESTAMP() - 10",
+            worker.installation())
         > 0;
   }
 
