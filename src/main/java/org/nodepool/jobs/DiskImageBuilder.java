@@ -156,6 +156,7 @@ final class DiskImageBuilder {
       space.noteProcessGroup(process.pid());
       run.onStop(() -> killGroup(process.pid()));
       int status = process.waitFor();
+      run.log().note("disk-image-create ended with exit status " + status);
       reader.join(TimeUnit.SECONDS.toMillis(OUTPUT_DRAIN_SECONDS));
       if (status != 0 && run.stopped().isEmpty()) {
         throw new JobFailure(failure(status, output));
