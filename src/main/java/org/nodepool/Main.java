@@ -10,11 +10,13 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import org.nodepool.config.ApiConfig;
+import org.nodepool.config.ApiConfig.Role;
 import org.nodepool.config.ConfigException;
 import org.nodepool.config.Configuration;
 import org.nodepool.config.DbUri;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolFile;
+import org.nodepool.model.Failpoint;
 import org.nodepool.store.Database;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -106,6 +108,7 @@ public final class Main implements Callable<Integer> {
 
   private void serve(Map<String, String> environment, PrintStream out)
       throws ConfigException, IOException, InterruptedException {
+    warnOfFailpoint();
     Configuration configuration;
     PoolFile file;
     do { // what was half-written may have lacked the database
@@ -115,7 +118,10 @@ public final class Main implements Callable<Integer> {
     ApiConfig api = configuration.api();
     PoolConfig pool = configuration.pool();
     warn(configuration.warnings());
-    warnOfPlainHttp(api.server());
+    boolean answers = api.roles().contains(Role.API);
+    if (answers) {
+      warnOfPlainHttp(api.server());
+    }
     Optional<Database.Address> external = configuration.database().map(Main::address);
     Service service = Service.start(api, file, external, environment);
     CountDownLatch stopped = new CountDownLatch(1);
@@ -127,8 +133,25 @@ public final class Main implements Callable<Integer> {
                   stopped.countDown();
                 },
                 "stop"));
-    greet(api, pool, service, out);
+    if (answers) {
+      greet(api, pool, service, out);
+    } else {
+      out.printf("nodepool runs jobs as a worker on %s%n", Installation.hostName());
+    }
+    out.flush();
     stopped.await();
+  }
+
+  private static void warnOfFailpoint() throws IOException {
+    String armed = Failpoint.armed();
+    if (armed == null) {
+      return;
+    }
+    if (!Failpoint.names().contains(armed)) {
+      throw new IOException(
+          "there is no failpoint %s to halt at (%s)".formatted(armed, Failpoint.PROPERTY));
+    }
+    warn(List.of("a test's failpoint is armed: the process halts at " + armed));
   }
 
   private static Database.Address address(DbUri uri) {
@@ -172,6 +195,5 @@ public final class Main implements Callable<Integer> {
           curl -N %s/v1/events
         """,
         url, api.apiUser(), password, url, login, url, diskImage, url);
-    out.flush();
   }
 }

@@ -23,12 +23,15 @@ import org.nodepool.api.ApiVerticle;
 import org.nodepool.api.Readiness;
 import org.nodepool.api.StoredPassword;
 import org.nodepool.config.ApiConfig;
+import org.nodepool.config.ApiConfig.Role;
 import org.nodepool.config.PoolFile;
 import org.nodepool.events.EventPublisher;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.JobVerticle;
 import org.nodepool.jobs.Jobs;
+import org.nodepool.model.Problem;
+import org.nodepool.model.Worker;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
@@ -53,8 +56,10 @@ final class Service {
   /** A changed nodepool.yaml is in force within ten seconds, and reading it may take three. */
   private static final long REFRESH_PERIOD_MS = 5_000;
 
-  /** A stop may take ten seconds in all; the database gets the rest. */
-  private static final long STOP_LIMIT_SECONDS = 6;
+  /**
+   * A stop may take ten seconds in all: five of these are the worker's; the database has the rest.
+   */
+  private static final long STOP_LIMIT_SECONDS = 7;
 
   /** A server that hangs would not let go of its connections. */
   private static final long CLOSE_LIMIT_SECONDS = 1;
@@ -65,7 +70,15 @@ final class Service {
   private final Database db;
   private final DatabaseWatch watch;
   private final Path passwordFile;
+
+  /** The verticles' deployments: that of a role which this process does not have has failed. */
+  private Future<String> worker = Future.failedFuture("it runs no jobs");
+
+  private Future<String> api = Future.failedFuture("it answers no requests");
   private int port;
+
+  /** From then on nothing new is begun; read on event loops. */
+  private volatile boolean isStopping;
 
   private Service(
       Installation installation,
@@ -82,8 +95,8 @@ final class Service {
   }
 
   /**
-   * Starts everything; returns when requests are answered. What was started is stopped again when
-   * it fails.
+   * Starts everything that is of this process's roles; returns when requests are answered. What was
+   * started is stopped again when it fails.
    *
    * @param external an operator's own database, which may be away: it is used when it answers;
    *     empty for the embedded one
@@ -99,11 +112,11 @@ final class Service {
     Service service = null;
     Optional<EmbeddedMariaDb> server = Optional.empty();
     try {
-      Optional<String> given = Optional.ofNullable(config.apiPassword());
+      boolean makesPassword = config.roles().contains(Role.API) && config.apiPassword() == null;
       StoredPassword password =
-          given.isPresent()
-              ? stored("api_password", given.get())
-              : stored(installation.adminPasswordFile(), installation.adminPassword());
+          makesPassword
+              ? stored(installation.adminPasswordFile(), installation.adminPassword())
+              : given(config);
       if (external.isEmpty()) {
         server = Optional.of(EmbeddedMariaDb.start(config.database().dataDir()));
       }
@@ -111,7 +124,7 @@ final class Service {
       Vertx vertx = newVertx();
       ChangeLog changes = new ChangeLog();
       Database db = new Database(vertx, address, Clock.systemUTC(), changes);
-      Path passwordFile = given.isPresent() ? null : installation.adminPasswordFile();
+      Path passwordFile = makesPassword ? installation.adminPasswordFile() : null;
       service = new Service(installation, server, vertx, db, passwordFile);
       service.deploy(config, pool, changes, password, environment);
       return service;
@@ -133,9 +146,7 @@ final class Service {
   static List<String> mistakes(ApiConfig config) {
     List<String> mistakes = new ArrayList<>();
     try {
-      if (config.apiPassword() != null) {
-        stored("api_password", config.apiPassword());
-      }
+      given(config);
     } catch (IOException e) {
       mistakes.add(e.getMessage());
     }
@@ -144,6 +155,11 @@ final class Service {
       tls.mistake().ifPresent(mistakes::add);
     }
     return mistakes;
+  }
+
+  /** Null when the configuration has none. */
+  private static StoredPassword given(ApiConfig config) throws IOException {
+    return config.apiPassword() == null ? null : stored("api_password", config.apiPassword());
   }
 
   private static StoredPassword stored(Object where, String text) throws IOException {
@@ -177,48 +193,78 @@ final class Service {
     DibImageTable dibImages = new DibImageTable(db, removeFailed);
     AttemptTable attempts = new AttemptTable(db);
     JobTable jobTable = new JobTable(db, attempts);
+    WorkerTable workers = new WorkerTable(db);
     JobLogs logs = new JobLogs(config.jobs().logDir(), identity.host());
     Deletions deletions =
         new Deletions(db, nodes, images, dibImages, jobTable, pool::current, vertx.eventBus());
     Jobs jobs =
         new Jobs(db, images, dibImages, jobTable, deletions, pool::current, vertx.eventBus());
     EventPublisher.start(changes, vertx.eventBus());
-    var tables =
-        new JobVerticle.Tables(nodes, images, dibImages, jobTable, attempts, new WorkerTable(db));
-    JobVerticle worker =
-        new JobVerticle(db, tables, logs, pool::current, config, identity, environment);
-    var settings =
-        new ApiVerticle.Settings(
-            config.server().host(),
-            config.server().port(),
-            tls(config.server().tls()),
-            config.apiUser(),
-            password,
-            config.auth().protectReads(),
-            config.server().allowedOrigins());
+    var tables = new JobVerticle.Tables(nodes, images, dibImages, jobTable, attempts, workers);
+    Optional<JobVerticle> runner =
+        config.roles().contains(Role.WORKER)
+            ? Optional.of(
+                new JobVerticle(db, tables, logs, pool::current, config, identity, environment))
+            : Optional.empty();
     PoolReads reads =
         new PoolReads(nodes, images, dibImages, jobTable, attempts, Clock.systemUTC());
     Supplier<Future<Void>> refresh = refreshing(pool);
-    Readiness readiness = () -> readiness(pool, worker);
-    ApiVerticle api =
-        new ApiVerticle(
-            settings, reads, nodes, jobTable, jobs, deletions, logs, refresh, readiness);
+    Readiness readiness = () -> readiness(pool, runner, workers);
     if (server.isPresent()) {
       // what our own server refuses now, it refuses for ever
       await(Schema.apply(db));
     }
-    Future<?> working = watch.start().compose(v -> vertx.deployVerticle(worker, blocking()));
-    if (server.isPresent()) {
-      await(working); // before the API: nobody can knock before someone listens
-    } else {
-      working.onFailure(e -> log.error("no job will be run", e));
+    Future<Void> inService = watch.start();
+    if (runner.isPresent()) {
+      worker = inService.compose(v -> vertx.deployVerticle(runner.get(), blocking()));
     }
+    if (server.isPresent()) {
+      // before the API: nobody can knock before someone listens
+      await(runner.isPresent() ? worker : inService);
+    } else if (runner.isPresent()) {
+      worker.onFailure(e -> log.error("no job will be run", e));
+    }
+    if (config.roles().contains(Role.API)) {
+      var settings =
+          new ApiVerticle.Settings(
+              config.server().host(),
+              config.server().port(),
+              tls(config.server().tls()),
+              config.apiUser(),
+              password,
+              config.auth().protectReads(),
+              config.server().allowedOrigins());
+      listen(
+          settings,
+          new ApiVerticle(
+              settings,
+              reads,
+              nodes,
+              jobTable,
+              jobs,
+              deletions,
+              logs,
+              () -> beforeWrites(refresh),
+              readiness));
+    }
+  }
+
+  private void listen(ApiVerticle.Settings settings, ApiVerticle verticle)
+      throws IOException, InterruptedException {
+    api = vertx.deployVerticle(verticle);
     try {
-      await(vertx.deployVerticle(api));
+      await(api);
     } catch (IOException e) {
       throw new IOException("it cannot listen at %s: %s".formatted(settings, e.getMessage()), e);
     }
-    port = api.port();
+    port = verticle.port();
+  }
+
+  private Future<Void> beforeWrites(Supplier<Future<Void>> refresh) {
+    return isStopping
+        ? Future.failedFuture(
+            new Problem.Unavailable("The service is being stopped. Nothing was changed."))
+        : refresh.get();
   }
 
   /** Follows changes of that file: from now on by itself, and whenever what it gives is called. */
@@ -239,20 +285,38 @@ final class Service {
     return null;
   }
 
-  /** What keeps it from working, and what is wrong and does not. */
-  private Future<Readiness.Report> readiness(PoolFile pool, JobVerticle worker) {
+  /**
+   * What keeps it from working, and what is wrong and does not.
+   *
+   * @param runner empty when it is not this process that runs jobs
+   */
+  private Future<Readiness.Report> readiness(
+      PoolFile pool, Optional<JobVerticle> runner, WorkerTable workers) {
     List<String> warnings = new ArrayList<>(watch.warnings());
     Stream.ofNullable(pool.warning()).forEach(warnings::add);
     return watch
         .check()
-        .map(
-            trouble -> {
-              List<String> reasons = new ArrayList<>(trouble.stream().toList());
-              if (!worker.isAtWork()) {
-                reasons.add("No worker runs jobs.");
-              }
-              return new Readiness.Report(reasons, warnings);
-            });
+        .compose(
+            trouble ->
+                someoneWorks(trouble, runner, workers)
+                    .map(
+                        someoneWorks -> {
+                          List<String> reasons = new ArrayList<>(trouble.stream().toList());
+                          if (!someoneWorks) {
+                            reasons.add("No worker runs jobs.");
+                          }
+                          return new Readiness.Report(reasons, warnings);
+                        }));
+  }
+
+  private static Future<Boolean> someoneWorks(
+      Optional<String> trouble, Optional<JobVerticle> runner, WorkerTable workers) {
+    if (runner.isPresent()) {
+      return Future.succeededFuture(runner.get().isAtWork());
+    }
+    return trouble.isPresent()
+        ? Future.succeededFuture(true) // nobody can tell, and one reason is enough
+        : workers.list().map(all -> all.stream().anyMatch(Worker::isAlive));
   }
 
   private static ApiVerticle.Tls tls(ApiConfig.Tls files) {
@@ -278,12 +342,12 @@ final class Service {
     return vertx;
   }
 
-  /** Where it listens. */
+  /** Where it listens; 0 when it answers no requests. */
   int port() {
     return port;
   }
 
-  /** Where the administrator's password is; null when the configuration gave one. */
+  /** Where the password is that it made; null when it made none. */
   Path passwordFile() {
     return passwordFile;
   }
@@ -293,20 +357,24 @@ final class Service {
     return watch;
   }
 
-  /** Stops everything, the database last. Blocks, some seconds at most. */
+  /**
+   * Stops everything, the database last; until jobs have ended it goes on answering reads. Blocks,
+   * some seconds at most.
+   */
   void stop() {
+    isStopping = true;
     watch.stop();
     try {
       // the verticles first: jobs record how they end, and Vert.x closes the database's pool at
-      // once
-      Future.join(vertx.deploymentIDs().stream().map(vertx::undeploy).toList())
-          .transform(v -> watch.leave().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS))
-          .transform(v -> db.close().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS))
-          .transform(v -> vertx.close())
-          .toCompletionStage()
-          .toCompletableFuture()
-          .get(STOP_LIMIT_SECONDS, TimeUnit.SECONDS);
-    } catch (ExecutionException | TimeoutException e) {
+      // once. Each step is begun by this thread: the context of a verticle that is gone runs
+      // nothing
+      long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(STOP_LIMIT_SECONDS);
+      await(undeploy(worker), deadline);
+      await(undeploy(api), deadline);
+      await(watch.leave().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS), deadline);
+      await(db.close().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS), deadline);
+      await(vertx.close(), deadline);
+    } catch (TimeoutException e) {
       log.warn("the verticles did not stop in time", e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -317,5 +385,22 @@ final class Service {
     } catch (IOException e) {
       log.warn("the state directory is not released", e);
     }
+  }
+
+  /** Waits for it to end, however it does. */
+  private static void await(Future<?> step, long deadline)
+      throws InterruptedException, TimeoutException {
+    try {
+      step.otherwiseEmpty()
+          .toCompletionStage()
+          .toCompletableFuture()
+          .get(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
+    } catch (ExecutionException e) {
+      throw new IllegalStateException(e); // it does not fail
+    }
+  }
+
+  private Future<Void> undeploy(Future<String> deployed) {
+    return deployed.succeeded() ? vertx.undeploy(deployed.result()) : Future.succeededFuture();
   }
 }

@@ -212,6 +212,19 @@ final class ServiceProcess implements AutoCloseable {
     return this;
   }
 
+  /** Starts it, which answers no requests; returns when it runs jobs, or would. */
+  ServiceProcess startAsWorker() throws Exception {
+    process = launch("--config", config.toString());
+    Poll.until(
+        "it runs jobs",
+        START_LIMIT,
+        () -> {
+          assertThat(process.isAlive()).as("it runs; it said: %s", err()).isTrue();
+          return out().contains("\n");
+        });
+    return this;
+  }
+
   /** Starts it, which is to fail. */
   Ended startFails() throws Exception {
     return command("--config", config.toString());
@@ -338,8 +351,13 @@ final class ServiceProcess implements AutoCloseable {
   Duration end(String signal) throws Exception {
     long began = System.nanoTime();
     signal(signal);
-    assertThat(process.waitFor(START_LIMIT.toSeconds(), TimeUnit.SECONDS)).as("it ends").isTrue();
+    awaitEnd();
     return Duration.ofNanos(System.nanoTime() - began);
+  }
+
+  /** Waits for it to end. */
+  void awaitEnd() throws InterruptedException {
+    assertThat(process.waitFor(START_LIMIT.toSeconds(), TimeUnit.SECONDS)).as("it ends").isTrue();
   }
 
   /** Stops it as a service manager does; how long that took. */

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
+import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -199,5 +200,46 @@ class StartIT {
     assertThat(new Http(port, "admin", "in-the-file").post(path, form).status()).isEqualTo(401);
     assertThat(service.dir().resolve("var/admin-password")).doesNotExist();
     assertThat(service.out()).contains("-u admin").doesNotContain("in the environment");
+  }
+
+  @Test
+  void a_worker_alone_listens_nowhere_and_runs_also_while_its_database_is_away() throws Exception {
+    service =
+        ServiceProcess.in("worker-alone")
+            .with("NODEPOOL_DBURI", "mysql://ann:hunter2@127.0.0.1:1/nodepool")
+            .replace("api.yaml", "server: {port: 0}", "server: {host: 0.0.0.0}\nroles: [worker]");
+
+    Ended checked = service.command("check", "--config", service.config().toString());
+    service.startAsWorker();
+
+    assertThat(checked.out()).isEqualTo("ok\n");
+    assertThat(service.out())
+        .isEqualTo("nodepool runs jobs as a worker on %s\n".formatted(Installation.hostName()));
+    assertThat(service.err()).doesNotContain("warning:");
+    assertThat(ServiceProcess.run("ss", "-tlnp")).doesNotContain("pid=" + service.pid() + ",");
+    assertThat(service.dir().resolve("var/admin-password")).doesNotExist();
+    assertThat(service.terminate()).isLessThan(Duration.ofSeconds(10));
+    assertThat(service.status()).isEqualTo(143);
+    assertThat(service.remains()).isEmpty();
+  }
+
+  @Test
+  void a_failpoint_that_there_is_not_stops_the_start_and_one_that_there_is_is_warned_of()
+      throws Exception {
+    service =
+        ServiceProcess.in("failpoint").with("JAVA_TOOL_OPTIONS", "-Dnodepool.failpoint=claim");
+
+    Ended unknown = service.startFails();
+    service.with("JAVA_TOOL_OPTIONS", "-Dnodepool.failpoint=claim.after").start();
+
+    assertThat(unknown.status()).isEqualTo(1);
+    assertThat(unknown.err())
+        .contains("nodepool does not start: there is no failpoint claim to halt at");
+    assertThat(service.err()).contains("warning: a test's failpoint is armed");
+    service.sql(
+        "INSERT INTO api_job (uuid, kind, state, subject, created)"
+            + " VALUES (UUID(), 'delete-node', 'queued', '/v1/nodes/1', 1)");
+    service.awaitEnd();
+    assertThat(service.status()).isEqualTo(99);
   }
 }

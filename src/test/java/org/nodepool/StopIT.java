@@ -63,4 +63,21 @@ class StopIT {
     assertThat(job.getString("state")).isEqualTo("running");
     assertThat(job.getInteger("attempts")).isEqualTo(2);
   }
+
+  @Test
+  void while_a_build_is_ended_writes_are_refused_and_reads_are_answered() throws Exception {
+    service = ServiceProcess.in("stop-refuses").start();
+    Http http = service.http();
+    Http.Answer build = http.post("/v1/dib_images/slow-finalise/build");
+    service.awaitLog(build.job(), "slow-finalise sleeping");
+
+    service.signal("TERM");
+    Poll.until(
+        "writes are refused", LIMIT, () -> http.post("/v1/dib_images/tiny/build").status() == 503);
+    Http.Answer read = http.get(build.job());
+
+    assertThat(read.status()).isEqualTo(200);
+    assertThat(service.terminate()).isLessThan(LIMIT);
+    assertThat(service.remains()).isEmpty();
+  }
 }

@@ -174,8 +174,18 @@ public final class TestService {
   }
 
   void stop() {
+    closeClients();
+    stopService();
+  }
+
+  /** Closes what the test itself has open. */
+  void closeClients() {
     sql.close().await();
     vertx.close().await();
+  }
+
+  /** Stops the service alone, as a signal does. */
+  void stopService() {
     service.stop();
   }
 
