@@ -207,7 +207,7 @@ final class Service {
                 new JobVerticle(db, tables, logs, pool::current, config, identity, environment))
             : Optional.empty();
     PoolReads reads =
-        new PoolReads(nodes, images, dibImages, jobTable, attempts, Clock.systemUTC());
+        new PoolReads(nodes, images, dibImages, jobTable, attempts, workers, Clock.systemUTC());
     Supplier<Future<Void>> refresh = refreshing(pool);
     Readiness readiness = () -> readiness(pool, runner, workers);
     if (server.isPresent()) {

@@ -165,7 +165,7 @@ class ImageApiTest {
     assertThat(job.getString("kind")).isEqualTo("update");
     assertThat(job.getString("state")).isEqualTo("queued");
     assertThat(job.getString("subject")).isEqualTo(answer.location());
-    assertThat(job.getString("phase")).isEqualTo("waits for /v1/jobs/" + build);
+    assertThat(job.getString("phase")).isEqualTo("position 1; waits for /v1/jobs/" + build);
     assertThat(http.get("/v1/dib_images").array()).hasSize(1);
     assertThat(http.get("/v1/images/" + old).json().getString("state")).isEqualTo("ready");
   }
@@ -320,9 +320,7 @@ class ImageApiTest {
 
     Http.Answer first = http.delete("/v1/images/" + image);
     Poll.until(
-        "the job waits",
-        Duration.ofSeconds(10),
-        () -> http.get(first.job()).json().getString("phase") != null);
+        "the job waits", Duration.ofSeconds(10), () -> waitsUntil(http.get(first.job()).json()));
     service.sql("UPDATE snapshot_image SET state_time = 1000 WHERE id = ?", image);
     Http.Answer again = http.delete("/v1/images/" + image);
 
@@ -403,5 +401,9 @@ class ImageApiTest {
         "INSERT INTO snapshot_image (provider_name, image_name, state) VALUES (?, ?, 2)",
         provider,
         name);
+  }
+
+  private static boolean waitsUntil(JsonObject job) {
+    return String.valueOf(job.getString("phase")).contains("waits until");
   }
 }

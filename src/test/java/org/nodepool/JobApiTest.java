@@ -57,8 +57,9 @@ class JobApiTest {
         .isEqualTo(
             """
             {"id":%d,"kind":"delete-node","state":"queued","subject":"/v1/nodes/1",\
-            "image_name":null,"provider_name":null,"progress":null,"phase":null,"error":null,\
-            "attempts":0,"worker":null,"created":1416832000,"started":null,"finished":null}"""
+            "image_name":null,"provider_name":null,"progress":null,\
+            "phase":"position 1; waits until 2096-10-02T07:06:40Z","error":null,"attempts":0,\
+            "worker":null,"created":1416832000,"started":null,"finished":null}"""
                 .formatted(job));
   }
 

@@ -399,7 +399,8 @@ class NodeApiTest {
         Duration.ofSeconds(10),
         () -> {
           JsonObject job = http.get(first.job()).json();
-          return "queued".equals(job.getString("state")) && job.getString("phase") != null;
+          return "queued".equals(job.getString("state"))
+              && String.valueOf(job.getString("phase")).contains("waits until");
         });
     assertThat(http.get(first.job()).json().getString("phase"))
         .contains("cloud", "not supported yet");

@@ -1,8 +1,11 @@
 package org.nodepool;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.core.json.JsonArray;
+import io.vertx.core.json.JsonObject;
+import java.net.URLEncoder;
 import java.nio.file.Path;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -41,6 +44,49 @@ class RolesTest {
     assertThat(build.status()).isEqualTo(201);
     assertThat(http.get(build.job()).json().getString("state")).isEqualTo("queued");
     assertThat(service.vertx().deploymentIDs()).hasSize(1);
+  }
+
+  @Test
+  void a_queued_job_says_why_it_waits_wherever_jobs_are_read() {
+    worker("here", 0, "/images has 5 MiB left.");
+    long running = job("build", "running", 1, null);
+    long build = job("build", "queued", 2, null);
+    long update = job("update", "queued", 1, null);
+    long upload = job("upload", "queued", 3, 4_000_000_000L);
+
+    String forDisk = "position 1; waits for disk space: builder1: /images has 5 MiB left.";
+    String forBuild = "position 1; waits for /v1/jobs/" + running;
+    String forTime = "position 2; waits until 2096-10-02T07:06:40Z: install";
+    assertThat(phase(running)).isEqualTo("install");
+    assertThat(phase(build)).isEqualTo(forDisk);
+    assertThat(phase(update)).isEqualTo(forBuild);
+    assertThat(phase(upload)).isEqualTo(forTime);
+    assertThat(http.get("/v1/jobs?fields=phase").body())
+        .isEqualTo(
+            """
+            [{"phase":"%s"},{"phase":"%s"},{"phase":"%s"},{"phase":"install"}]"""
+                .formatted(forTime, forBuild, forDisk));
+    String encoded = URLEncoder.encode(forBuild, UTF_8);
+    assertThat(http.get("/v1/jobs?phase=" + encoded).ids()).containsExactly(update);
+    assertThat(http.get("/v1/jobs?phase=install").ids()).containsExactly(running);
+    assertThat(http.get("/v1/jobs/summary?by=phase&state=queued").array())
+        .extracting(group -> ((JsonObject) group).getString("phase"))
+        .containsExactlyInAnyOrder(forDisk, forBuild, forTime);
+  }
+
+  private static String phase(long job) {
+    return http.get("/v1/jobs/" + job).json().getString("phase");
+  }
+
+  /** A job of another process, if it runs, whose stored phase is install. */
+  private static long job(String kind, String state, long dibImage, Long notBefore) {
+    return service.insert(
+        "INSERT INTO api_job (uuid, kind, state, subject, dib_image_id, worker, phase, not_before,"
+            + " created) VALUES (UUID(), ?, ?, '/v1/rows/1', ?, 'other', 'install', ?, 1)",
+        kind,
+        state,
+        dibImage,
+        notBefore);
   }
 
   @Test

@@ -87,14 +87,16 @@ class TroubleTest {
     Poll.until(
         "it waits",
         Duration.ofSeconds(10),
-        () -> http.get(deleted.job()).json().getString("phase") != null);
+        () -> http.get(deleted.job()).body().contains("cannot delete"));
 
     JsonObject waiting = http.get(deleted.job()).json();
     Files.delete(directory);
     Files.move(away, directory);
 
     assertThat(waiting.getString("state")).isEqualTo("queued");
-    assertThat(waiting.getString("phase")).startsWith("Provider directory cannot delete from");
+    assertThat(waiting.getString("phase"))
+        .startsWith("position 1; waits until 2")
+        .contains("Z: Provider directory cannot delete from");
     service.awaitGone("/v1/images/" + image);
     assertThat(directory.resolve("a.qcow2")).doesNotExist();
   }

@@ -115,6 +115,33 @@ public record Job(
     return state.toString();
   }
 
+  /** The same job that does, or waits for, something else. */
+  public Job withPhase(String other) {
+    return new Job(
+        id,
+        uuid,
+        kind,
+        state,
+        subject,
+        imageName,
+        providerName,
+        dibImageId,
+        host,
+        needsHost,
+        worker,
+        attempts,
+        lost,
+        isCleanup,
+        cancelRequested,
+        progress,
+        other,
+        error,
+        notBefore,
+        created,
+        started,
+        finished);
+  }
+
   /** In a line of the log. */
   public String named() {
     return "job %d %s %s".formatted(id, kind, subject);

@@ -56,7 +56,7 @@ public final class JobTable {
   private static final String LOCK_CURRENT = CURRENT + " FOR UPDATE";
 
   // What may begin now, oldest first. An update waits for its build; a deletion for whatever still
-  // works on what it deletes.
+  // works on what it deletes. view.Waiting tells people these rules, one by one: keep it the same.
   private static final String CLAIMABLE =
       SELECT
           + """

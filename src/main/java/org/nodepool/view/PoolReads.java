@@ -2,8 +2,10 @@ package org.nodepool.view;
 
 import io.vertx.core.Future;
 import java.time.Clock;
+import java.util.List;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
+import org.nodepool.model.Job.JobState;
 import org.nodepool.model.Node;
 import org.nodepool.model.Resource;
 import org.nodepool.model.SnapshotImage;
@@ -12,6 +14,7 @@ import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
 import org.nodepool.store.SnapshotImageTable;
+import org.nodepool.store.WorkerTable;
 
 /**
  * Answers every read of the pool, from database state that was read after the request arrived. One
@@ -23,10 +26,12 @@ public final class PoolReads {
   private final DibImageTable dibImages;
   private final JobTable jobs;
   private final AttemptTable attempts;
+  private final WorkerTable workers;
   private final Clock clock;
 
   /**
-   * @param clock what the ages in tables count from
+   * @param workers who could run the jobs
+   * @param clock what the ages in tables count from, and pauses last by
    */
   public PoolReads(
       NodeTable nodes,
@@ -34,12 +39,14 @@ public final class PoolReads {
       DibImageTable dibImages,
       JobTable jobs,
       AttemptTable attempts,
+      WorkerTable workers,
       Clock clock) {
     this.nodes = nodes;
     this.images = images;
     this.dibImages = dibImages;
     this.jobs = jobs;
     this.attempts = attempts;
+    this.workers = workers;
     this.clock = clock;
   }
 
@@ -68,11 +75,38 @@ public final class PoolReads {
   }
 
   public Future<Page> jobs(Query<Job> query) {
-    return jobs.list().map(rows -> query.answer(rows, clock.instant()));
+    return jobs.list()
+        .compose(rows -> explained(rows, rows))
+        .map(rows -> query.answer(rows, clock.instant()));
   }
 
   public Future<Representation> job(long id) {
-    return jobs.get(id).map(row -> one(Kind.JOB, row));
+    return jobs.get(id)
+        .compose(
+            row ->
+                row.state() == JobState.QUEUED
+                    ? jobs.unfinished().compose(all -> explained(List.of(row), all))
+                    : Future.succeededFuture(List.of(row)))
+        .map(rows -> one(Kind.JOB, rows.get(0)));
+  }
+
+  /**
+   * The rows as people see them, in the same order.
+   *
+   * @param all at least the jobs that have not ended
+   */
+  private Future<List<Job>> explained(List<Job> rows, List<Job> all) {
+    if (rows.stream().noneMatch(row -> row.state() == JobState.QUEUED)) {
+      return Future.succeededFuture(rows);
+    }
+    List<Job> unfinished = all.stream().filter(job -> job.finished() == null).toList();
+    return workers
+        .list()
+        .map(
+            known -> {
+              Waiting waiting = new Waiting(unfinished, known, clock.instant());
+              return rows.stream().map(waiting::explained).toList();
+            });
   }
 
   /** The attempts at that job, the first one first. */
