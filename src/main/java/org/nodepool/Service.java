@@ -29,6 +29,7 @@ import org.nodepool.events.EventPublisher;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.JobVerticle;
+import org.nodepool.jobs.JobWaits;
 import org.nodepool.jobs.Jobs;
 import org.nodepool.model.Problem;
 import org.nodepool.model.Worker;
@@ -75,6 +76,8 @@ final class Service {
   private Future<String> worker = Future.failedFuture("it runs no jobs");
 
   private Future<String> api = Future.failedFuture("it answers no requests");
+
+  private JobWaits waits;
   private int port;
 
   /** From then on nothing new is begun; read on event loops. */
@@ -199,6 +202,7 @@ final class Service {
         new Deletions(db, nodes, images, dibImages, jobTable, pool::current, vertx.eventBus());
     Jobs jobs =
         new Jobs(db, images, dibImages, jobTable, deletions, pool::current, vertx.eventBus());
+    waits = new JobWaits(vertx, jobTable, changes);
     EventPublisher.start(changes, vertx.eventBus());
     var tables = new JobVerticle.Tables(nodes, images, dibImages, jobTable, attempts, workers);
     Optional<JobVerticle> runner =
@@ -244,6 +248,7 @@ final class Service {
               jobs,
               deletions,
               logs,
+              waits,
               () -> beforeWrites(refresh),
               readiness));
     }
@@ -370,6 +375,9 @@ final class Service {
       // nothing
       long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(STOP_LIMIT_SECONDS);
       await(undeploy(worker), deadline);
+      if (waits != null) {
+        waits.close();
+      }
       await(undeploy(api), deadline);
       await(watch.leave().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS), deadline);
       await(db.close().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS), deadline);

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -63,6 +64,30 @@ class DatabaseAwayTest {
     assertThat(http.get("/v1/dib_images").body()).isEqualTo("[]");
     assertThat(http.put(node, "state=hold").status()).isEqualTo(200);
     assertThat(http.get(node).json().getString("state")).isEqualTo("hold");
+  }
+
+  @Test
+  void who_waits_for_a_job_goes_on_waiting_until_the_database_is_back_or_the_time_is_over()
+      throws Exception {
+    long job =
+        service.insert(
+            "INSERT INTO api_job (uuid, kind, state, subject, not_before, created)"
+                + " VALUES (UUID(), 'build', 'queued', '/v1/dib_images/1', 4000000000, 1)");
+    CompletableFuture<Http.Answer> patient =
+        supplyAsync(() -> anonymous.get("/v1/jobs/" + job + "?wait=25"), clients);
+    assertThat(anonymous.get("/v1/jobs/" + job + "?wait=1").status()).isEqualTo(200);
+
+    signal("STOP");
+    try {
+      assertThat(anonymous.get("/v1/jobs/" + job + "?wait=3").slug()).isEqualTo("unavailable");
+    } finally {
+      signal("CONT");
+    }
+    assertThat(patient).isNotDone();
+    Poll.until("it is back", Duration.ofSeconds(10), () -> http.get(node).status() == 200);
+    service.sql("UPDATE api_job SET state = 'succeeded', finished = 2");
+
+    assertThat(patient.get(10, TimeUnit.SECONDS).json().getString("state")).isEqualTo("succeeded");
   }
 
   private void assertThatAllIsUnavailable() {

@@ -355,11 +355,6 @@ final class ServiceProcess implements AutoCloseable {
     return Duration.ofNanos(System.nanoTime() - began);
   }
 
-  /** Waits for it to end. */
-  void awaitEnd() throws InterruptedException {
-    assertThat(process.waitFor(START_LIMIT.toSeconds(), TimeUnit.SECONDS)).as("it ends").isTrue();
-  }
-
   /** Stops it as a service manager does; how long that took. */
   Duration terminate() throws Exception {
     return end("TERM");

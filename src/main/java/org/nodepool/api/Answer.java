@@ -15,8 +15,14 @@ interface Answer {
 
   /** 200 and these bytes. */
   static Answer of(Representation representation) {
+    return of(200, representation);
+  }
+
+  /** This status and these bytes. */
+  static Answer of(int status, Representation representation) {
     return response ->
         response
+            .setStatusCode(status)
             .putHeader(HttpHeaders.CONTENT_TYPE, representation.contentType())
             .putHeader(HttpHeaders.CACHE_CONTROL, "no-cache")
             .putHeader(HttpHeaders.CONTENT_LENGTH, Integer.toString(representation.body().length()))

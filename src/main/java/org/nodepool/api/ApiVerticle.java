@@ -10,9 +10,11 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
+import org.nodepool.jobs.JobWaits;
 import org.nodepool.jobs.Jobs;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
@@ -62,6 +64,9 @@ public final class ApiVerticle extends VerticleBase {
     }
   }
 
+  /** A stream of events would never end by itself. */
+  private static final long STOP_LIMIT_SECONDS = 1;
+
   private final Settings settings;
   private final PoolReads reads;
   private final NodeTable nodes;
@@ -69,6 +74,7 @@ public final class ApiVerticle extends VerticleBase {
   private final Jobs jobs;
   private final Deletions deletions;
   private final JobLogs logs;
+  private final JobWaits waits;
   private final Supplier<Future<Void>> beforeWrites;
   private final Readiness readiness;
   private HttpServer server;
@@ -85,6 +91,7 @@ public final class ApiVerticle extends VerticleBase {
       Jobs jobs,
       Deletions deletions,
       JobLogs logs,
+      JobWaits waits,
       Supplier<Future<Void>> beforeWrites,
       Readiness readiness) {
     this.settings = settings;
@@ -94,6 +101,7 @@ public final class ApiVerticle extends VerticleBase {
     this.jobs = jobs;
     this.deletions = deletions;
     this.logs = logs;
+    this.waits = waits;
     this.beforeWrites = beforeWrites;
     this.readiness = readiness;
   }
@@ -105,7 +113,7 @@ public final class ApiVerticle extends VerticleBase {
             new NodeHandlers(reads, nodes, deletions),
             new ImageHandlers(reads, jobs, deletions),
             new DibImageHandlers(reads, jobs, deletions),
-            new JobHandlers(reads, jobTable, jobs, logs),
+            new JobHandlers(reads, jobTable, jobs, logs, waits),
             new EventHandlers(vertx),
             new OpenApiHandlers(),
             new SelfHandlers(readiness));
@@ -127,6 +135,14 @@ public final class ApiVerticle extends VerticleBase {
               server = listening;
               return null;
             });
+  }
+
+  /** Lets the answers that are under way go out. */
+  @Override
+  public Future<?> stop() {
+    return server == null
+        ? Future.succeededFuture()
+        : server.shutdown(STOP_LIMIT_SECONDS, TimeUnit.SECONDS);
   }
 
   /**

@@ -19,7 +19,6 @@ import org.nodepool.events.EventPublisher;
  * event loop, so its set of clients needs no lock.
  */
 final class EventHandlers {
-  private static final List<String> FILTERS = List.of("kind", "subject");
   private static final long HEARTBEAT_MS = 15_000;
 
   /** A client that is this far behind is cut off; it may connect again. */
@@ -41,7 +40,7 @@ final class EventHandlers {
   }
 
   Future<Answer> stream(RoutingContext ctx) {
-    Input.onlyQuery(ctx, FILTERS);
+    Input.onlyQuery(ctx, "kind", "subject");
     Map<String, List<String>> given = Input.parameters(ctx);
     List<String> kinds = given.getOrDefault("kind", List.of());
     List<String> subjects = given.getOrDefault("subject", List.of());

@@ -46,7 +46,7 @@ final class ImageHandlers {
   Future<Answer> delete(RoutingContext ctx) {
     Input.onlyQuery(ctx, Input.RECORD_ONLY);
     long id = Input.id(ctx, IMAGE);
-    return Input.recordOnly(ctx)
+    return Input.flag(ctx, Input.RECORD_ONLY)
         ? deletions.removeImageRecord(id).map(Answer.empty(204))
         : deletions.deleteImage(id).map(Answer::accepted);
   }

@@ -4,14 +4,17 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.vertx.ext.web.RoutingContext;
+import java.math.BigInteger;
 import java.net.URLDecoder;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Pattern;
 import org.nodepool.model.Ids;
 import org.nodepool.model.Problem;
 
@@ -19,8 +22,10 @@ import org.nodepool.model.Problem;
 final class Input {
   static final String PROVIDER_HINT = "the name of a provider in nodepool.yaml";
 
-  /** The query of a deletion. */
-  static final List<String> RECORD_ONLY = List.of("record_only");
+  /** The parameter of a deletion. */
+  static final String RECORD_ONLY = "record_only";
+
+  private static final Pattern SECONDS = Pattern.compile("[0-9]+");
 
   private Input() {}
 
@@ -52,26 +57,38 @@ final class Input {
     return value;
   }
 
-  /** The query's {@code record_only}. */
-  static boolean recordOnly(RoutingContext ctx) {
-    List<String> values = parameters(ctx).get("record_only");
+  /** A parameter that is true, or false as when it is not there; the last of several counts. */
+  static boolean flag(RoutingContext ctx, String name) {
+    List<String> values = parameters(ctx).get(name);
     if (values == null) {
       return false;
     }
     String value = values.get(values.size() - 1);
     if (!value.equals("true") && !value.equals("false")) {
-      throw new Problem.BadValue("record_only must be true or false.");
+      throw new Problem.BadValue("The parameter '%s' must be true or false.".formatted(name));
     }
     return value.equals("true");
   }
 
+  /** A parameter that is a time in whole seconds, cut to the limit; 0 when it is not there. */
+  static Duration seconds(RoutingContext ctx, String name, Duration limit) {
+    List<String> values = parameters(ctx).getOrDefault(name, List.of("0"));
+    if (values.size() > 1 || !SECONDS.matcher(values.get(0)).matches()) {
+      throw new Problem.BadValue(
+          "The parameter '%s' must be a number of whole seconds, and given once.".formatted(name));
+    }
+    BigInteger seconds = new BigInteger(values.get(0));
+    return Duration.ofSeconds(seconds.min(BigInteger.valueOf(limit.toSeconds())).longValue());
+  }
+
   /** Refuses any query: to ignore a filter would be to answer another question. */
   static void noQuery(RoutingContext ctx) {
-    onlyQuery(ctx, List.of());
+    onlyQuery(ctx);
   }
 
   /** Refuses a query with any other parameter than these. */
-  static void onlyQuery(RoutingContext ctx, List<String> allowed) {
+  static void onlyQuery(RoutingContext ctx, String... names) {
+    List<String> allowed = List.of(names);
     parameters(ctx).keySet().forEach(name -> checkParameter(name, allowed));
   }
 

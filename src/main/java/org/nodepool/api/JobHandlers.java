@@ -7,7 +7,9 @@ import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.ext.web.RoutingContext;
 import java.nio.file.NoSuchFileException;
+import java.time.Duration;
 import org.nodepool.jobs.JobLogs;
+import org.nodepool.jobs.JobWaits;
 import org.nodepool.jobs.Jobs;
 import org.nodepool.model.Job;
 import org.nodepool.model.Problem;
@@ -18,17 +20,22 @@ import org.nodepool.view.PoolReads;
 /** {@code /v1/jobs}. */
 final class JobHandlers {
   private static final String JOB = "job";
+  private static final String WAIT = "wait";
+  private static final String FAIL = "fail";
+  private static final Duration LONGEST_WAIT = Duration.ofHours(1);
 
   private final PoolReads reads;
   private final JobTable table;
   private final Jobs jobs;
   private final JobLogs logs;
+  private final JobWaits waits;
 
-  JobHandlers(PoolReads reads, JobTable table, Jobs jobs, JobLogs logs) {
+  JobHandlers(PoolReads reads, JobTable table, Jobs jobs, JobLogs logs, JobWaits waits) {
     this.reads = reads;
     this.table = table;
     this.jobs = jobs;
     this.logs = logs;
+    this.waits = waits;
   }
 
   Future<Answer> list(RoutingContext ctx) {
@@ -40,8 +47,42 @@ final class JobHandlers {
   }
 
   Future<Answer> get(RoutingContext ctx) {
-    Input.noQuery(ctx);
-    return reads.job(Input.id(ctx, JOB)).map(Answer::of);
+    Input.onlyQuery(ctx, WAIT, FAIL);
+    Duration wait = Input.seconds(ctx, WAIT, LONGEST_WAIT);
+    boolean fail = Input.flag(ctx, FAIL);
+    long id = Input.id(ctx, JOB);
+    return ended(ctx, id, wait).map(job -> Answer.of(fail ? status(job) : 200, Kind.JOB.one(job)));
+  }
+
+  /** The job when it has ended, or as it is when the time is over. */
+  private Future<Job> ended(RoutingContext ctx, long id, Duration wait) {
+    if (wait.isZero()) {
+      return reads.job(id);
+    }
+    // before the job is read: its end may be written right after
+    JobWaits.Waiter waiter = waits.begin(id, wait);
+    ctx.addEndHandler(ended -> waiter.forget());
+    return reads
+        .job(id)
+        .recover(
+            e ->
+                e instanceof Problem.Unavailable
+                    ? Future.succeededFuture()
+                    : Future.failedFuture(e))
+        .compose(
+            job ->
+                job != null && job.finished() != null
+                    ? Future.succeededFuture(job)
+                    : waiter.over().compose(v -> reads.job(id)));
+  }
+
+  /** For clients that look at nothing else. */
+  private static int status(Job job) {
+    return switch (job.state()) {
+      case FAILED -> 424;
+      case CANCELLED -> 409;
+      default -> 200;
+    };
   }
 
   Future<Answer> cancel(RoutingContext ctx) {

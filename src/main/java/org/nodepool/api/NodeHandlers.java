@@ -57,7 +57,7 @@ final class NodeHandlers {
   Future<Answer> delete(RoutingContext ctx) {
     Input.onlyQuery(ctx, Input.RECORD_ONLY);
     long id = Input.id(ctx, NODE);
-    return Input.recordOnly(ctx)
+    return Input.flag(ctx, Input.RECORD_ONLY)
         ? deletions.removeNodeRecord(id).map(Answer.empty(204))
         : deletions.deleteNode(id).map(Answer::accepted);
   }

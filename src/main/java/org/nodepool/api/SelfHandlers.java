@@ -72,12 +72,12 @@ final class SelfHandlers {
                       .put("ready", isReady)
                       .put("reasons", new JsonArray(report.reasons()))
                       .put("warnings", new JsonArray(report.warnings()));
-              Answer answer = Answer.of(new Representation(document.toBuffer(), Json.CONTENT_TYPE));
+              Representation shown = new Representation(document.toBuffer(), Json.CONTENT_TYPE);
               return isReady
-                  ? answer
+                  ? Answer.of(shown)
                   : response -> {
-                    response.setStatusCode(503).putHeader(HttpHeaders.RETRY_AFTER, "1");
-                    answer.send(response);
+                    response.putHeader(HttpHeaders.RETRY_AFTER, "1");
+                    Answer.of(503, shown).send(response);
                   };
             });
   }

@@ -1,8 +1,10 @@
 package org.nodepool.store;
 
+import static java.util.Collections.nCopies;
 import static java.util.stream.Collectors.joining;
 import static java.util.stream.Collectors.mapping;
 import static java.util.stream.Collectors.toUnmodifiableList;
+import static java.util.stream.Collectors.toUnmodifiableSet;
 
 import io.vertx.core.Future;
 import io.vertx.mysqlclient.MySQLClient;
@@ -10,6 +12,7 @@ import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.SqlClient;
 import io.vertx.sqlclient.SqlResult;
 import io.vertx.sqlclient.Tuple;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -39,6 +42,8 @@ public final class JobTable {
   private static final String LIST = SELECT + "ORDER BY j.id";
   private static final String UNFINISHED =
       SELECT + "WHERE j.state IN ('queued', 'running') ORDER BY j.id";
+  private static final String STILL_UNFINISHED =
+      "SELECT id FROM api_job WHERE finished IS NULL AND id IN (%s)";
   private static final String GET = SELECT + "WHERE j.id = ?";
   private static final String LOCK = GET + " FOR UPDATE";
   private static final String ACTIVE_BUILD = SELECT + "WHERE j.active_key = ?";
@@ -178,6 +183,22 @@ public final class JobTable {
   /** The jobs that have not ended, by id. */
   public Future<List<Job>> unfinished() {
     return db.read(c -> select(c, UNFINISHED, Tuple.tuple()));
+  }
+
+  /** Those of these jobs that have not ended; {@code ids} is not empty. */
+  public Future<Set<Long>> stillUnfinished(Set<Long> ids) {
+    List<Long> values = new ArrayList<>(ids);
+    // filled up to a power of two, so that there are few statements to prepare
+    while (Integer.bitCount(values.size()) > 1) {
+      values.add(values.get(0));
+    }
+    String sql = STILL_UNFINISHED.formatted(String.join(",", nCopies(values.size(), "?")));
+    return db.read(
+            c ->
+                c.preparedQuery(sql)
+                    .collecting(mapping((Row row) -> row.getLong("id"), toUnmodifiableSet()))
+                    .execute(Tuple.tuple(List.copyOf(values))))
+        .map(SqlResult::value);
   }
 
   /** The job; fails with {@link Problem.NotFound}. */

@@ -127,6 +127,11 @@ public record Kind<T extends Resource>(
   static final List<Key<Node>> NODE_KEYS_WITHOUT_SUBNODES =
       NODE.keys.stream().filter(key -> key.type() != SUBNODES).toList();
 
+  /** That row in JSON, as clients see it. */
+  public Representation one(T row) {
+    return new Representation(Json.object(keys, row), Json.CONTENT_TYPE);
+  }
+
   /** The keys that lists may be filtered and counted by: the scalar ones but the times. */
   public List<Key<T>> filterKeys() {
     return keys.stream().filter(key -> key.type().isFilterable()).toList();

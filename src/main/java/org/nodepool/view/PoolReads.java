@@ -7,7 +7,6 @@ import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
 import org.nodepool.model.Node;
-import org.nodepool.model.Resource;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.DibImageTable;
@@ -55,7 +54,7 @@ public final class PoolReads {
   }
 
   public Future<Representation> node(long id) {
-    return nodes.get(id).map(row -> one(Kind.NODE, row));
+    return nodes.get(id).map(Kind.NODE::one);
   }
 
   public Future<Page> images(Query<SnapshotImage> query) {
@@ -63,7 +62,7 @@ public final class PoolReads {
   }
 
   public Future<Representation> image(long id) {
-    return images.get(id).map(row -> one(Kind.SNAPSHOT_IMAGE, row));
+    return images.get(id).map(Kind.SNAPSHOT_IMAGE::one);
   }
 
   public Future<Page> dibImages(Query<DibImage> query) {
@@ -71,7 +70,7 @@ public final class PoolReads {
   }
 
   public Future<Representation> dibImage(long id) {
-    return dibImages.get(id).map(row -> one(Kind.DIB_IMAGE, row));
+    return dibImages.get(id).map(Kind.DIB_IMAGE::one);
   }
 
   public Future<Page> jobs(Query<Job> query) {
@@ -80,14 +79,15 @@ public final class PoolReads {
         .map(rows -> query.answer(rows, clock.instant()));
   }
 
-  public Future<Representation> job(long id) {
+  /** The job as people see it: one that is queued says what it waits for. */
+  public Future<Job> job(long id) {
     return jobs.get(id)
         .compose(
             row ->
                 row.state() == JobState.QUEUED
                     ? jobs.unfinished().compose(all -> explained(List.of(row), all))
                     : Future.succeededFuture(List.of(row)))
-        .map(rows -> one(Kind.JOB, rows.get(0)));
+        .map(rows -> rows.get(0));
   }
 
   /**
@@ -121,9 +121,5 @@ public final class PoolReads {
                         job ->
                             new Representation(
                                 Json.array(Kind.ATTEMPT_KEYS, rows), Json.CONTENT_TYPE)));
-  }
-
-  private static <T extends Resource> Representation one(Kind<T> kind, T row) {
-    return new Representation(Json.object(kind.keys(), row), Json.CONTENT_TYPE);
   }
 }

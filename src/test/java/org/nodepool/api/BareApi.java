@@ -35,7 +35,8 @@ public final class BareApi implements AutoCloseable {
         new ApiVerticle.Settings(
             "127.0.0.1", 0, tls, USER, StoredPassword.of(PASSWORD), false, allowedOrigins);
     ApiVerticle api =
-        new ApiVerticle(settings, null, null, null, null, null, null, beforeWrites, readiness);
+        new ApiVerticle(
+            settings, null, null, null, null, null, null, null, beforeWrites, readiness);
     try {
       vertx.deployVerticle(api).await();
     } catch (RuntimeException e) {

@@ -16,7 +16,7 @@ public final class DeclaredRoutes {
               new NodeHandlers(null, null, null),
               new ImageHandlers(null, null, null),
               new DibImageHandlers(null, null, null),
-              new JobHandlers(null, null, null, null),
+              new JobHandlers(null, null, null, null, null),
               new EventHandlers(vertx),
               new OpenApiHandlers(),
               new SelfHandlers(null));
