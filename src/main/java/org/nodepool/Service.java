@@ -197,7 +197,7 @@ final class Service {
     AttemptTable attempts = new AttemptTable(db);
     JobTable jobTable = new JobTable(db, attempts);
     WorkerTable workers = new WorkerTable(db);
-    JobLogs logs = new JobLogs(config.jobs().logDir(), identity.host());
+    JobLogs logs = new JobLogs(config.jobs().logDir(), identity.host(), workers);
     Deletions deletions =
         new Deletions(db, nodes, images, dibImages, jobTable, pool::current, vertx.eventBus());
     Jobs jobs =

@@ -165,7 +165,6 @@ class JobApiTest {
         "limit=1",
         "marker=1",
         "fields=id",
-        "follow=true",
         "x",
         "id=1",
         "%20=",

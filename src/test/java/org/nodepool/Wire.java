@@ -119,6 +119,11 @@ final class Wire implements AutoCloseable {
     return new Http.Answer(head.status(), body, head.headers());
   }
 
+  /** The next answer as far as its body, which is read by {@link #chunk}. */
+  Http.Answer readStreamHead() throws IOException {
+    return readHead();
+  }
+
   /** Whether an answer goes on for ever. */
   static boolean isStream(Http.Answer answer) {
     return "text/event-stream".equals(answer.header("Content-Type"));

@@ -1,13 +1,15 @@
 package org.nodepool.api;
 
 import io.vertx.core.Future;
+import io.vertx.core.MultiMap;
 import io.vertx.core.file.FileProps;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
-import io.vertx.core.http.HttpServerResponse;
 import io.vertx.ext.web.RoutingContext;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.JobWaits;
 import org.nodepool.jobs.Jobs;
@@ -22,6 +24,8 @@ final class JobHandlers {
   private static final String JOB = "job";
   private static final String WAIT = "wait";
   private static final String FAIL = "fail";
+  private static final String FOLLOW = "follow";
+  private static final String LOG_TYPE = "text/plain; charset=utf-8";
   private static final Duration LONGEST_WAIT = Duration.ofHours(1);
 
   private final PoolReads reads;
@@ -100,32 +104,17 @@ final class JobHandlers {
     return reads.attempts(Input.id(ctx, JOB)).map(Answer::of);
   }
 
-  /** The log as it is when the file is opened: a build goes on writing it. */
+  /** The log as it is when the file is opened, a part of it, or all that it becomes. */
   Future<Answer> log(RoutingContext ctx) {
-    Input.noQuery(ctx);
+    Input.onlyQuery(ctx, FOLLOW);
+    boolean follow = Input.flag(ctx, FOLLOW);
     return table
         .get(Input.id(ctx, JOB))
-        .compose(
-            job -> {
-              checkHasLog(job);
-              return size(ctx, job).map(size -> response -> send(ctx, response, job, size));
-            });
+        .map(this::withLog)
+        .compose(job -> logs.find(job).compose(file -> log(ctx, job, file, follow)));
   }
 
-  private Future<Long> size(RoutingContext ctx, Job job) {
-    return ctx.vertx()
-        .fileSystem()
-        .props(logs.file(job).toString())
-        .map(FileProps::size)
-        .recover(
-            e ->
-                Future.failedFuture(
-                    e.getCause() instanceof NoSuchFileException && job.finished() != null
-                        ? new Problem.Gone("The log was removed.")
-                        : new Problem.WrongState("The log cannot be read now.")));
-  }
-
-  private void checkHasLog(Job job) {
+  private Job withLog(Job job) {
     if (job.host() == null) {
       throw new Problem.WrongState("Job %d has not begun; it has no log yet.".formatted(job.id()));
     }
@@ -133,14 +122,68 @@ final class JobHandlers {
       throw new Problem.WrongState(
           "The log of job %d is kept on host %s.".formatted(job.id(), job.host()));
     }
+    return job;
   }
 
-  private void send(RoutingContext ctx, HttpServerResponse response, Job job, long size) {
-    response.putHeader(HttpHeaders.CONTENT_TYPE, "text/plain; charset=utf-8");
-    if (ctx.request().method() == HttpMethod.HEAD) {
-      response.putHeader(HttpHeaders.CONTENT_LENGTH, Long.toString(size)).end();
-    } else {
-      response.sendFile(logs.file(job).toString(), 0, size).onFailure(ctx::fail);
+  private Future<Answer> log(RoutingContext ctx, Job job, Path file, boolean follow) {
+    if (follow && job.finished() == null) {
+      return Future.succeededFuture(response -> follow(ctx, job, file));
     }
+    return ctx.vertx()
+        .fileSystem()
+        .props(file.toString())
+        .map(FileProps::size)
+        .recover(
+            e ->
+                Future.failedFuture(
+                    e.getCause() instanceof NoSuchFileException && job.finished() != null
+                        ? new Problem.Gone("The log was removed.")
+                        : new Problem.WrongState("The log cannot be read now.")))
+        .map(
+            size ->
+                follow
+                    ? response -> follow(ctx, job, file)
+                    : part(ctx, file, size, range(ctx, size)));
+  }
+
+  private void follow(RoutingContext ctx, Job job, Path file) {
+    ctx.response().putHeader(HttpHeaders.CONTENT_TYPE, LOG_TYPE);
+    if (ctx.request().method() == HttpMethod.HEAD) {
+      ctx.response().end();
+    } else {
+      new LogFollower(ctx, file, waits.begin(job.id(), null)).follow();
+    }
+  }
+
+  /** The part that was asked for; empty for the whole. HEAD has no parts. */
+  private static Optional<ByteRange> range(RoutingContext ctx, long size) {
+    MultiMap headers = ctx.request().headers();
+    if (ctx.request().method() == HttpMethod.HEAD || headers.contains("If-Range")) {
+      return Optional.empty();
+    }
+    try {
+      return ByteRange.of(headers.getAll("Range"), size);
+    } catch (Refusal e) {
+      ctx.response()
+          .putHeader(HttpHeaders.ACCEPT_RANGES, "bytes")
+          .putHeader(HttpHeaders.CONTENT_RANGE, "bytes */" + size);
+      throw e;
+    }
+  }
+
+  private static Answer part(RoutingContext ctx, Path file, long size, Optional<ByteRange> range) {
+    return response -> {
+      response
+          .putHeader(HttpHeaders.CONTENT_TYPE, LOG_TYPE)
+          .putHeader(HttpHeaders.ACCEPT_RANGES, "bytes");
+      if (ctx.request().method() == HttpMethod.HEAD) {
+        response.putHeader(HttpHeaders.CONTENT_LENGTH, Long.toString(size)).end();
+        return;
+      }
+      range.ifPresent(
+          part -> response.setStatusCode(206).putHeader(HttpHeaders.CONTENT_RANGE, part.of(size)));
+      ByteRange sent = range.orElse(new ByteRange(0, size));
+      response.sendFile(file.toString(), sent.offset(), sent.length()).onFailure(ctx::fail);
+    };
   }
 }

@@ -18,6 +18,7 @@ enum Slug {
   WRONG_STATE(409, "Wrong state"),
   CONFLICT(409, "Conflict"),
   GONE(410, "Gone"),
+  RANGE_NOT_SATISFIABLE(416, "Range not satisfiable"),
   UNAVAILABLE(503, "Unavailable"),
   OUTCOME_UNKNOWN(503, "Outcome unknown"),
   NOT_IMPLEMENTED(501, "Not implemented"),
