@@ -67,7 +67,7 @@ class SchemaTest {
 
     assertThat(Schema.apply(database()).await()).isEmpty();
     assertThat(query("SELECT name FROM api_schema ORDER BY version"))
-        .containsExactly("pool: made", "001_pool.sql", "002_jobs.sql");
+        .containsExactly("pool: made", "001_pool.sql", "002_jobs.sql", "003_attempts.sql");
   }
 
   @Test
@@ -90,6 +90,50 @@ class SchemaTest {
 
     assertThat(Schema.apply(database()).await()).containsExactly(2);
     assertThat(tables()).isEqualTo(ALL_TABLES);
+  }
+
+  @Test
+  void columns_that_a_start_added_before_it_died_are_no_hindrance_to_the_next() {
+    Schema.apply(database()).await();
+    run(
+        "ALTER TABLE api_job DROP COLUMN is_cleanup",
+        "DROP TABLE api_job_attempt",
+        "DROP TABLE api_worker",
+        "DELETE FROM api_schema WHERE version = 3");
+
+    assertThat(Schema.apply(database()).await()).containsExactly(3);
+
+    assertThat(tables()).isEqualTo(ALL_TABLES);
+    assertThat(columnsOfStep3()).containsExactly("is_cleanup", "lost", "needs_host");
+  }
+
+  @Test
+  void jobs_of_a_version_before_attempts_are_kept() {
+    Schema.apply(database()).await();
+    run(
+        "ALTER TABLE api_job DROP COLUMN needs_host, DROP COLUMN lost, DROP COLUMN is_cleanup",
+        "DROP TABLE api_job_attempt",
+        "DROP TABLE api_worker",
+        "DELETE FROM api_schema WHERE version = 3",
+        "INSERT INTO api_job (uuid, kind, state, subject, image_name, created, finished) VALUES"
+            + " ('1', 'build', 'queued', '/v1/dib_images/1', 'tiny', 1, NULL),"
+            + " ('2', 'build', 'failed', '/v1/dib_images/2', 'tiny', 1, 2)");
+
+    assertThat(Schema.apply(database()).await()).containsExactly(3);
+
+    assertThat(columnsOfStep3()).containsExactly("is_cleanup", "lost", "needs_host");
+    assertThat(
+            query(
+                "SELECT CONCAT_WS(' ', uuid, state, subject, active_key, lost, is_cleanup)"
+                    + " FROM api_job WHERE needs_host IS NULL ORDER BY id"))
+        .containsExactly("1 queued /v1/dib_images/1 tiny 0 0", "2 failed /v1/dib_images/2 0 0");
+  }
+
+  private List<String> columnsOfStep3() {
+    return query(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE()"
+            + " AND table_name = 'api_job' AND column_name IN ('needs_host', 'lost', 'is_cleanup')"
+            + " ORDER BY 1");
   }
 
   @Test
