@@ -110,6 +110,8 @@ public final class Schema {
   private static final String RECORD =
       "INSERT INTO api_schema (version, name, applied) VALUES (?, ?, ?)";
 
+  private static final String ORIGIN_OF_POOL = "SELECT name FROM api_schema WHERE version = ?";
+
   private static final String MARK =
       """
       INSERT INTO api_schema (version, name, applied) VALUES (?, 'in use', UNIX_TIMESTAMP())
@@ -250,6 +252,21 @@ public final class Schema {
                 }
               }
               return warnings;
+            });
+  }
+
+  /**
+   * Whether the four tables were made by this service, not there before it; false when nobody
+   * knows.
+   */
+  public static Future<Boolean> isPoolOurs(Database db) {
+    return db.read(c -> c.preparedQuery(ORIGIN_OF_POOL).execute(Tuple.of(ORIGIN)))
+        .map(
+            rows -> {
+              for (Row row : rows) {
+                return MADE.equals(row.getString("name"));
+              }
+              return false;
             });
   }
 

@@ -183,6 +183,14 @@ class SchemaTest {
   }
 
   @Test
+  void tables_of_which_nobody_noted_who_made_them_are_not_ours() {
+    Schema.apply(database()).await();
+    run("DELETE FROM api_schema WHERE version = 0");
+
+    assertThat(isPoolOurs()).isFalse();
+  }
+
+  @Test
   void a_user_who_may_create_nothing_does_when_all_is_there() {
     Schema.apply(database()).await();
     SERVER.sql(
@@ -304,8 +312,8 @@ class SchemaTest {
   }
 
   private boolean isPoolOurs() {
-    Schema.apply(database()).await();
-    return query("SELECT name FROM api_schema WHERE version = 0").equals(List.of("pool: made"));
+    Database db = database();
+    return Schema.apply(db).compose(v -> Schema.isPoolOurs(db)).await();
   }
 
   private Database database() {
