@@ -76,6 +76,7 @@ public final class TestService {
     if (shared == null) {
       try {
         shared = start(Path.of("target/test-service").toAbsolutePath(), "");
+        shared.awaitFirstPruning();
       } catch (Exception e) {
         throw new AssertionError("the service does not start", e);
       }
@@ -89,6 +90,17 @@ public final class TestService {
     TestService started = start(dir, settings, external(dir));
     started.awaitDatabase();
     return started;
+  }
+
+  /** From then on, for an hour, a test may have jobs that ended long ago. */
+  private void awaitFirstPruning() {
+    sql(
+        "INSERT INTO api_job (uuid, kind, state, subject, created, finished)"
+            + " VALUES (UUID(), 'delete-node', 'succeeded', '/v1/nodes/0', 1, 1)");
+    Poll.until(
+        "what is past is pruned",
+        Duration.ofSeconds(30),
+        () -> sql("SELECT id FROM api_job WHERE subject = '/v1/nodes/0'").size() == 0);
   }
 
   /** Waits for the schema to be in place. */
@@ -158,6 +170,9 @@ public final class TestService {
     if (!settings.contains("jobs:")) {
       all.append("\njobs: {log_dir: var/log/jobs}");
     }
+    if (!settings.contains("cleanup:")) {
+      all.append("\ncleanup: {enabled: false}");
+    }
     return all.toString();
   }
 
@@ -190,7 +205,7 @@ public final class TestService {
   }
 
   /** The service's own, with its event bus. */
-  Vertx vertx() {
+  public Vertx vertx() {
     return service.vertx();
   }
 
@@ -232,7 +247,8 @@ public final class TestService {
             "dib_image",
             "api_job",
             "api_job_attempt",
-            "api_dib_file")) {
+            "api_dib_file",
+            "api_worker")) {
       sql("DELETE FROM " + table);
     }
     deleteFiles(dir);
@@ -248,7 +264,7 @@ public final class TestService {
   }
 
   /** A connection of another program, to be closed by the test. */
-  SqlConnection connection() {
+  public SqlConnection connection() {
     return sql.getConnection().await();
   }
 

@@ -19,9 +19,9 @@ import org.nodepool.store.JobTable;
 import org.nodepool.store.Tx;
 
 /**
- * Deletes a dib image: every file of it and the log of its build; then the row. Nodepool 0.3 wrote
- * {@code <images-dir>/<id>.<type>}, whatever the row says: of a row that no build of ours made
- * these go, too.
+ * Deletes a dib image: every file of it and, when somebody asked for that, the log of its build;
+ * then the row. Nodepool 0.3 wrote {@code <images-dir>/<id>.<type>}, whatever the row says: of a
+ * row that no build of ours made these go, too.
  */
 final class DeleteDibImageWork implements Work {
   private static final List<String> TYPES_OF_0_3 = List.of("qcow2", "raw", "tar", "vhd", "vmdk");
@@ -70,10 +70,11 @@ final class DeleteDibImageWork implements Work {
             ImageFiles.delete(filename.get());
             Failpoint.DELETE_FILES.after();
           }
-          if (build.isPresent()) {
-            logs.delete(build.get());
-          } else if (imagesDir != null) {
+          if (build.isEmpty() && imagesDir != null) {
             deleteNamedById(imagesDir, image.id(), run);
+          }
+          if (build.isPresent() && !run.job().isCleanup()) {
+            logs.delete(build.get());
           }
           return null;
         },

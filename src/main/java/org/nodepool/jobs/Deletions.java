@@ -6,6 +6,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
 import org.nodepool.config.PoolConfig;
+import org.nodepool.config.PoolConfig.Driver;
+import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
@@ -82,7 +84,12 @@ public final class Deletions {
             ? Future.succeededFuture()
             : nodes.setState(tx, node, State.DELETE);
     return marked.compose(
-        v -> deletion(tx, active, Kind.DELETE_NODE, node.path(), null, node.providerName(), null));
+        v ->
+            deletion(
+                tx,
+                active,
+                new JobTable.Draft(
+                    Kind.DELETE_NODE, node.path(), null, node.providerName(), null, null, false)));
   }
 
   /** Removes a node's rows at once, whatever its provider holds. Fails as {@link #deleteNode}. */
@@ -116,12 +123,18 @@ public final class Deletions {
                         image -> {
                           checkProviderIsConfigured(image.providerName());
                           return jobs.lockActive(tx, image.path())
-                              .compose(active -> deleteImage(tx, image, active));
+                              .compose(active -> deleteImage(tx, image, active, false));
                         }))
         .map(this::knock);
   }
 
-  private Future<Ticket> deleteImage(Tx tx, SnapshotImage image, List<Job> active) {
+  /** As {@link #deleteImage(long)} of an image on which nothing works, on our own account. */
+  Future<Ticket> cleanUp(Tx tx, SnapshotImage image) {
+    return deleteImage(tx, image, List.of(), true);
+  }
+
+  private Future<Ticket> deleteImage(
+      Tx tx, SnapshotImage image, List<Job> active, boolean isCleanup) {
     Future<?> marked =
         State.DELETE.equals(image.state())
             ? Future.succeededFuture()
@@ -131,14 +144,20 @@ public final class Deletions {
         .compose(v -> endAll(tx, work))
         .compose(
             v ->
-                deletion(
-                    tx,
-                    active,
-                    Kind.DELETE_IMAGE,
-                    image.path(),
-                    image.imageName(),
-                    image.providerName(),
-                    null));
+                hostOf(tx, image)
+                    .compose(
+                        host ->
+                            deletion(
+                                tx,
+                                active,
+                                new JobTable.Draft(
+                                    Kind.DELETE_IMAGE,
+                                    image.path(),
+                                    image.imageName(),
+                                    image.providerName(),
+                                    null,
+                                    host,
+                                    isCleanup))));
   }
 
   /** Removes an image's row at once, whatever its provider holds. Fails as {@link #deleteImage}. */
@@ -173,11 +192,17 @@ public final class Deletions {
                     .compose(
                         image ->
                             jobs.lockActiveOf(tx, id)
-                                .compose(active -> deleteDibImage(tx, image, active))))
+                                .compose(active -> deleteDibImage(tx, image, active, false))))
         .map(this::knock);
   }
 
-  private Future<Ticket> deleteDibImage(Tx tx, DibImage image, List<Job> active) {
+  /** As {@link #deleteDibImage(long)} of one on which nothing works, on our own account. */
+  Future<Ticket> cleanUp(Tx tx, DibImage image) {
+    return deleteDibImage(tx, image, List.of(), true);
+  }
+
+  private Future<Ticket> deleteDibImage(
+      Tx tx, DibImage image, List<Job> active, boolean isCleanup) {
     Future<?> marked =
         State.DELETE.equals(image.state())
             ? Future.succeededFuture()
@@ -188,14 +213,20 @@ public final class Deletions {
         .compose(v -> failQueuedUploads(tx, image, active))
         .compose(
             v ->
-                deletion(
-                    tx,
-                    active,
-                    Kind.DELETE_DIB_IMAGE,
-                    image.path(),
-                    image.imageName(),
-                    null,
-                    image.id()));
+                hostOf(tx, image)
+                    .compose(
+                        host ->
+                            deletion(
+                                tx,
+                                active,
+                                new JobTable.Draft(
+                                    Kind.DELETE_DIB_IMAGE,
+                                    image.path(),
+                                    image.imageName(),
+                                    null,
+                                    image.id(),
+                                    host,
+                                    isCleanup))));
   }
 
   private Future<Void> failQueuedUploads(Tx tx, DibImage image, List<Job> active) {
@@ -213,21 +244,27 @@ public final class Deletions {
   }
 
   /** The deletion that is under way already, or a new one. */
-  private Future<Ticket> deletion(
-      Tx tx,
-      List<Job> active,
-      Kind kind,
-      String subject,
-      String imageName,
-      String providerName,
-      Long dibImageId) {
-    Optional<Job> underWay = active.stream().filter(job -> job.kind() == kind).findFirst();
+  private Future<Ticket> deletion(Tx tx, List<Job> active, JobTable.Draft draft) {
+    Optional<Job> underWay = active.stream().filter(job -> job.kind() == draft.kind()).findFirst();
     return underWay.isPresent()
-        ? Future.succeededFuture(Ticket.joined(underWay.get()))
-        : jobs.insert(
-                tx,
-                new JobTable.Draft(kind, subject, imageName, providerName, dibImageId, null, false))
-            .map(Ticket::started);
+        ? jobs.adopt(tx, underWay.get()).map(Ticket.joined(underWay.get()))
+        : jobs.insert(tx, draft).map(Ticket::started);
+  }
+
+  /** Where the files of a build are, or its log alone; null when it is nowhere. */
+  private Future<String> hostOf(Tx tx, DibImage image) {
+    return dibImages
+        .hostOf(tx, image.id())
+        .compose(
+            host -> host != null ? Future.succeededFuture(host) : jobs.hostOfBuild(tx, image.id()));
+  }
+
+  /** A directory is there where it was written; a cloud is everywhere. */
+  private Future<String> hostOf(Tx tx, SnapshotImage image) {
+    ProviderConfig provider = config.get().providers().get(image.providerName());
+    boolean isOnAHost =
+        provider != null && provider.driver() == Driver.DIRECTORY && image.externalId() != null;
+    return isOnAHost ? jobs.hostOfMaker(tx, image.path()) : Future.succeededFuture();
   }
 
   /** Ends what waits, and asks what runs to end. */
@@ -265,7 +302,7 @@ public final class Deletions {
   }
 
   /** After the commit: tells the worker verticle that the rows have changed. */
-  private <T> T knock(T answer) {
+  <T> T knock(T answer) {
     bus.send(Jobs.KNOCK, true);
     return answer;
   }

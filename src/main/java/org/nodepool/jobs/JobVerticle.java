@@ -107,6 +107,7 @@ public final class JobVerticle extends VerticleBase {
   private boolean isAttending;
   private boolean isTakingOver;
   private boolean isKnockedWhileAttending;
+  private Upkeep upkeep;
 
   /** How often a claim was begun or a job ended: what was read before is not compared with it. */
   private long moves;
@@ -201,6 +202,8 @@ public final class JobVerticle extends VerticleBase {
               vertx.eventBus().<Boolean>consumer(Jobs.KNOCK, knock -> knocked());
               vertx.setPeriodic(PROGRESS_PERIOD_MS, timer -> storeProgress());
               vertx.setPeriodic(LEFTOVERS_PERIOD_MS, timer -> sweepLeftovers());
+              upkeep = new Upkeep(vertx, db, tables, logs, config, settings);
+              upkeep.start();
               isAtWork = true;
               attend();
               attendLater();
@@ -219,6 +222,9 @@ public final class JobVerticle extends VerticleBase {
     isStopping = true;
     isAtWork = false;
     ends.stop();
+    if (upkeep != null) {
+      upkeep.stop();
+    }
     List.copyOf(running).forEach(run -> run.stop(Cause.SERVICE_STOPS, STOPPED));
     completeIfIdle();
     return idle.future()

@@ -9,7 +9,7 @@ import java.util.Comparator;
  */
 public record DibImage(
     long id, String imageName, String filename, Long version, State state, Long stateTime)
-    implements Resource {
+    implements Image {
 
   /** image_name, id. */
   public static final Comparator<DibImage> LIST_ORDER =

@@ -1,7 +1,7 @@
 package org.nodepool.model;
 
 /** A row that has an address in the API and events of its own. */
-public sealed interface Resource permits Node, SnapshotImage, DibImage, Job {
+public sealed interface Resource permits Node, Image, Job {
   /** The row's id in its table. */
   long id();
 

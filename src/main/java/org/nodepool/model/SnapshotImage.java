@@ -18,7 +18,7 @@ public record SnapshotImage(
     String serverExternalId,
     State state,
     Long stateTime)
-    implements Resource {
+    implements Image {
 
   /** provider_name, image_name, id. */
   public static final Comparator<SnapshotImage> LIST_ORDER =

@@ -47,6 +47,8 @@ public final class AttemptTable {
   private static final String SWEPT =
       "UPDATE api_job_attempt SET is_swept = 1 WHERE job_id = ? AND attempt = ?";
 
+  private static final String DELETE_ALL = "DELETE FROM api_job_attempt WHERE job_id IN (%s)";
+
   private final Database db;
 
   public AttemptTable(Database db) {
@@ -93,6 +95,14 @@ public final class AttemptTable {
     return db.transaction(
         Failpoint.SWEPT,
         tx -> tx.connection().preparedQuery(SWEPT).execute(Tuple.of(jobId, number)).mapEmpty());
+  }
+
+  /** Forgets the attempts at these jobs, whose ids there must be one of at least. */
+  Future<Void> removeAll(Tx tx, Tuple jobIds) {
+    return tx.connection()
+        .preparedQuery(DELETE_ALL.formatted(Values.places(jobIds.size())))
+        .execute(jobIds)
+        .mapEmpty();
   }
 
   private static Future<List<Attempt>> select(SqlClient client, String sql, Tuple values) {

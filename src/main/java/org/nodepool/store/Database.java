@@ -182,7 +182,8 @@ public final class Database {
     return isOpen;
   }
 
-  long now() {
+  /** This moment in Unix seconds, as {@link Tx#now} has it. */
+  public long now() {
     return clock.instant().getEpochSecond();
   }
 

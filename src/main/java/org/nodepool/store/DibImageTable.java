@@ -30,6 +30,12 @@ public final class DibImageTable {
   private static final String LOCK = GET + " FOR UPDATE";
   // The collation may take more names for equal than the code points do; this is what decides.
   private static final String SAME_NAME = " AND CAST(image_name AS BINARY) = CAST(? AS BINARY)";
+  private static final String LOCK_NAMED =
+      "SELECT "
+          + COLUMNS
+          + " FROM dib_image d WHERE d.image_name = ?"
+          + SAME_NAME
+          + " ORDER BY d.id FOR UPDATE";
   // Newest first.
   private static final String READY_IN_FORMAT =
       "SELECT "
@@ -102,6 +108,11 @@ public final class DibImageTable {
   /** The dib image, locked until the transaction ends; empty when there is none. */
   public Future<Optional<DibImage>> lock(Tx tx, long id) {
     return select(tx.connection(), LOCK, Tuple.of(id)).map(rows -> rows.stream().findFirst());
+  }
+
+  /** Every dib image of that name, by id; locked. */
+  public Future<List<DibImage>> lockNamed(Tx tx, String imageName) {
+    return select(tx.connection(), LOCK_NAMED, Tuple.of(imageName, imageName));
   }
 
   /** The newest ready build of that diskimage that was verified in that format; locked. */

@@ -12,6 +12,7 @@ import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.SqlClient;
 import io.vertx.sqlclient.SqlResult;
 import io.vertx.sqlclient.Tuple;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -49,6 +50,11 @@ public final class JobTable {
   private static final String ACTIVE_BUILD = SELECT + "WHERE j.active_key = ?";
   private static final String BUILD_OF =
       SELECT + "WHERE j.dib_image_id = ? AND j.kind = 'build' ORDER BY j.id";
+  private static final String MADE =
+      """
+      SELECT DISTINCT subject FROM api_job
+       WHERE kind IN ('build', 'upload', 'update') AND subject IN (%s)
+      """;
   private static final String LOCK_ACTIVE_OF_SUBJECT =
       SELECT + "WHERE j.subject = ? AND j.finished IS NULL ORDER BY j.id FOR UPDATE";
   private static final String LOCK_ACTIVE_OF_DIB_IMAGE =
@@ -81,6 +87,40 @@ public final class JobTable {
           ORDER BY j.id
           LIMIT 8
           """;
+
+  // Ended long ago, and nobody needs them. Kept are: the last one on a row that is there, and the
+  // one that made it; the last build of an image that succeeded, and the last that failed; the
+  // build of what an unfinished job is about; what may have left something on a disk.
+  private static final String PRUNABLE =
+      SELECT
+          + """
+          WHERE j.finished < ?
+            AND NOT ((j.kind IN ('build', 'upload', 'update') OR NOT EXISTS (
+                  SELECT 1 FROM api_job l WHERE l.subject = j.subject AND l.id > j.id))
+                AND CASE
+                  WHEN j.kind IN ('build', 'delete-dib-image') THEN EXISTS (
+                    SELECT 1 FROM dib_image r WHERE r.id = %1$s)
+                  WHEN j.kind = 'delete-node' THEN EXISTS (
+                    SELECT 1 FROM node r WHERE r.id = %1$s)
+                  ELSE EXISTS (
+                    SELECT 1 FROM snapshot_image r WHERE r.id = %1$s)
+                END)
+            AND NOT (j.kind = 'build' AND j.state IN ('succeeded', 'failed') AND NOT EXISTS (
+                  SELECT 1 FROM api_job l
+                   WHERE l.kind = 'build' AND l.state = j.state AND l.image_name = j.image_name
+                     AND l.id > j.id))
+            AND NOT EXISTS (
+                  SELECT 1 FROM api_job u
+                   WHERE u.dib_image_id = j.dib_image_id AND u.finished IS NULL)
+            AND NOT EXISTS (
+                  SELECT 1 FROM api_job_attempt a WHERE a.job_id = j.id AND a.is_swept = 0)
+          ORDER BY j.id
+          LIMIT ?
+          """
+              .formatted("CAST(SUBSTRING_INDEX(j.subject, '/', -1) AS SIGNED)");
+  private static final String LOCK_ALL = SELECT + "WHERE j.id IN (%s) ORDER BY j.id FOR UPDATE";
+  private static final String DELETE_ALL = "DELETE FROM api_job WHERE id IN (%s)";
+  private static final String UUIDS = "SELECT uuid FROM api_job WHERE uuid IN (%s)";
   private static final String INSERT =
       """
       INSERT INTO api_job (uuid, kind, state, subject, image_name, provider_name, dib_image_id,
@@ -95,6 +135,7 @@ public final class JobTable {
        WHERE id = ? AND state = 'queued'
       """
           .formatted(LEASE_SECONDS);
+  private static final String ADOPT = "UPDATE api_job SET is_cleanup = 0 WHERE id = ?";
   private static final String REQUEST_CANCEL =
       "UPDATE api_job SET cancel_requested = 1 WHERE id = ? AND finished IS NULL";
   private static final String END_QUEUED =
@@ -231,6 +272,11 @@ public final class JobTable {
     return db.read(c -> select(c, BUILD_OF, Tuple.of(dibImageId))).map(JobTable::first);
   }
 
+  /** Which of these subjects a job of this service made, or is making. */
+  public Future<Set<String>> made(List<String> subjects) {
+    return column("subject", MADE, subjects);
+  }
+
   /** The jobs on that subject that have not ended, by id; locked until the transaction ends. */
   public Future<List<Job>> lockActive(Tx tx, String subject) {
     return select(tx.connection(), LOCK_ACTIVE_OF_SUBJECT, Tuple.of(subject));
@@ -304,6 +350,13 @@ public final class JobTable {
                     ? Future.succeededFuture(Optional.empty())
                     : changed(tx, job)
                         .compose(c -> attempts.begin(tx, c).map(v -> Optional.of(c))));
+  }
+
+  /** Notes that somebody asked for the job, also when it was the service that wanted it first. */
+  public Future<Void> adopt(Tx tx, Job job) {
+    return job.isCleanup()
+        ? tx.connection().preparedQuery(ADOPT).execute(Tuple.of(job.id())).mapEmpty()
+        : Future.succeededFuture();
   }
 
   /** Asks whoever runs it to stop. */
@@ -404,12 +457,69 @@ public final class JobTable {
     return tx.connection().preparedQuery(NEEDS_HOST).execute(Tuple.of(host, dibImageId)).mapEmpty();
   }
 
+  /** Where that dib image was last built; null when no build of ours has begun. */
+  public Future<String> hostOfBuild(Tx tx, long dibImageId) {
+    return select(tx.connection(), BUILD_OF, Tuple.of(dibImageId))
+        .map(builds -> first(builds).map(Job::host).orElse(null));
+  }
+
   /** Where the image with that path was made; null when no job of ours made it. */
   public Future<String> hostOfMaker(Tx tx, String subject) {
     return tx.connection()
         .preparedQuery(HOST_OF_MAKER)
         .execute(Tuple.of(subject))
         .map(rows -> rows.size() == 0 ? null : rows.iterator().next().getString("host"));
+  }
+
+  /**
+   * Jobs that ended so long ago and that nobody needs any more, by id.
+   *
+   * @param limit how many at most
+   */
+  public Future<List<Job>> prunable(Duration keep, int limit) {
+    return db.read(c -> select(c, PRUNABLE, Tuple.of(db.now() - keep.toSeconds(), limit)));
+  }
+
+  /**
+   * Removes those of these jobs that are still there, with their attempts; gives their number. What
+   * is prunable stays so, and is not looked at again.
+   */
+  public Future<Integer> removeAll(Tx tx, List<Job> prunable) {
+    Tuple ids = Tuple.from(prunable.stream().map(Job::id).toList());
+    String places = Values.places(prunable.size());
+    return select(tx.connection(), LOCK_ALL.formatted(places), ids)
+        .compose(
+            there ->
+                attempts
+                    .removeAll(tx, ids)
+                    .compose(
+                        v ->
+                            tx.connection()
+                                .preparedQuery(DELETE_ALL.formatted(places))
+                                .execute(ids))
+                    .map(
+                        deleted -> {
+                          there.forEach(job -> tx.record(Event.removed(job, tx.now())));
+                          return there.size();
+                        }));
+  }
+
+  /** Which of these are the uuids of jobs. */
+  public Future<Set<String>> known(List<String> uuids) {
+    return column("uuid", UUIDS, uuids);
+  }
+
+  /** The column's values of the rows that one of these values picks, of which there may be none. */
+  private Future<Set<String>> column(String column, String sql, List<String> values) {
+    if (values.isEmpty()) {
+      return Future.succeededFuture(Set.of());
+    }
+    return db.read(
+            c ->
+                c.preparedQuery(sql.formatted(Values.places(values.size())))
+                    .collecting(mapping(row -> row.getString(column), toUnmodifiableSet()))
+                    .execute(Tuple.from(values)))
+        .map(SqlResult::value);
   }
 
   private static Future<Boolean> fenced(Tx tx, String sql, Job job, Object... values) {

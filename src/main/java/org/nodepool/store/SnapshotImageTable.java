@@ -29,13 +29,15 @@ public final class SnapshotImageTable {
   private static final String GET = SELECT + " WHERE id = ?";
   private static final String LOCK = GET + " FOR UPDATE";
   // The collation may take more names for equal than the code points do.
-  private static final String NEWEST_VERSION =
+  private static final String NAMED =
       """
-      SELECT MAX(version) AS version FROM snapshot_image
        WHERE provider_name = ? AND image_name = ?
          AND CAST(provider_name AS BINARY) = CAST(? AS BINARY)
          AND CAST(image_name AS BINARY) = CAST(? AS BINARY)
       """;
+  private static final String LOCK_NAMED = SELECT + NAMED + " ORDER BY id FOR UPDATE";
+  private static final String NEWEST_VERSION =
+      "SELECT MAX(version) AS version FROM snapshot_image" + NAMED;
   private static final String INSERT =
       """
       INSERT INTO snapshot_image (provider_name, image_name, hostname, version, state, state_time)
@@ -77,6 +79,12 @@ public final class SnapshotImageTable {
   /** The image, locked until the transaction ends; empty when there is none. */
   public Future<Optional<SnapshotImage>> lock(Tx tx, long id) {
     return select(tx.connection(), LOCK, Tuple.of(id)).map(rows -> rows.stream().findFirst());
+  }
+
+  /** Every image of that name at that provider, by id; locked. */
+  public Future<List<SnapshotImage>> lockNamed(Tx tx, String providerName, String imageName) {
+    Tuple names = Tuple.of(providerName, imageName, providerName, imageName);
+    return select(tx.connection(), LOCK_NAMED, names);
   }
 
   /**

@@ -7,8 +7,10 @@ import io.vertx.core.Future;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.SqlResult;
 import io.vertx.sqlclient.Tuple;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.StreamSupport;
 import org.nodepool.model.Worker;
 
 /** The table {@code api_worker}: who runs jobs, and when each was last seen. */
@@ -29,6 +31,16 @@ public final class WorkerTable {
              log_dir = VALUES(log_dir), seen = VALUES(seen), trouble = VALUES(trouble)
       """;
   private static final String LEFT = "UPDATE api_worker SET seen = 0 WHERE worker = ?";
+
+  private static final String GONE =
+      """
+      SELECT w.worker FROM api_worker w
+       WHERE w.seen < UNIX_TIMESTAMP() - ?
+         AND NOT EXISTS (SELECT 1 FROM api_job_attempt a WHERE a.worker = w.worker)
+         AND NOT EXISTS (SELECT 1 FROM api_job j WHERE j.worker = w.worker)
+      """;
+  private static final String FORGET =
+      "DELETE FROM api_worker WHERE worker = ? AND seen < UNIX_TIMESTAMP() - ?";
 
   private final Database db;
 
@@ -64,6 +76,25 @@ public final class WorkerTable {
   /** Notes that it has stopped in good order. */
   public Future<Void> left(String name) {
     return db.note(c -> c.preparedQuery(LEFT).execute(Tuple.of(name)).mapEmpty());
+  }
+
+  /**
+   * Forgets the workers that no job and no attempt names, when they have stopped, or were not seen
+   * for that long; one that is back later says so.
+   */
+  public Future<Void> forgetGone(Tx tx, Duration keep) {
+    long seconds = keep.toSeconds();
+    return tx.connection()
+        .preparedQuery(GONE)
+        .mapping(row -> Tuple.of(row.getString("worker"), seconds))
+        .execute(Tuple.of(seconds))
+        .compose(
+            gone -> {
+              List<Tuple> batch = StreamSupport.stream(gone.spliterator(), false).toList();
+              return batch.isEmpty()
+                  ? Future.succeededFuture()
+                  : tx.connection().preparedQuery(FORGET).executeBatch(batch).mapEmpty();
+            });
   }
 
   private Future<List<Worker>> select(String sql, Tuple values) {
