@@ -362,7 +362,7 @@ class FailpointIT {
             LONG_AGO,
             LONG_AGO,
             finished);
-    site.insert(
+    site.sql(
         "INSERT INTO api_job_attempt (job_id, attempt, host, worker, started, finished)"
             + " VALUES (?, 1, ?, ?, ?, ?)",
         job,

@@ -242,7 +242,7 @@ final class Site implements AutoCloseable {
       sparse.writeLong(id);
       sparse.setLength(bytes);
     }
-    insert(
+    sql(
         "INSERT INTO api_dib_file (dib_image_id, host, type, size, sha256) VALUES (?, ?, ?, ?, ?)",
         id,
         host,
