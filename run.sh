@@ -18,6 +18,9 @@ usage() {
                                      take everything of ours out of the database again; the
                                      tables of the pool stay. Stop the service first
 ./run.sh test                        every test; installs what they need
+./run.sh torture [MINUTES [SEED]]    jobs of all kinds while workers, the API and the database are
+                                     killed, stopped and cut off; 10 minutes, unless it is said,
+                                     and then what must hold is looked at. A seed repeats a load
 ./run.sh format                      put the code into its form
 ./run.sh help                        this
 END
@@ -82,6 +85,16 @@ case ${1:-} in
     setup "${packages[@]}" "${test_packages[@]}"
     cd "$here"
     exec mvn -B verify
+    ;;
+  torture)
+    minutes=${2:-10} seed=${3:-}
+    [[ $minutes =~ ^[0-9]+$ && $seed =~ ^[0-9]*$ ]] || fail "torture takes minutes and a seed, both numbers"
+    check_tools
+    setup "${packages[@]}" "${test_packages[@]}"
+    cd "$here"
+    # no other test than this
+    exec mvn -B verify -Dtest=none -Dsurefire.failIfNoSpecifiedTests=false -Dit.test=TortureIT \
+      -Dnodepool.torture.minutes="$minutes" ${seed:+-Dnodepool.torture.seed="$seed"}
     ;;
   format)
     check_tools

@@ -42,6 +42,7 @@ class RunScriptIT {
     assertThat(ended.out())
         .contains("./run.sh check")
         .contains("./run.sh schema --remove")
+        .contains("./run.sh torture")
         .contains("--setup");
     assertThat(ended.err()).isEmpty();
   }
@@ -53,6 +54,16 @@ class RunScriptIT {
     assertThat(ended.status()).isEqualTo(2);
     assertThat(ended.out()).isEmpty();
     assertThat(ended.err()).contains("./run.sh check");
+  }
+
+  @Test
+  void torture_for_no_number_of_minutes_is_refused() throws Exception {
+    for (String arguments : new String[] {"long", "1 lucky", "1.5", "-1"}) {
+      Ended ended = bash("./run.sh torture " + arguments);
+
+      assertThat(ended.status()).isEqualTo(1);
+      assertThat(ended.err()).contains("minutes");
+    }
   }
 
   @Test
