@@ -116,10 +116,10 @@ class ExternalDatabaseTest {
         "GRANT SELECT, INSERT, UPDATE, DELETE ON external_test.* TO external_test");
     start(address);
     assertTrouble(
-        "the user has no right to CREATE; it needs SELECT, INSERT, UPDATE, DELETE and CREATE (to"
-            + " remove the schema: DROP) ON `external_test`.*, by a GRANT");
+        "the user has no right to CREATE; it needs SELECT, INSERT, UPDATE, DELETE, CREATE and ALTER"
+            + " (to remove the schema: DROP) ON `external_test`.*, by a GRANT");
 
-    server.sql("GRANT CREATE ON external_test.* TO external_test");
+    server.sql("GRANT CREATE, ALTER ON external_test.* TO external_test");
 
     assertServes();
   }

@@ -76,7 +76,6 @@ public final class TestService {
     if (shared == null) {
       try {
         shared = start(Path.of("target/test-service").toAbsolutePath(), "");
-        shared.awaitFirstPruning();
       } catch (Exception e) {
         throw new AssertionError("the service does not start", e);
       }
@@ -90,17 +89,6 @@ public final class TestService {
     TestService started = start(dir, settings, external(dir));
     started.awaitDatabase();
     return started;
-  }
-
-  /** From then on, for an hour, a test may have jobs that ended long ago. */
-  private void awaitFirstPruning() {
-    sql(
-        "INSERT INTO api_job (uuid, kind, state, subject, created, finished)"
-            + " VALUES (UUID(), 'delete-node', 'succeeded', '/v1/nodes/0', 1, 1)");
-    Poll.until(
-        "what is past is pruned",
-        Duration.ofSeconds(30),
-        () -> sql("SELECT id FROM api_job WHERE subject = '/v1/nodes/0'").size() == 0);
   }
 
   /** Waits for the schema to be in place. */
@@ -168,7 +156,7 @@ public final class TestService {
       all.append("\ndatabase: {data_dir: var/db}");
     }
     if (!settings.contains("jobs:")) {
-      all.append("\njobs: {log_dir: var/log/jobs}");
+      all.append("\njobs: {log_dir: var/log/jobs, keep: P36500D}");
     }
     if (!settings.contains("cleanup:")) {
       all.append("\ncleanup: {enabled: false}");

@@ -105,8 +105,8 @@ final class Trouble {
     }
     Matcher denied = DENIED.matcher(answer.getMessage());
     return denied.find()
-        ? ("the user has no right to %s; it needs SELECT, INSERT, UPDATE, DELETE and CREATE (to"
-                + " remove the schema: DROP) ON `%s`.*, by a GRANT to its account, which SELECT"
+        ? ("the user has no right to %s; it needs SELECT, INSERT, UPDATE, DELETE, CREATE and"
+                + " ALTER (to remove the schema: DROP) ON `%s`.*, by a GRANT to its account, which SELECT"
                 + " CURRENT_USER() names")
             .formatted(denied.group("right"), address.database())
         : reason + " (" + words(answer) + ")";

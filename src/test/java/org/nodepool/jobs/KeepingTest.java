@@ -44,7 +44,7 @@ class KeepingTest {
   @AfterEach
   void close() {
     one.close();
-    service.sql("UPDATE api_schema SET name = 'pool: made' WHERE version = 0");
+    service.sql("REPLACE INTO api_schema VALUES (0, 'pool: made', 1)");
   }
 
   @Test
@@ -254,11 +254,11 @@ class KeepingTest {
     one = new OneUpkeep(service, "cleanup: {image_age: PT1H}");
     long failed = dibImage("tiny", FAILED, 1);
 
-    service.sql("UPDATE api_schema SET name = 'pool: found node' WHERE version = 0");
+    service.sql("REPLACE INTO api_schema VALUES (0, 'pool: found node', 1)");
     keep();
     assertThat(marked()).isEmpty();
 
-    service.sql("UPDATE api_schema SET name = 'pool: made' WHERE version = 0");
+    service.sql("REPLACE INTO api_schema VALUES (0, 'pool: made', 1)");
     keep();
     service.awaitGone("/v1/dib_images/" + failed);
   }
