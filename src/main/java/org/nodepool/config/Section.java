@@ -26,7 +26,7 @@ final class Section {
       "a name: a letter or digit, then at most 99 letters, digits, dots, underscores or hyphens";
   private static final String STAND_IN = "mistaken";
   private static final Duration MIN_DURATION = Duration.ofMillis(1);
-  private static final Duration MAX_DURATION = Duration.ofDays(3650);
+  private static final Duration MAX_DURATION = Duration.ofDays(36_500);
   private static final long MAX_SECONDS = MAX_DURATION.toSeconds();
   private static final Pattern SIZE =
       Pattern.compile("(?<number>[0-9]{1,19}) *(?<unit>B|[KMGT](iB)?)?");
@@ -269,7 +269,7 @@ final class Section {
     }
     return mistaken(
         key,
-        "must be a duration such as PT90M, PT0.001S to P3650D, is " + shown(value),
+        "must be a duration such as PT90M, PT0.001S to P36500D, is " + shown(value),
         Duration.parse(fallback));
   }
 

@@ -160,10 +160,10 @@ class ApiConfigTest {
         "jobs: {max_attempts: 0} | jobs.max_attempts: must be a number, 1 to 100, is 0",
         "jobs: {max_attempts: 101} | jobs.max_attempts: must be a number, 1 to 100, is 101",
         "jobs: {keep: 30}"
-            + "| jobs.keep: must be a duration such as PT90M, PT0.001S to P3650D, is 30",
+            + "| jobs.keep: must be a duration such as PT90M, PT0.001S to P36500D, is 30",
         "cleanup: {enabled: 'no'} | cleanup.enabled: must be true or false, is \"no\"",
         "cleanup: {image_age: 8h}"
-            + "| cleanup.image_age: must be a duration such as PT90M, PT0.001S to P3650D,"
+            + "| cleanup.image_age: must be a duration such as PT90M, PT0.001S to P36500D,"
             + " is \"8h\"",
         "api_user: '' | api_user: must not be blank",
         "api_user: a:b | api_user: must not have a colon",
@@ -181,7 +181,7 @@ class ApiConfigTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"90m", "8", "PT0S", "-PT8H", "PT-8H", "P1Y", "''", "P3651D", "PT8"})
+  @ValueSource(strings = {"90m", "8", "PT0S", "-PT8H", "PT-8H", "P1Y", "''", "P36501D", "PT8"})
   void a_duration_is_positive_and_iso_8601(String value) throws Exception {
     assertThat(mistakes("jobs: {build_timeout: " + value + "}"))
         .singleElement()
@@ -307,7 +307,7 @@ class ApiConfigTest {
             "api.yaml: bogus: is not a setting",
             "api.yaml: server.port: must be a port, 0 to 65535, is 99999",
             "api.yaml: server.colour: is not a setting",
-            "api.yaml: jobs.build_timeout: must be a duration such as PT90M, PT0.001S to P3650D,"
+            "api.yaml: jobs.build_timeout: must be a duration such as PT90M, PT0.001S to P36500D,"
                 + " is \"90m\"",
             "api.yaml: cluster.host: is not supported by this version",
             "api.yaml: cluster.port: is not supported by this version",
