@@ -9,6 +9,7 @@ import java.net.http.HttpHeaders;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -57,9 +58,13 @@ class ReadmeIT {
       List<String> each = List.of(answers.split("(?m)(?=^\\{\"method\")"));
       assertThat(each).hasSizeGreaterThan(10);
       each.forEach(ReadmeIT::checkContract);
+      List<String> ends = new ArrayList<>();
       for (Object job : service.http().get("/v1/jobs").array()) {
-        service.succeeds("/v1/jobs/" + ((JsonObject) job).getLong("id"));
+        ends.add(service.ended("/v1/jobs/" + ((JsonObject) job).getLong("id")).getString("state"));
       }
+      // newest first
+      assertThat(ends).startsWith("cancelled").filteredOn("cancelled"::equals).hasSize(1);
+      assertThat(ends).filteredOn("succeeded"::equals).hasSize(6);
     }
   }
 

@@ -127,12 +127,12 @@ class TortureIT {
         ServiceProcess api,
         List<ServiceProcess> workers)
         throws Exception {
-      long next = System.nanoTime() + seconds(random, 3, 8);
+      long next = System.nanoTime() + seconds(random, 2, 6);
       while (System.nanoTime() < end) {
         mendWhatIsDue(System.nanoTime());
         if (System.nanoTime() > next) {
           disturb(random, server, proxy, api, workers);
-          next = System.nanoTime() + seconds(random, 3, 8);
+          next = System.nanoTime() + seconds(random, 2, 6);
         }
         TimeUnit.MILLISECONDS.sleep(100);
       }

@@ -126,6 +126,9 @@ final class BuildSpace {
 
   /** As {@link #sweep}, and quick when the build has cleaned up after itself. Blocks. */
   void sweepAfterSuccess() throws IOException, InterruptedException {
+    if (!Files.isDirectory(dir.resolve("tmp"))) {
+      return;
+    }
     String below = tmp() + "/";
     try (Stream<String> mounts = Files.lines(Path.of("/proc/mounts"))) {
       if (mounts.noneMatch(mount -> mount.contains(" " + below))) {
