@@ -1,7 +1,12 @@
 package org.nodepool.view;
 
+import static java.util.Comparator.comparingLong;
+
 import java.time.Instant;
+import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import org.nodepool.model.Job;
@@ -12,26 +17,41 @@ import org.nodepool.model.Worker;
 /**
  * Why queued jobs wait; worked out when somebody asks, and never stored. It tells the rules by
  * which {@code JobTable} claims (its CLAIMABLE); the two are changed together.
- *
- * @param jobs all that have not ended, by id; others do not count
- * @param workers all there ever were
  */
-record Waiting(List<Job> jobs, List<Worker> workers, Instant now) {
+final class Waiting {
+  /** Each queued job's place, from 1, among those that the same workers take up. */
+  private final Map<Long, Integer> places = new HashMap<>();
+
+  /** What another job may have to wait for: few, however many are queued. */
+  private final List<Job> first;
+
+  private final List<Worker> alive;
+  private final Instant now;
+
+  /**
+   * @param jobs all that have not ended, by id; others do not count
+   * @param workers all there ever were
+   */
+  Waiting(List<Job> jobs, List<Worker> workers, Instant now) {
+    Map<Kind, Integer> queued = new EnumMap<>(Kind.class);
+    jobs.stream()
+        .filter(job -> job.state() == JobState.QUEUED)
+        .sorted(comparingLong(Job::id))
+        .forEach(job -> places.put(job.id(), queued.merge(lane(job), 1, Integer::sum)));
+    this.first =
+        jobs.stream()
+            .filter(job -> job.state() == JobState.RUNNING || job.kind() == Kind.BUILD)
+            .toList();
+    this.alive = workers.stream().filter(Worker::isAlive).toList();
+    this.now = now;
+  }
 
   /** The job with its place and what it waits for as its phase, if it is queued; else as it is. */
   Job explained(Job job) {
     return job.state() == JobState.QUEUED
-        ? job.withPhase("position %d; %s".formatted(position(job), reason(job)))
+        // one that has just been claimed has left the queue, and was its head
+        ? job.withPhase("position %d; %s".formatted(places.getOrDefault(job.id(), 1), reason(job)))
         : job;
-  }
-
-  /** From 1, among those that the same workers take up. */
-  private long position(Job job) {
-    return 1
-        + jobs.stream()
-            .filter(j -> j.state() == JobState.QUEUED && j.id() < job.id())
-            .filter(j -> lane(j) == lane(job))
-            .count();
   }
 
   /** A kind that stands for all that share workers with it. */
@@ -46,7 +66,7 @@ record Waiting(List<Job> jobs, List<Worker> workers, Instant now) {
     if (job.notBefore() != null && job.notBefore() > now.getEpochSecond()) {
       return "waits until " + Instant.ofEpochSecond(job.notBefore()) + cause(job);
     }
-    Optional<Job> other = jobs.stream().filter(j -> comesFirst(j, job)).findFirst();
+    Optional<Job> other = first.stream().filter(j -> comesFirst(j, job)).findFirst();
     return other.map(o -> "waits for " + o.path()).orElseGet(() -> "waits for " + worker(job));
   }
 
@@ -67,7 +87,6 @@ record Waiting(List<Job> jobs, List<Worker> workers, Instant now) {
   }
 
   private String worker(Job job) {
-    List<Worker> alive = workers.stream().filter(Worker::isAlive).toList();
     if (job.needsHost() != null) {
       boolean isThere = alive.stream().anyMatch(w -> w.host().equals(job.needsHost()));
       return "a worker on host " + job.needsHost() + (isThere ? "" : ": none is running there");
