@@ -44,6 +44,10 @@ final class LogFollower {
 
   /** Begins; ends the response by itself. */
   void follow() {
+    if (response.closed()) { // while the log was looked for
+      close();
+      return;
+    }
     end.over().onSuccess(v -> hasJobEnded = true);
     ctx.addEndHandler(ended -> close());
     response.setChunked(true).writeHead();

@@ -42,6 +42,11 @@ final class BuildSpace {
     return new BuildSpace(buildsDir.resolve(attemptUuid));
   }
 
+  /** The attempt's uuid. */
+  String uuid() {
+    return dir.getFileName().toString();
+  }
+
   /** Every space below that directory. */
   static List<BuildSpace> all(Path buildsDir) throws IOException {
     if (!Files.isDirectory(buildsDir)) {
@@ -184,6 +189,7 @@ final class BuildSpace {
           ImageFiles.deleteTree(file);
         }
       }
+      Files.delete(published); // a key is used again for other files
     }
     removeImagesDir();
   }

@@ -24,10 +24,12 @@ final class BuildWork implements Work {
   private final DiskImageBuilder builder;
   private final WorkerExecutor executor;
   private final WorkerExecutor files;
+  private final WorkerExecutor publisher;
 
   /**
    * @param executor a thread for each build
-   * @param files what moves and removes files
+   * @param files what removes files, and may take long
+   * @param publisher what moves files while a transaction waits for it
    */
   BuildWork(
       DibImageTable dibImages,
@@ -35,13 +37,15 @@ final class BuildWork implements Work {
       Supplier<PoolConfig> config,
       DiskImageBuilder builder,
       WorkerExecutor executor,
-      WorkerExecutor files) {
+      WorkerExecutor files,
+      WorkerExecutor publisher) {
     this.dibImages = dibImages;
     this.jobs = jobs;
     this.config = config;
     this.builder = builder;
     this.executor = executor;
     this.files = files;
+    this.publisher = publisher;
   }
 
   @Override
@@ -72,14 +76,28 @@ final class BuildWork implements Work {
             image ->
                 jobs.lockCurrent(tx, job)
                     .map(row -> row.orElseThrow(NotOurs::new))
-                    .compose(now -> publish(job))
+                    .compose(now -> publish(tx, job))
                     .compose(v -> dibImages.setState(tx, image, State.READY)))
         .compose(v -> dibImages.insertFiles(tx, files))
         .compose(v -> jobs.bindUpdates(tx, job.dibImageId(), files.get(0).host()));
   }
 
-  private Future<Void> publish(Job job) {
-    return blocking(() -> builder.publish(job));
+  private Future<Void> publish(Tx tx, Job job) {
+    return publisher.executeBlocking(
+        () -> {
+          if (!tx.isOpen()) {
+            throw new JobFailure("The database was away when its files were to be put in place.");
+          }
+          try {
+            builder.publish(job);
+            return null;
+          } catch (IOException e) {
+            throw new JobFailure(
+                "Its files cannot be put in place: %s %s."
+                    .formatted(e.getClass().getSimpleName(), e.getMessage()));
+          }
+        },
+        false);
   }
 
   private static DibImage building(Optional<DibImage> row) {

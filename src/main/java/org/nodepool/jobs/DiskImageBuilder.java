@@ -232,16 +232,19 @@ final class DiskImageBuilder {
     Failpoint.SETTLE_BUILD.after();
   }
 
+  /** What there is of builds, by the uuid of the attempt. Blocks. */
+  List<String> spaces() throws IOException {
+    return BuildSpace.all(buildsDir).stream().map(BuildSpace::uuid).toList();
+  }
+
   /**
-   * Removes what no attempt in the database accounts for, all but the images that are in their
-   * place. Only while no build runs here. Blocks.
+   * Removes a build that no attempt accounts for, all but images that are in their place. Blocks.
    */
-  void sweepAll() throws IOException, InterruptedException {
-    for (BuildSpace space : BuildSpace.all(buildsDir)) {
-      space.sweep();
-      space.removeImagesDir();
-      space.remove();
-    }
+  void sweepUnknown(String uuid) throws IOException, InterruptedException {
+    BuildSpace space = BuildSpace.of(buildsDir, uuid);
+    space.sweep();
+    space.removeImagesDir();
+    space.remove();
   }
 
   private static void checkPrograms(String path) {

@@ -49,6 +49,15 @@ final class JobEnds {
   /** How often to ask again for what this version cannot do: the next may begin at any time. */
   private static final Duration ASK_AGAIN = Duration.ofHours(1);
 
+  /** Before a job is begun again of which something could not be removed. */
+  private static final long UNCLEAN_PAUSE_SECONDS = 30;
+
+  /** A sweep is retried later; nobody waits for a directory that hangs. */
+  private static final long SWEEP_LIMIT_SECONDS = 90;
+
+  /** While the service stops. */
+  private static final long LAST_SWEEP_LIMIT_SECONDS = 2;
+
   /** One sentence, also when a program printed a book. */
   private static final int LONGEST_ERROR = 1_000;
 
@@ -96,11 +105,16 @@ final class JobEnds {
     return record(
             job,
             Failpoint.SUCCESS,
-            (tx, now) -> result.record(tx).compose(v -> end(tx, now, SUCCEEDED, null, false)))
+            (tx, now) -> {
+              if (now.cancelRequested() && !now.isDeletion()) {
+                throw new JobFailure("It was cancelled.");
+              }
+              return result.record(tx).compose(v -> end(tx, now, SUCCEEDED, null, false));
+            })
         .compose(
             isWritten -> {
               if (!isWritten) {
-                return Future.succeededFuture();
+                return disown(job);
               }
               log.info("{}: succeeded after {}", job.named(), run.took());
               run.log().note("succeeded");
@@ -187,7 +201,9 @@ final class JobEnds {
   }
 
   private Future<Void> inVain(JobRun run, String error) {
-    run.log().note("failed: " + error);
+    if (run.stopped().isEmpty()) {
+      run.log().note("failed: " + error);
+    }
     Job job = run.job();
     return sweepAnd(
         job,
@@ -204,9 +220,10 @@ final class JobEnds {
    * to end it; what it left has been swept. A deletion is done again until it is done.
    *
    * @param job as it is now, this worker's
-   * @param isSwept whether nothing of the attempt can come any more, and nothing is left
+   * @param isClean whether nothing is left on this host; if not, there is a pause
+   * @param isSwept whether besides nothing of the attempt can come any more
    */
-  Future<Void> lost(Job job, String reason, boolean isSwept) {
+  Future<Void> lost(Job job, String reason, boolean isClean, boolean isSwept) {
     return record(
             job,
             Failpoint.FAILURE,
@@ -216,7 +233,7 @@ final class JobEnds {
                 return endInVain(tx, now, CANCELLED, reason, isSwept);
               }
               if (!isLast) {
-                return jobs.requeue(tx, now, null, null, true)
+                return jobs.requeue(tx, now, null, isClean ? null : UNCLEAN_PAUSE_SECONDS, true)
                     .compose(JobEnds::checkOurs)
                     .compose(v -> attempts.end(tx, now, reason, isSwept));
               }
@@ -225,7 +242,6 @@ final class JobEnds {
                       .formatted(reason, maxAttempts);
               return endInVain(tx, now, FAILED, error, isSwept);
             })
-        .onSuccess(v -> log.info("{}: attempt {}: {}", job.named(), job.attempts(), reason))
         .mapEmpty();
   }
 
@@ -282,9 +298,13 @@ final class JobEnds {
                     ? sweep(latest(job))
                         .compose(
                             isSwept ->
-                                record(job, what, (tx, now) -> ending.write(tx, now, isSwept)))
-                        .mapEmpty()
-                    : disown(job));
+                                write(
+                                    job,
+                                    what,
+                                    (tx, now) -> ending.write(tx, now, isSwept),
+                                    FIRST_PAUSE))
+                    : Future.succeededFuture(false))
+        .compose(isWritten -> isWritten ? Future.succeededFuture() : disown(job));
   }
 
   private Attempted latest(Job job) {
@@ -293,8 +313,10 @@ final class JobEnds {
 
   /** Removes what an attempt left; whether nothing is left. */
   Future<Boolean> sweep(Attempted attempt) {
+    long limit = isStopping ? LAST_SWEEP_LIMIT_SECONDS : SWEEP_LIMIT_SECONDS;
     return Future.succeededFuture(attempt)
         .compose(works.get(attempt.job().kind())::sweep)
+        .timeout(limit, TimeUnit.SECONDS)
         .map(true)
         .otherwise(
             e -> {
@@ -350,11 +372,11 @@ final class JobEnds {
    * with {@link JobFailure} when the result is one that may not be written. The rows are written
    * before the job, as in other transactions; so whether the job is still ours is looked at first.
    *
-   * @return whether it was written now; if not, the attempt was disowned
+   * @return whether it was written now; if not, the job is not this attempt's any more
    */
   private Future<Boolean> record(Job job, Failpoint what, BiFunction<Tx, Job, Future<Void>> end) {
     return isOurs(job)
-        .compose(ours -> ours ? write(job, what, end, FIRST_PAUSE) : disown(job).map(false));
+        .compose(ours -> ours ? write(job, what, end, FIRST_PAUSE) : Future.succeededFuture(false));
   }
 
   private Future<Boolean> write(
@@ -369,7 +391,7 @@ final class JobEnds {
         .recover(
             e -> {
               if (e instanceof NotOurs) {
-                return disown(job).map(false);
+                return Future.succeededFuture(false);
               }
               if (e instanceof JobFailure) {
                 return Future.failedFuture(e);

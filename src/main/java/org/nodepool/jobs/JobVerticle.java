@@ -4,6 +4,8 @@ import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.VerticleBase;
 import io.vertx.core.WorkerExecutor;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -51,6 +53,7 @@ public final class JobVerticle extends VerticleBase {
 
   private static final long ATTEND_JITTER_MS = 1_500;
   private static final long PROGRESS_PERIOD_MS = 1_000;
+  private static final long DISK_LIMIT_SECONDS = 2;
   private static final long LEFTOVERS_PERIOD_MS = 30_000;
 
   /** Of the ten seconds that a stop may take in all. */
@@ -106,6 +109,7 @@ public final class JobVerticle extends VerticleBase {
 
   private boolean isAttending;
   private boolean isTakingOver;
+  private boolean isSweeping;
   private boolean isKnockedWhileAttending;
   private Upkeep upkeep;
 
@@ -173,7 +177,15 @@ public final class JobVerticle extends VerticleBase {
             db, tables.images(), tables.dibImages(), jobs, config, providers, identity.host());
     works =
         Map.of(
-            Kind.BUILD, new BuildWork(tables.dibImages(), jobs, config, builder, builds, files),
+            Kind.BUILD,
+                new BuildWork(
+                    tables.dibImages(),
+                    jobs,
+                    config,
+                    builder,
+                    builds,
+                    files,
+                    executor("publish", limits.buildWorkers(), limits.buildTimeout())),
             Kind.UPLOAD, upload,
             Kind.UPDATE, upload,
             Kind.DELETE_NODE, new DeleteNodeWork(tables.nodes(), config, providers),
@@ -201,10 +213,11 @@ public final class JobVerticle extends VerticleBase {
             v -> {
               vertx.eventBus().<Boolean>consumer(Jobs.KNOCK, knock -> knocked());
               vertx.setPeriodic(PROGRESS_PERIOD_MS, timer -> storeProgress());
-              vertx.setPeriodic(LEFTOVERS_PERIOD_MS, timer -> sweepLeftovers());
+              vertx.setPeriodic(LEFTOVERS_PERIOD_MS, timer -> sweepLeftovers(false));
               upkeep = new Upkeep(vertx, db, tables, logs, config, settings);
               upkeep.start();
               isAtWork = true;
+              sweepLeftovers(true);
               attend();
               attendLater();
               return null;
@@ -222,6 +235,7 @@ public final class JobVerticle extends VerticleBase {
     isStopping = true;
     isAtWork = false;
     ends.stop();
+    recovery.stop();
     if (upkeep != null) {
       upkeep.stop();
     }
@@ -243,31 +257,62 @@ public final class JobVerticle extends VerticleBase {
 
   /** However long the database is away. */
   private Future<Void> recover() {
-    return recovery
-        .ownJobs()
-        .compose(v -> recovery.ownLeftovers(true))
-        .compose(v -> sweepBuilds())
+    return tables
+        .workers()
+        .seen(self())
+        .compose(v -> recovery.ownJobs())
         .recover(
             e ->
-                e instanceof Problem.Unavailable && !isStopping
+                e instanceof Problem && !isStopping
                     ? vertx.timer(ATTEND_PERIOD_MS, TimeUnit.MILLISECONDS).compose(v -> recover())
                     : Future.failedFuture(e));
   }
 
-  private Future<Void> sweepBuilds() {
-    return vertx
-        .executeBlocking(
-            () -> {
-              builder.sweepAll();
-              return null;
-            })
-        .onFailure(e -> log.error("leftovers of builds stay", e))
-        .<Void>mapEmpty()
-        .otherwiseEmpty();
+  /**
+   * Removes what attempts of this worker's left.
+   *
+   * @param isStart whether it is the first time; then builds that no attempt accounts for go, too
+   */
+  private void sweepLeftovers(boolean isStart) {
+    if (isSweeping || isStopping) {
+      return;
+    }
+    isSweeping = true;
+    recovery
+        .ownLeftovers(isStart)
+        .compose(v -> isStart ? sweepUnknownBuilds() : Future.succeededFuture())
+        .onFailure(JobVerticle::notLooked)
+        .onComplete(v -> isSweeping = false);
   }
 
-  private void sweepLeftovers() {
-    recovery.ownLeftovers(false).onFailure(JobVerticle::notLooked);
+  /** A build that begins meanwhile is in the database before its directory is made. */
+  private Future<Void> sweepUnknownBuilds() {
+    return vertx
+        .executeBlocking(builder::spaces, false)
+        .compose(
+            spaces ->
+                recovery
+                    .known()
+                    .compose(
+                        known ->
+                            vertx.executeBlocking(
+                                () -> {
+                                  spaces.stream()
+                                      .filter(uuid -> !known.contains(uuid))
+                                      .forEach(this::sweepUnknown);
+                                  return null;
+                                },
+                                false)));
+  }
+
+  private void sweepUnknown(String uuid) {
+    try {
+      builder.sweepUnknown(uuid);
+    } catch (IOException | UncheckedIOException e) {
+      log.error("leftovers of build {} stay", uuid, e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   private void attendLater() {
@@ -291,15 +336,20 @@ public final class JobVerticle extends VerticleBase {
    * whose worker is gone, and then looks for jobs to begin.
    */
   private void attend() {
+    if (isStopping) {
+      return;
+    }
     if (isAttending) {
       isKnockedWhileAttending = true;
       return;
     }
     isAttending = true;
-    checkDisk()
-        .compose(v -> tables.workers().seen(self()))
+    tables
+        .workers()
+        .seen(self())
         .compose(v -> attendToRunning())
         .onSuccess(v -> takeOver())
+        .compose(v -> checkDisk())
         .onFailure(JobVerticle::notLooked)
         .onComplete(
             v -> {
@@ -344,6 +394,8 @@ public final class JobVerticle extends VerticleBase {
     DiskFloor floor = new DiskFloor(settings.jobs().diskFloorBytes());
     return vertx
         .executeBlocking(() -> floor.trouble(config.get().imagesDir(), buildsDir), false)
+        .timeout(DISK_LIMIT_SECONDS, TimeUnit.SECONDS)
+        .otherwise(e -> Optional.of("The disk does not answer."))
         .map(
             trouble -> {
               diskTrouble = trouble.orElse(null);
@@ -385,8 +437,7 @@ public final class JobVerticle extends VerticleBase {
           .forEach(run -> run.stop(Cause.CANCELLED, "It was cancelled."));
     }
     if (!leases.holds(job) && isComplete && !isStopping) {
-      ends.putBack(job, "The answer to its claim was lost.")
-          .onFailure(e -> log.error("{}: is not put back", job.named(), e));
+      recovery.unheld(job).onFailure(e -> log.error("{}: is not put back", job.named(), e));
     }
   }
 

@@ -78,7 +78,7 @@ final class Leases {
     }
   }
 
-  /** While the database is away nobody else can take the job over. */
+  /** The work goes on: a database that is away for a minute must not end a build of hours. */
   private static void notRenewed(Job job, Throwable cause) {
     if (cause instanceof Problem) {
       log.debug("{}: its lease is not renewed", job.named(), cause);

@@ -2,7 +2,9 @@ package org.nodepool.jobs;
 
 import io.vertx.core.Future;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Function;
 import org.nodepool.model.Attempt;
 import org.nodepool.model.Job;
@@ -32,6 +34,7 @@ final class Recovery {
   private final JobEnds ends;
   private final JobVerticle.Identity identity;
   private final Path buildsDir;
+  private boolean isStopping;
 
   Recovery(
       JobVerticle.Tables tables,
@@ -48,6 +51,11 @@ final class Recovery {
     this.buildsDir = buildsDir;
   }
 
+  /** Begins nothing more. */
+  void stop() {
+    isStopping = true;
+  }
+
   /** At the start: ends what an earlier process of this installation ran, whatever its lease. */
   Future<Void> ownJobs() {
     return jobs.running(identity.worker())
@@ -57,7 +65,7 @@ final class Recovery {
                     left,
                     job ->
                         jobs.renew(job)
-                            .compose(ours -> ours ? end(job, job) : Future.succeededFuture())));
+                            .compose(ours -> ours ? end(job) : Future.succeededFuture())));
   }
 
   /** Ends the jobs of this host whose worker is gone, and the cancelled ones of any host. */
@@ -70,37 +78,58 @@ final class Recovery {
       return Future.succeededFuture(); // ours, and late to renew
     }
     return jobs.takeOver(job, identity.worker())
-        .compose(taken -> taken.isPresent() ? end(job, taken.get()) : Future.succeededFuture());
+        .compose(taken -> taken.isPresent() ? end(taken.get()) : Future.succeededFuture());
   }
 
   /**
-   * @param before with the worker that is gone
-   * @param job as it is now, this worker's
+   * A job that says this worker runs it, which it does not: the answer to a claim was lost, or to a
+   * takeover.
    */
-  private Future<Void> end(Job before, Job job) {
-    boolean wasOurs = before.worker().equals(identity.worker());
-    String reason = "The worker on host %s was gone before it had ended.".formatted(before.host());
-    log.info("{}: attempt {} is ended here: {}", job.named(), job.attempts(), reason);
-    leases.hold(job, () -> {});
-    return sweepAll(job)
-        .compose(isSwept -> ends.lost(job, reason, isSwept && wasOurs))
-        .onComplete(v -> leases.release(job));
+  Future<Void> unheld(Job job) {
+    return attempts
+        .of(job.id())
+        .compose(
+            all ->
+                all.isEmpty() || isOwn(last(all))
+                    ? ends.putBack(job, "The answer to its claim was lost.")
+                    : end(job));
   }
 
-  /** Whether nothing is left on this host of any attempt at the job. */
-  private Future<Boolean> sweepAll(Job job) {
+  private static Attempt last(List<Attempt> all) {
+    return all.get(all.size() - 1);
+  }
+
+  private boolean isOwn(Attempt attempt) {
+    return attempt.worker().equals(identity.worker());
+  }
+
+  /**
+   * @param job this worker's, by its row
+   */
+  private Future<Void> end(Job job) {
+    String reason = "The worker on host %s was gone before it had ended.".formatted(job.host());
+    log.info("{}: attempt {} is ended here: {}", job.named(), job.attempts(), reason);
+    leases.hold(job, () -> {});
     return attempts
         .of(job.id())
         .compose(
             all -> {
-              Future<Boolean> done = Future.succeededFuture(true);
-              for (Attempt attempt : all) {
-                if (!attempt.isSwept() && attempt.host().equals(identity.host())) {
-                  done = done.compose(before -> sweep(job, attempt).map(now -> before && now));
-                }
-              }
-              return done;
-            });
+              boolean isOwn = all.isEmpty() || isOwn(last(all));
+              return sweepAll(job, all)
+                  .compose(isClean -> ends.lost(job, reason, isClean, isClean && isOwn));
+            })
+        .onComplete(v -> leases.release(job));
+  }
+
+  /** Whether nothing is left on this host of any attempt at the job. */
+  private Future<Boolean> sweepAll(Job job, List<Attempt> all) {
+    Future<Boolean> done = Future.succeededFuture(true);
+    for (Attempt attempt : all) {
+      if (!attempt.isSwept() && attempt.host().equals(identity.host())) {
+        done = done.compose(before -> sweep(job, attempt).map(now -> before && now));
+      }
+    }
+    return done;
   }
 
   private Future<Boolean> sweep(Job job, Attempt attempt) {
@@ -121,6 +150,28 @@ final class Recovery {
         .compose(left -> inTurn(left, this::tidyUp));
   }
 
+  /** The attempts of this worker's that still have, or may have left, something; by their uuid. */
+  Future<Set<String>> known() {
+    return attempts
+        .unsweptOf(identity.worker())
+        .compose(
+            all -> {
+              Future<Set<String>> done = Future.succeededFuture(new HashSet<>());
+              for (Attempt attempt : all) {
+                done =
+                    done.compose(
+                        uuids ->
+                            jobs.get(attempt.jobId())
+                                .map(
+                                    job -> {
+                                      uuids.add(job.attemptUuid(attempt.number()));
+                                      return uuids;
+                                    }));
+              }
+              return done;
+            });
+  }
+
   private Future<Void> tidyUp(Attempt attempt) {
     if (leases.holds(attempt.jobId(), attempt.number())) {
       return Future.succeededFuture(); // lost, and not at its end yet
@@ -135,10 +186,16 @@ final class Recovery {
             });
   }
 
-  private static <T> Future<Void> inTurn(List<T> all, Function<T, Future<Void>> act) {
+  /**
+   * One after the other; one that fails, as a row that is locked does, is left for the next time.
+   */
+  private <T> Future<Void> inTurn(List<T> all, Function<T, Future<Void>> act) {
     Future<Void> done = Future.succeededFuture();
     for (T each : all) {
-      done = done.compose(v -> act.apply(each));
+      done =
+          done.compose(v -> isStopping ? Future.<Void>succeededFuture() : act.apply(each))
+              .onFailure(e -> log.warn("something is ended or tidied up later", e))
+              .otherwiseEmpty();
     }
     return done;
   }

@@ -17,6 +17,7 @@ import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.State;
 import org.nodepool.provider.NotSupportedYet;
 import org.nodepool.provider.Provider;
+import org.nodepool.provider.ProviderAway;
 import org.nodepool.provider.Providers;
 import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
@@ -226,7 +227,10 @@ final class UploadWork implements Work {
   public Future<Void> sweep(Attempted attempt) {
     ProviderConfig provider = config.get().providers().get(attempt.job().providerName());
     return provider == null
-        ? Future.succeededFuture()
+        ? Future.failedFuture(
+            new ProviderAway(
+                "Provider %s is not in nodepool.yaml.".formatted(attempt.job().providerName()),
+                null))
         : providers.of(provider).deleteLeftovers(attempt.uuid());
   }
 

@@ -44,6 +44,8 @@ public final class AttemptTable {
             AND (a.finished IS NULL OR a.finished <= UNIX_TIMESTAMP() - ?)
           ORDER BY a.job_id, a.attempt
           """;
+  private static final String UNSWEPT_OF =
+      SELECT + " WHERE a.worker = ? AND a.is_swept = 0 ORDER BY a.job_id, a.attempt";
   private static final String SWEPT =
       "UPDATE api_job_attempt SET is_swept = 1 WHERE job_id = ? AND attempt = ?";
 
@@ -66,6 +68,13 @@ public final class AttemptTable {
    */
   public Future<List<Attempt>> unswept(String worker, int seconds) {
     return db.read(c -> select(c, UNSWEPT, Tuple.of(worker, seconds)));
+  }
+
+  /**
+   * All attempts of that worker that are under way or may have left something, by job and number.
+   */
+  public Future<List<Attempt>> unsweptOf(String worker) {
+    return db.read(c -> select(c, UNSWEPT_OF, Tuple.of(worker)));
   }
 
   /** Notes that the job, as it was claimed, is attempted. */

@@ -133,6 +133,8 @@ public final class JobTable {
              lease_until = UNIX_TIMESTAMP() + %d, started = ?, progress = NULL, phase = NULL,
              not_before = NULL
        WHERE id = ? AND state = 'queued'
+         AND (not_before IS NULL OR not_before <= UNIX_TIMESTAMP())
+         AND (needs_host IS NULL OR needs_host = ?)
       """
           .formatted(LEASE_SECONDS);
   private static final String ADOPT = "UPDATE api_job SET is_cleanup = 0 WHERE id = ?";
@@ -153,11 +155,13 @@ public final class JobTable {
   private static final String RENEW =
       "UPDATE api_job j SET lease_until = UNIX_TIMESTAMP() + " + LEASE_SECONDS + FENCE;
 
-  // What a worker on this host has to end. What is cancelled anybody may end: what is left of it is
-  // swept by its own worker.
+  // What a worker on this host has to end. What is cancelled anybody may end, for what is left of
+  // it
+  // is swept by its own worker; and a deletion that can be done anywhere.
   private static final String ABANDONED =
       SELECT
-          + " WHERE j.state = 'running' AND (j.host = ? OR j.cancel_requested = 1) AND"
+          + " WHERE j.state = 'running' AND (j.host = ? OR j.cancel_requested = 1"
+          + " OR (j.kind LIKE 'delete-%' AND j.needs_host IS NULL)) AND"
           + EXPIRED
           + " ORDER BY j.id LIMIT 8";
   private static final String TAKE_OVER =
@@ -332,6 +336,12 @@ public final class JobTable {
     }
     Job job = candidates.get(0);
     return db.transaction(Failpoint.CLAIM, tx -> claim(tx, job, host, worker))
+        // another program may hold its row for long
+        .recover(
+            e ->
+                e instanceof Problem.Unavailable
+                    ? Future.succeededFuture(Optional.empty())
+                    : Future.failedFuture(e))
         .compose(
             claimed ->
                 claimed.isPresent()
@@ -343,7 +353,7 @@ public final class JobTable {
   private Future<Optional<Job>> claim(Tx tx, Job job, String host, String worker) {
     return tx.connection()
         .preparedQuery(CLAIM)
-        .execute(Tuple.of(host, worker, tx.now(), job.id()))
+        .execute(Tuple.of(host, worker, tx.now(), job.id(), host))
         .compose(
             updated ->
                 updated.rowCount() == 0
@@ -417,7 +427,8 @@ public final class JobTable {
   }
 
   /**
-   * Puts a running job back; false, and nothing written, when it is not ours any more.
+   * Puts a running job back; false, and nothing written, when it is not ours any more. Fails with
+   * {@link Problem.Unavailable} when it was cancelled since it was read.
    *
    * @param reason why it has to wait; null when it has not
    * @param pauseSeconds for how long; null when it has not
@@ -425,7 +436,14 @@ public final class JobTable {
    */
   public Future<Boolean> requeue(Tx tx, Job job, String reason, Long pauseSeconds, boolean isLost) {
     return fenced(tx, REQUEUE, job, isLost ? 1 : 0, reason, pauseSeconds)
-        .compose(ours -> ours ? changed(tx, job).map(true) : Future.succeededFuture(false));
+        .compose(ours -> ours ? changed(tx, job) : Future.succeededFuture())
+        .map(
+            now -> {
+              if (now != null && now.cancelRequested() && !job.cancelRequested()) {
+                throw new Problem.Unavailable("It was cancelled meanwhile.");
+              }
+              return now != null;
+            });
   }
 
   /** Says that its worker lives; false when the job is not this attempt's any more. */

@@ -65,6 +65,11 @@ public final class Tx {
             });
   }
 
+  /** Whether it may still be committed. Thread-safe. */
+  public synchronized boolean isOpen() {
+    return stage == Stage.OPEN;
+  }
+
   void record(Event event) {
     events.add(event);
   }
