@@ -133,6 +133,21 @@ class JobApiTest {
   }
 
   @Test
+  void a_job_whose_knock_was_lost_begins_within_five_seconds() {
+    for (int i = 0; i < 3; i++) {
+      long id =
+          service.insert(
+              "INSERT INTO api_job (uuid, kind, state, subject, provider_name, created) VALUES"
+                  + " (UUID(), 'delete-node', 'queued', '/v1/nodes/1', 'directory',"
+                  + " UNIX_TIMESTAMP())");
+
+      JsonObject job = service.ended("/v1/jobs/" + id);
+
+      assertThat(job.getLong("started") - job.getLong("created")).isBetween(0L, 5L);
+    }
+  }
+
+  @Test
   void the_log_of_a_job_that_ran_is_there() {
     long node = service.node("directory", 2);
     String job = http.delete("/v1/nodes/" + node).job();
