@@ -112,7 +112,9 @@ final class BuildWork implements Work {
 
   @Override
   public Future<Void> abandon(Tx tx, Job job, JobState end, boolean isSwept) {
-    return dibImages.abandon(tx, job.dibImageId(), end == JobState.CANCELLED);
+    return end == JobState.CANCELLED
+        ? dibImages.discard(tx, job.dibImageId())
+        : dibImages.abandon(tx, job.dibImageId());
   }
 
   @Override

@@ -236,7 +236,7 @@ public final class Deletions {
       boolean sends = job.kind() == Kind.UPLOAD || job.kind() == Kind.UPDATE;
       if (sends && job.state() == JobState.QUEUED) {
         done =
-            done.compose(v -> images.abandon(tx, job.subjectId(), false, true))
+            done.compose(v -> images.abandon(tx, job.subjectId(), true))
                 .compose(v -> endQueued(tx, job, JobState.FAILED, error));
       }
     }

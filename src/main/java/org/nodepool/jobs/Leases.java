@@ -20,17 +20,17 @@ final class Leases {
   /** A third of a lease: two may be lost. */
   private static final long PERIOD_MS = 10_000;
 
-  /** One attempt: the same job may come back while what a lost one left is still cleaned up. */
-  private record Attempt(long jobId, int number) {
-    static Attempt of(Job job) {
-      return new Attempt(job.id(), job.attempts());
+  /** Of one attempt: the same job may come back while what a lost one left is still cleaned up. */
+  private record Key(long jobId, int number) {
+    static Key of(Job job) {
+      return new Key(job.id(), job.attempts());
     }
   }
 
   private record Held(Job job, Runnable onLost) {}
 
   private final JobTable jobs;
-  private final Map<Attempt, Held> held = new HashMap<>();
+  private final Map<Key, Held> held = new HashMap<>();
 
   Leases(Vertx vertx, JobTable jobs) {
     this.jobs = jobs;
@@ -43,20 +43,20 @@ final class Leases {
    * @param onLost is run when another worker has the job
    */
   void hold(Job job, Runnable onLost) {
-    held.put(Attempt.of(job), new Held(job, onLost));
+    held.put(Key.of(job), new Held(job, onLost));
   }
 
   void release(Job job) {
-    held.remove(Attempt.of(job));
+    held.remove(Key.of(job));
   }
 
   boolean holds(Job job) {
-    return held.containsKey(Attempt.of(job));
+    return held.containsKey(Key.of(job));
   }
 
   /** Also when it is lost, until it is released. */
   boolean holds(long jobId, int attempt) {
-    return held.containsKey(new Attempt(jobId, attempt));
+    return held.containsKey(new Key(jobId, attempt));
   }
 
   boolean isEmpty() {

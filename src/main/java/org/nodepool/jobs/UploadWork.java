@@ -236,6 +236,8 @@ final class UploadWork implements Work {
 
   @Override
   public Future<Void> abandon(Tx tx, Job job, JobState end, boolean isSwept) {
-    return images.abandon(tx, job.subjectId(), end == JobState.CANCELLED, isSwept);
+    return end == JobState.CANCELLED
+        ? images.discard(tx, job.subjectId())
+        : images.abandon(tx, job.subjectId(), isSwept);
   }
 }

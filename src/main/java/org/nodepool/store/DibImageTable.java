@@ -172,19 +172,15 @@ public final class DibImageTable {
     return tx.change(SET_STATE, values, image.stateName(), image.with(next, tx.now()));
   }
 
-  /**
-   * Ends a row that is still in building: its build failed, or was cancelled.
-   *
-   * @param isUnwanted whether the row is removed, whatever happens to failed ones
-   */
-  public Future<Void> abandon(Tx tx, long id, boolean isUnwanted) {
+  /** Ends a row that is still in building: its build failed. */
+  public Future<Void> abandon(Tx tx, long id) {
     return lock(tx, id)
         .compose(
             row -> {
               if (row.isEmpty() || !State.BUILDING.equals(row.get().state())) {
                 return Future.succeededFuture();
               }
-              return removeFailed || isUnwanted
+              return removeFailed
                   ? remove(tx, row.get())
                   : setState(tx, row.get(), State.FAILED).mapEmpty();
             });

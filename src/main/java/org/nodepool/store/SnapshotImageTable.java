@@ -137,13 +137,12 @@ public final class SnapshotImageTable {
   }
 
   /**
-   * Ends a row that is still in building: its image could not be made, or is not wanted any more.
+   * Ends a row that is still in building: its image could not be made.
    *
-   * @param isUnwanted whether the row is removed, whatever happens to failed ones
    * @param isGone false when the provider may still hold something: then the row stays, and says
    *     what, so that it can be deleted
    */
-  public Future<Void> abandon(Tx tx, long id, boolean isUnwanted, boolean isGone) {
+  public Future<Void> abandon(Tx tx, long id, boolean isGone) {
     return lock(tx, id)
         .compose(
             row -> {
@@ -151,9 +150,6 @@ public final class SnapshotImageTable {
                 return Future.succeededFuture();
               }
               SnapshotImage image = row.get();
-              if (isUnwanted) {
-                return remove(tx, image);
-              }
               if (!isGone) {
                 return setState(tx, image, State.FAILED).mapEmpty();
               }

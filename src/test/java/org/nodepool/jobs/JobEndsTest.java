@@ -176,7 +176,7 @@ class JobEndsTest {
         proxy.doToTheNextCommit(commitFault);
         commitFault = null;
       }
-      return dibImages.abandon(tx, job.dibImageId(), false);
+      return dibImages.abandon(tx, job.dibImageId());
     }
 
     @Override
