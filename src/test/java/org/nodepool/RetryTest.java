@@ -297,7 +297,7 @@ class RetryTest {
   @Test
   void a_job_that_has_not_begun_has_no_attempts_and_each_one_is_noted() {
     long node = service.node("directory", 4);
-    String waiting = ended("delete-node", "queued", "/v1/nodes/1", null, "directory", null);
+    String waiting = ended("delete-node", "queued", "/v1/nodes/999999999", null, "directory", null);
     assertThat(http.get(waiting + "/attempts").body()).isEqualTo("[]");
 
     String job = http.delete("/v1/nodes/" + node).job();

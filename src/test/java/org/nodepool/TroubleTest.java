@@ -60,12 +60,12 @@ class TroubleTest {
   }
 
   @Test
-  void a_job_of_another_worker_is_not_touched() {
+  void a_job_of_another_worker_that_lives_is_not_touched() {
     long job =
         service.insert(
             "INSERT INTO api_job (uuid, kind, state, subject, host, worker, attempts, created,"
-                + " started) VALUES (UUID(), 'delete-node', 'running', '/v1/nodes/1', 'elsewhere',"
-                + " 'somebody', 1, 1, 1)");
+                + " started, lease_until) VALUES (UUID(), 'delete-node', 'running', '/v1/nodes/1',"
+                + " 'elsewhere', 'somebody', 1, 1, 1, UNIX_TIMESTAMP() + 600)");
     long node = service.node("directory", 2);
 
     http.delete("/v1/nodes/" + node);

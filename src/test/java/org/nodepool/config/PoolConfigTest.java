@@ -453,7 +453,7 @@ class PoolConfigTest {
             + " of ._+-, is \"a b\"",
         "release: [a] | diskimages.i.release: must be one text or number, is a list",
         "release: \"a\\0\" | diskimages.i.release: must not have a NUL character",
-        "rebuild-age: 1d | diskimages.i.rebuild-age: must be seconds, 0 to 315360000, is \"1d\"",
+        "rebuild-age: 1d | diskimages.i.rebuild-age: must be seconds, 0 to 3153600000, is \"1d\"",
         "pause: 1 | diskimages.i.pause: must be true or false, is 1",
         "formats: [raw, iso]"
             + "| diskimages.i.formats[1]: must be one of qcow2, raw, tar, tgz, vhd, vmdk, vpc,"
@@ -487,18 +487,18 @@ class PoolConfigTest {
             + "| providers.p.image-type: must be one of qcow2, raw, tar, tgz, vhd, vmdk, vpc,"
             + " squashfs, is \"iso\"",
         "region-name: 7 | providers.p.region-name: must be text (put it in quotes), is 7",
-        "rate: -1 | providers.p.rate: must be seconds, 0 to 315360000, is -1",
-        "rate: 1e3 | providers.p.rate: must be seconds, 0 to 315360000, is \"1e3\"",
-        "rate: .nan | providers.p.rate: must be seconds, 0 to 315360000, is NaN",
-        "rate: .inf | providers.p.rate: must be seconds, 0 to 315360000, is Infinity",
-        "rate: | providers.p.rate: must be seconds, 0 to 315360000, is nothing",
+        "rate: -1 | providers.p.rate: must be seconds, 0 to 3153600000, is -1",
+        "rate: 1e3 | providers.p.rate: must be seconds, 0 to 3153600000, is \"1e3\"",
+        "rate: .nan | providers.p.rate: must be seconds, 0 to 3153600000, is NaN",
+        "rate: .inf | providers.p.rate: must be seconds, 0 to 3153600000, is Infinity",
+        "rate: | providers.p.rate: must be seconds, 0 to 3153600000, is nothing",
         "api-timeout: 0"
-            + "| providers.p.api-timeout: must be seconds, more than 0 to 315360000, is 0",
+            + "| providers.p.api-timeout: must be seconds, more than 0 to 3153600000, is 0",
         "boot-timeout: 0.0000000001"
-            + "| providers.p.boot-timeout: must be seconds, more than 0 to 315360000, is 1.0E-10",
-        "launch-timeout: 315360001"
-            + "| providers.p.launch-timeout: must be seconds, more than 0 to 315360000, is"
-            + " 315360001",
+            + "| providers.p.boot-timeout: must be seconds, more than 0 to 3153600000, is 1.0E-10",
+        "launch-timeout: 3153600001"
+            + "| providers.p.launch-timeout: must be seconds, more than 0 to 3153600000, is"
+            + " 3153600001",
         "max-servers: -2 | providers.p.max-servers: must be a number, -1 to 2147483647, is -2",
         "max-servers: ''"
             + "| providers.p.max-servers: must be a number, -1 to 2147483647, is \"\"",
@@ -601,7 +601,7 @@ class PoolConfigTest {
             + "| zookeeper-servers[0].port: must be a port, 1 to 65535, is 0",
         "targets: [{}] | targets[0].name: is required",
         "targets: [{name: t, rate: fast}]"
-            + "| targets.t.rate: must be seconds, 0 to 315360000, is \"fast\"",
+            + "| targets.t.rate: must be seconds, 0 to 3153600000, is \"fast\"",
         "targets: [{name: t, jenkins: x}]"
             + "| targets.t.jenkins: must be a mapping of keys to values, is text",
         "targets: [{name: t, jenkins: {apikey: 77}}]"
