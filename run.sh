@@ -6,8 +6,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # What building images needs from Debian; tiny-os takes its busybox from the host.
 packages=(python3-diskimage-builder qemu-utils debootstrap kpartx dosfstools gdisk parted
   busybox-static sudo squashfs-tools)
-# What the tests need besides: a MariaDB as an operator has it; this package starts no server.
-test_packages=(mariadb-server-core)
+# What the tests need besides: a MariaDB as an operator has it, and an OpenStack's Keystone and
+# Glance; these packages start no server.
+test_packages=(mariadb-server-core python3-keystone python3-glance python3-openstacksdk uwsgi-core
+  uwsgi-plugin-python3 curl)
 
 usage() {
   cat <<END
@@ -21,6 +23,7 @@ usage() {
 ./run.sh torture [MINUTES [SEED]]    jobs of all kinds while workers, the API and the database are
                                      killed, stopped and cut off; 10 minutes, unless it is said,
                                      and then what must hold is looked at. A seed repeats a load
+./run.sh bench                       how fast it is, beside what it is measured by, in one run
 ./run.sh format                      put the code into its form
 ./run.sh help                        this
 END
@@ -95,6 +98,12 @@ case ${1:-} in
     # no other test than this
     exec mvn -B verify -Dtest=none -Dsurefire.failIfNoSpecifiedTests=false -Dit.test=TortureIT \
       -Dnodepool.torture.minutes="$minutes" ${seed:+-Dnodepool.torture.seed="$seed"}
+    ;;
+  bench)
+    check_tools
+    setup "${packages[@]}" "${test_packages[@]}"
+    build
+    exec "$here/bench/upload.sh"
     ;;
   format)
     check_tools

@@ -113,7 +113,11 @@ public final class Main implements Callable<Integer> {
     PoolFile file;
     do { // what was half-written may have lacked the database
       configuration = Configuration.read(config, environment, Service::mistakes);
-      file = PoolFile.open(configuration.api().nodepoolConfFile(), configuration.poolHasDatabase());
+      file =
+          PoolFile.open(
+              configuration.api().nodepoolConfFile(),
+              configuration.clouds(),
+              configuration.poolHasDatabase());
     } while (!file.current().equals(configuration.pool()));
     ApiConfig api = configuration.api();
     PoolConfig pool = configuration.pool();

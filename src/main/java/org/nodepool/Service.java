@@ -24,6 +24,7 @@ import org.nodepool.api.Readiness;
 import org.nodepool.api.StoredPassword;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.ApiConfig.Role;
+import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolFile;
 import org.nodepool.events.EventPublisher;
 import org.nodepool.jobs.Deletions;
@@ -41,9 +42,11 @@ import org.nodepool.store.DibImageTable;
 import org.nodepool.store.EmbeddedMariaDb;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
+import org.nodepool.store.ProviderCallTable;
 import org.nodepool.store.Schema;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.WorkerTable;
+import org.nodepool.view.PoolProvider;
 import org.nodepool.view.PoolReads;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -197,21 +200,33 @@ final class Service {
     AttemptTable attempts = new AttemptTable(db);
     JobTable jobTable = new JobTable(db, attempts);
     WorkerTable workers = new WorkerTable(db);
+    ProviderCallTable calls = new ProviderCallTable(db);
     JobLogs logs = new JobLogs(config.jobs().logDir(), identity.host(), workers);
     Deletions deletions =
-        new Deletions(db, nodes, images, dibImages, jobTable, pool::current, vertx.eventBus());
+        new Deletions(
+            db, nodes, images, dibImages, jobTable, attempts, pool::current, vertx.eventBus());
     Jobs jobs =
         new Jobs(db, images, dibImages, jobTable, deletions, pool::current, vertx.eventBus());
     waits = new JobWaits(vertx, jobTable, changes);
     EventPublisher.start(changes, vertx.eventBus());
-    var tables = new JobVerticle.Tables(nodes, images, dibImages, jobTable, attempts, workers);
+    var tables =
+        new JobVerticle.Tables(nodes, images, dibImages, jobTable, attempts, workers, calls);
     Optional<JobVerticle> runner =
         config.roles().contains(Role.WORKER)
             ? Optional.of(
                 new JobVerticle(db, tables, logs, pool::current, config, identity, environment))
             : Optional.empty();
     PoolReads reads =
-        new PoolReads(nodes, images, dibImages, jobTable, attempts, workers, Clock.systemUTC());
+        new PoolReads(
+            nodes,
+            images,
+            dibImages,
+            jobTable,
+            attempts,
+            workers,
+            calls,
+            () -> providers(pool.current()),
+            Clock.systemUTC());
     Supplier<Future<Void>> refresh = refreshing(pool);
     Readiness readiness = () -> readiness(pool, runner, workers);
     if (server.isPresent()) {
@@ -252,6 +267,18 @@ final class Service {
               () -> beforeWrites(refresh),
               readiness));
     }
+  }
+
+  private static List<PoolProvider> providers(PoolConfig pool) {
+    return pool.providers().values().stream()
+        .map(
+            provider ->
+                new PoolProvider(
+                    provider.name(),
+                    provider.driver().toString(),
+                    provider.region(),
+                    List.copyOf(provider.images().keySet())))
+        .toList();
   }
 
   private void listen(ApiVerticle.Settings settings, ApiVerticle verticle)

@@ -52,7 +52,7 @@ class ArchitectureTest {
 
   @Test
   void a_provider_knows_its_configuration() {
-    room("provider").knowsNoRoomBut("model", "config").check();
+    room("provider").knowsNoRoomBut("model", "config").andLibraries("org.jsoup..").check();
   }
 
   @Test
@@ -91,7 +91,12 @@ class ArchitectureTest {
 
   @Test
   void http_routing_stays_in_the_api() {
-    only("api").mayUse("io.vertx.ext..");
+    only("api").mayUse("io.vertx.ext.web", "io.vertx.ext.web.handler..", "io.vertx.ext.auth..");
+  }
+
+  @Test
+  void clouds_are_called_by_providers_alone() {
+    only("provider").mayUse("io.vertx.ext.web.client..", "org.jsoup..");
   }
 
   @Test

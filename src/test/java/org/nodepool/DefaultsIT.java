@@ -11,18 +11,13 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /** The configuration that the project ships lets nobody else in. */
 class DefaultsIT {
-  private static final Pattern SOCKET = Pattern.compile("socket:\\[(\\d+)]");
-  private static final String LISTENING = "0A";
-
   /**
    * 127.0.0.1 as /proc/net has it: a word of the machine's byte order, in tcp6 the last of four.
    */
@@ -44,8 +39,8 @@ class DefaultsIT {
   @Test
   void service_and_database_listen_on_the_loopback_interface_alone() throws Exception {
     List<String> addresses = new ArrayList<>();
-    addresses.addAll(listening(service.pid()));
-    addresses.addAll(listening(service.databases().get(0).pid()));
+    addresses.addAll(ServiceProcess.listening(service.pid()));
+    addresses.addAll(ServiceProcess.listening(service.databases().get(0).pid()));
 
     assertThat(addresses).hasSize(2).allMatch(address -> LOOPBACK.matcher(address).matches());
   }
@@ -102,33 +97,5 @@ class DefaultsIT {
   private static String mode(String file) throws IOException {
     return PosixFilePermissions.toString(
         Files.getPosixFilePermissions(service.dir().resolve(file)));
-  }
-
-  /** The local addresses of the sockets on which that process listens. */
-  private static List<String> listening(long pid) throws IOException {
-    Set<String> sockets = sockets(pid);
-    List<String> addresses = new ArrayList<>();
-    for (String table : List.of("/proc/net/tcp", "/proc/net/tcp6")) {
-      for (String line : Files.readAllLines(Path.of(table))) {
-        String[] columns = line.strip().split("\\s+");
-        if (columns[3].equals(LISTENING) && sockets.contains(columns[9])) {
-          addresses.add(columns[1]);
-        }
-      }
-    }
-    return addresses;
-  }
-
-  private static Set<String> sockets(long pid) throws IOException {
-    Set<String> sockets = new HashSet<>();
-    try (Stream<Path> files = Files.list(Path.of("/proc/" + pid + "/fd"))) {
-      for (Path file : files.filter(Files::isSymbolicLink).toList()) {
-        Matcher socket = SOCKET.matcher(Files.readSymbolicLink(file).toString());
-        if (socket.matches()) {
-          sockets.add(socket.group(1));
-        }
-      }
-    }
-    return sockets;
   }
 }

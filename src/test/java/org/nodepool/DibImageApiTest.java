@@ -275,7 +275,7 @@ class DibImageApiTest {
   }
 
   @Test
-  void an_upload_to_a_cloud_fails_with_the_reason() throws IOException {
+  void an_upload_of_what_no_cloud_takes_fails_with_the_reason() throws IOException {
     readyBuild("tiny", 2, "qcow2");
 
     Http.Answer answer = http.post("/v1/dib_images/tiny/upload", "provider_name=cloud");
@@ -283,7 +283,7 @@ class DibImageApiTest {
     assertThat(answer.status()).isEqualTo(201);
     JsonObject job = service.ended(answer.job());
     assertThat(job.getString("state")).isEqualTo("failed");
-    assertThat(job.getString("error")).contains("cloud", "not supported yet").endsWith(".");
+    assertThat(job.getString("error")).contains("qcow2").endsWith(".");
     JsonObject image = http.get(answer.location()).json();
     assertThat(image.getString("state")).isEqualTo("failed");
     assertThat(image.getValue("external_id")).isNull();

@@ -45,6 +45,7 @@ class FailpointIT {
             Failpoint.valueOf(
                 name.substring(0, name.indexOf('.')).toUpperCase(Locale.ROOT).replace('-', '_')));
     try (Site site = Site.named("failpoint-" + name)) {
+      tried.surround(site);
       ServiceProcess process = site.process("service");
       Files.createDirectories(process.dir().resolve("var/log/jobs"));
       process.write("var/installation", OURS + "\n");
@@ -98,6 +99,9 @@ class FailpointIT {
 
   /** Something that reaches a failpoint. */
   private interface Case {
+    /** Says what is around the process, before that is made. */
+    default void surround(Site site) {}
+
     /** Puts in place what it needs, before the process is started. */
     default void prepare(Site site, ServiceProcess process) throws Exception {}
 
@@ -123,6 +127,7 @@ class FailpointIT {
           new FailingBuild();
       case SUCCESS, PUBLISH_IMAGES, SETTLE_BUILD -> new Build();
       case ACCEPT_UPLOAD, EXTERNAL_ID, WRITE_COPY, PUBLISH_COPY, WRITE_SIDECAR -> new Upload();
+      case CREATE_IMAGE, SEND_IMAGE -> new CloudUpload();
       case DELETE_LEFTOVERS -> new FailingUpload();
       case ACCEPT_UPDATE -> new FailingUpdate();
       case ACCEPT_DELETION, DELETE_FILES -> new DibImageDeletion();
@@ -181,6 +186,19 @@ class FailpointIT {
     public void check(Site site) {
       assertThat(site.number("SELECT COUNT(*) FROM snapshot_image WHERE state = 2")).isPositive();
       assertThat(site.number("SELECT COUNT(*) FROM snapshot_image WHERE state <> 2")).isZero();
+    }
+  }
+
+  /** To a real OpenStack, of which {@link Settled} looks at what it holds. */
+  private static final class CloudUpload extends Upload {
+    @Override
+    public void surround(Site site) {
+      site.with(Cloud.shared());
+    }
+
+    @Override
+    public Http.Answer ask(Http http) {
+      return http.post("/v1/dib_images/tiny/upload", "provider_name=cloud");
     }
   }
 

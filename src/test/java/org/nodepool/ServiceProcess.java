@@ -313,22 +313,29 @@ final class ServiceProcess implements AutoCloseable {
 
   /** The ports that it listens on. */
   List<Integer> listeningPorts() throws IOException {
+    return listening(pid()).stream()
+        .map(address -> Integer.parseInt(address.substring(address.indexOf(':') + 1), 16))
+        .toList();
+  }
+
+  /** The local addresses of the sockets on which a process listens, as /proc/net has them. */
+  static List<String> listening(long pid) throws IOException {
     Set<String> sockets = new HashSet<>();
-    try (Stream<Path> open = Files.list(Path.of("/proc", Long.toString(pid()), "fd"))) {
+    try (Stream<Path> open = Files.list(Path.of("/proc", Long.toString(pid), "fd"))) {
       for (Path file : open.toList()) {
         sockets.add(linkText(file));
       }
     }
-    List<Integer> ports = new ArrayList<>();
+    List<String> addresses = new ArrayList<>();
     for (String table : List.of("/proc/net/tcp", "/proc/net/tcp6")) {
       for (String line : Files.readAllLines(Path.of(table))) {
         String[] fields = line.strip().split(" +"); // 1: local address, 3: state, 9: inode
         if (fields[3].equals(LISTENS) && sockets.contains("socket:[" + fields[9] + "]")) {
-          ports.add(Integer.parseInt(fields[1].substring(fields[1].indexOf(':') + 1), 16));
+          addresses.add(fields[1]);
         }
       }
     }
-    return ports;
+    return addresses;
   }
 
   private static String linkText(Path link) {

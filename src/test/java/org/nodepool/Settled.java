@@ -10,8 +10,10 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.StringJoiner;
 import java.util.concurrent.TimeUnit;
@@ -91,6 +93,7 @@ final class Settled {
     Set<Path> files = new HashSet<>();
     dibImages(files);
     images(files);
+    cloud();
     strangers(files);
     for (String line : Leftovers.below(site.dir())) {
       found.add("left on the machine: " + line);
@@ -187,7 +190,9 @@ final class Settled {
   /** Each ready one has its file at the provider, of which its source is the measure; added. */
   private void images(Set<Path> files) throws Exception {
     for (Row image :
-        site.sql("SELECT id, provider_name, external_id FROM snapshot_image WHERE state = 2")) {
+        site.sql(
+            "SELECT id, provider_name, external_id FROM snapshot_image"
+                + " WHERE state = 2 AND provider_name <> 'cloud'")) {
       String path = "/v1/images/" + image.getLong("id");
       if (image.getString("external_id") == null) {
         found.add(path + " is ready and has no external id" + jobsOf(path));
@@ -214,6 +219,45 @@ final class Settled {
         }
       }
     }
+  }
+
+  /** Each ready one is active there, with the data of its source, and nothing else is there. */
+  private void cloud() throws IOException {
+    if (site.cloud() == null) {
+      return;
+    }
+    Map<String, JsonObject> held = new HashMap<>();
+    for (JsonObject image : site.cloud().images()) {
+      if (image.getString("name").startsWith(site.imagePrefix())) {
+        held.put(image.getString("id"), image);
+      }
+    }
+    for (Row row :
+        site.sql(
+            "SELECT id, external_id, state FROM snapshot_image"
+                + " WHERE provider_name = 'cloud' AND (state = 2 OR external_id IS NOT NULL)")) {
+      String path = "/v1/images/" + row.getLong("id");
+      JsonObject image = held.remove(row.getString("external_id"));
+      if (row.getInteger("state") != READY) {
+        found.add("%s is not ready and has an external id%s".formatted(path, jobsOf(path)));
+      } else if (image == null) {
+        found.add("%s is ready and the cloud does not have it%s".formatted(path, jobsOf(path)));
+      } else if (!isWhole(image)) {
+        found.add("%s is ready, and at the cloud %s%s".formatted(path, image, jobsOf(path)));
+      }
+    }
+    held.values().forEach(image -> found.add("belongs to no row: " + image));
+  }
+
+  private boolean isWhole(JsonObject image) {
+    boolean isWhole = "active".equals(image.getString("status"));
+    for (Row source :
+        site.sql(
+            "SELECT size FROM api_dib_file WHERE dib_image_id = ? AND type = 'raw'",
+            Long.parseLong(image.getString("nodepool_dib_image_id")))) {
+      isWhole &= source.getLong("size").equals(image.getLong("size"));
+    }
+    return isWhole;
   }
 
   private Path directoryOf(String provider) {

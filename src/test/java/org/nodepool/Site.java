@@ -12,12 +12,15 @@ import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.Tuple;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
@@ -37,12 +40,16 @@ final class Site implements AutoCloseable {
   private static final Duration START_LIMIT = Duration.ofSeconds(60);
   private static final Set<String> ENDS = Set.of("succeeded", "failed", "cancelled");
 
+  /** How many characters of a log a failure shows. */
+  private static final int TAIL = 3000;
+
   private final String name;
   private final Database.Address database;
   private final Vertx vertx = Vertx.vertx();
   private final Pool sql;
   private final List<ServiceProcess> processes = new ArrayList<>();
   private int databasePort;
+  private Cloud cloud;
   private String slowSeconds = "120";
 
   private Site(ExternalMariaDb server, String name) {
@@ -86,6 +93,22 @@ final class Site implements AutoCloseable {
     return this;
   }
 
+  /** Processes that are made from now on have this cloud as provider {@code cloud}, for raw. */
+  Site with(Cloud cloud) {
+    this.cloud = cloud;
+    return this;
+  }
+
+  /** Null when there is none. */
+  Cloud cloud() {
+    return cloud;
+  }
+
+  /** With what the names of all images at the cloud begin that are of this site. */
+  String imagePrefix() {
+    return name + "-image-";
+  }
+
   /** How long the {@code slow-…} elements sleep in processes that are made from now on. */
   Site slow(Duration sleep) {
     slowSeconds = Long.toString(sleep.toSeconds());
@@ -98,6 +121,13 @@ final class Site implements AutoCloseable {
         ServiceProcess.sharing(dir(), name + "/" + process)
             .with("NODEPOOL_DBURI", ExternalMariaDb.dburi(database, databasePort))
             .replace("nodepool.yaml", "SLOW_SECS: '120'", "SLOW_SECS: '" + slowSeconds + "'");
+    if (cloud != null) {
+      made.replace(
+          "nodepool.yaml",
+          "auth-url: http://127.0.0.1:1/v3",
+          "auth-url: %s\n    image-type: raw\n    template-hostname: '%s{timestamp}'"
+              .formatted(cloud.authUrl(), imagePrefix()));
+    }
     processes.add(made);
     return made;
   }
@@ -194,10 +224,37 @@ final class Site implements AutoCloseable {
     return Long.parseLong(path.substring(path.lastIndexOf('/') + 1));
   }
 
-  /** Waits for the job at this path to end; its state then. */
+  /** Waits for the job at this path to end; its state then. A failure tells how far it came. */
   String end(String job, Duration limit) {
-    Poll.until(job + " ends", limit, () -> ENDS.contains(state(job)));
+    try {
+      Poll.until(job + " ends", limit, () -> ENDS.contains(state(job)));
+    } catch (AssertionError e) {
+      throw new AssertionError(e.getMessage() + "\n" + story(job), e);
+    }
     return state(job);
+  }
+
+  /** The rows of that job, its attempts and the workers, and the ends of its logs. */
+  private String story(String job) {
+    StringBuilder story = new StringBuilder("now " + Instant.now().getEpochSecond());
+    List.of(
+            sql("SELECT * FROM api_job WHERE id = ?", id(job)),
+            sql("SELECT * FROM api_job_attempt WHERE job_id = ?", id(job)),
+            sql("SELECT * FROM api_worker"))
+        .forEach(rows -> rows.forEach(row -> story.append('\n').append(row.toJson())));
+    for (Path log : logs(text("SELECT uuid FROM api_job WHERE id = ?", id(job)))) {
+      story.append('\n').append(log).append('\n').append(tail(log));
+    }
+    return story.toString();
+  }
+
+  private static String tail(Path log) {
+    try {
+      String text = Files.readString(log);
+      return text.substring(Math.max(0, text.length() - TAIL));
+    } catch (IOException e) {
+      return "no log: " + e;
+    }
   }
 
   /** The state of the job at this path. */
@@ -255,7 +312,10 @@ final class Site implements AutoCloseable {
   /** In hexadecimal digits. */
   static String sha256(Path file) throws Exception {
     MessageDigest digest = MessageDigest.getInstance("SHA-256");
-    return HexFormat.of().formatHex(digest.digest(Files.readAllBytes(file)));
+    try (OutputStream out = new DigestOutputStream(OutputStream.nullOutputStream(), digest)) {
+      Files.copy(file, out);
+    }
+    return HexFormat.of().formatHex(digest.digest());
   }
 
   @Override

@@ -25,6 +25,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.nodepool.config.ApiConfig;
+import org.nodepool.config.CloudsFile;
 import org.nodepool.config.PoolFile;
 import org.nodepool.store.Database;
 
@@ -113,8 +114,25 @@ public final class TestService {
     return Optional.of(ExternalMariaDb.shared().newDatabase(name));
   }
 
+  /**
+   * One of a test's own, which has these providers more.
+   *
+   * @param providers entries of nodepool.yaml
+   */
+  static TestService withProviders(Path dir, String settings, String providers) throws Exception {
+    TestService started = start(dir, settings, external(dir), providers);
+    started.awaitDatabase();
+    return started;
+  }
+
   /** One of a test's own, on that database, which may be away. */
   static TestService start(Path dir, String settings, Optional<Database.Address> external)
+      throws Exception {
+    return start(dir, settings, external, "");
+  }
+
+  private static TestService start(
+      Path dir, String settings, Optional<Database.Address> external, String providers)
       throws Exception {
     Files.createDirectories(dir);
     deleteFiles(dir);
@@ -126,6 +144,9 @@ public final class TestService {
     Files.writeString(
         pool,
         template
+            .replace(
+                "providers:\n  - name: directory",
+                "providers:\n" + providers + "  - name: directory")
             .replace("{dir}", dir.toString())
             .replace("{conf}", Path.of("conf").toAbsolutePath().toString())
             .replace("{elements}", Path.of("src/test/elements").toAbsolutePath().toString()));
@@ -140,7 +161,10 @@ public final class TestService {
             .formatted(USER, merged(settings)));
     Service service =
         Service.start(
-            ApiConfig.read(api, Map.of()), PoolFile.open(pool, true), external, System.getenv());
+            ApiConfig.read(api, Map.of()),
+            PoolFile.open(pool, new CloudsFile(List.of(dir.resolve("clouds.yaml"))), true),
+            external,
+            System.getenv());
     return new TestService(dir, service, external);
   }
 
@@ -236,7 +260,8 @@ public final class TestService {
             "api_job",
             "api_job_attempt",
             "api_dib_file",
-            "api_worker")) {
+            "api_worker",
+            "api_provider_call")) {
       sql("DELETE FROM " + table);
     }
     deleteFiles(dir);
@@ -310,19 +335,24 @@ public final class TestService {
 
   /** A ready row with a verified qcow2 file of these bytes; returns its id. */
   long readyBuild(String name, byte[] bytes) throws IOException {
+    return readyBuild(name, "qcow2", bytes);
+  }
+
+  /** As {@link #readyBuild(String, byte[])}, of another type. */
+  long readyBuild(String name, String type, byte[] bytes) throws IOException {
     long id = dibImage(name, 2, null);
-    Path file = file(id);
+    Path file = file(id, type);
     Files.createDirectories(file.getParent());
     Files.write(file, bytes);
     sql(
         "UPDATE dib_image SET filename = ? WHERE id = ?",
-        file.toString().replace(".qcow2", ""),
+        dir.resolve("images/ready-" + id).toString(),
         id);
     sql(
         "INSERT INTO api_dib_file (dib_image_id, host, type, size, sha256) VALUES (?, ?, ?, ?, ?)",
         id,
         Installation.hostName(),
-        "qcow2",
+        type,
         bytes.length,
         sha256(bytes));
     return id;
@@ -330,7 +360,11 @@ public final class TestService {
 
   /** The file of a {@link #readyBuild}. */
   Path file(long dibImage) {
-    return dir.resolve("images/ready-" + dibImage + ".qcow2");
+    return file(dibImage, "qcow2");
+  }
+
+  Path file(long dibImage, String type) {
+    return dir.resolve("images/ready-%d.%s".formatted(dibImage, type));
   }
 
   static String sha256(byte[] bytes) {

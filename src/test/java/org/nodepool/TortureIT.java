@@ -32,7 +32,7 @@ class TortureIT {
       Double.parseDouble(System.getProperty("nodepool.torture.minutes", "2"));
   private static final long SEED =
       Long.getLong("nodepool.torture.seed", System.nanoTime() % 1_000_000);
-  private static final Duration SETTLING = Duration.ofSeconds(90);
+  private static final Duration SETTLING = Duration.ofSeconds(180);
 
   private final Disturbances disturbances = new Disturbances();
   private final List<String> violations = new ArrayList<>();
@@ -44,7 +44,8 @@ class TortureIT {
     ExternalMariaDb server = ExternalMariaDb.in("torture").start();
     Vertx vertx = Vertx.vertx();
     ExecutorService thread = Executors.newSingleThreadExecutor();
-    try (Site site = Site.on(server, "torture")) {
+    Cloud cloud = Cloud.start("torture", Map.of());
+    try (Site site = Site.on(server, "torture").with(cloud)) {
       DatabaseProxy proxy = new DatabaseProxy(vertx, "127.0.0.1", server.port());
       site.through(proxy).slow(Duration.ofSeconds(10));
       ServiceProcess api = site.api("api").start();
@@ -67,7 +68,7 @@ class TortureIT {
                 return null;
               });
 
-      disturbances.run(new Random(SEED + 1), end, server, proxy, api, workers);
+      disturbances.run(new Random(SEED + 1), end, server, proxy, cloud.image(), api, workers);
       loading.get(60, TimeUnit.SECONDS);
       long quiet = System.nanoTime();
       disturbances.end();
@@ -84,6 +85,7 @@ class TortureIT {
     } finally {
       thread.shutdownNow();
       server.stop();
+      cloud.stop();
       vertx.close().await();
     }
     assertThat(violations).as("seed %d; files below target/processes/torture", SEED).isEmpty();
@@ -124,6 +126,7 @@ class TortureIT {
         long end,
         ExternalMariaDb server,
         DatabaseProxy proxy,
+        CloudProxy images,
         ServiceProcess api,
         List<ServiceProcess> workers)
         throws Exception {
@@ -131,7 +134,7 @@ class TortureIT {
       while (System.nanoTime() < end) {
         mendWhatIsDue(System.nanoTime());
         if (System.nanoTime() > next) {
-          disturb(random, server, proxy, api, workers);
+          disturb(random, server, proxy, images, api, workers);
           next = System.nanoTime() + seconds(random, 2, 6);
         }
         TimeUnit.MILLISECONDS.sleep(100);
@@ -146,11 +149,12 @@ class TortureIT {
         Random random,
         ExternalMariaDb server,
         DatabaseProxy proxy,
+        CloudProxy images,
         ServiceProcess api,
         List<ServiceProcess> workers)
         throws Exception {
       ServiceProcess worker = workers.get(random.nextInt(workers.size()));
-      int kind = random.nextInt(20);
+      int kind = random.nextInt(24);
       if (kind < 7 && isWell(worker)) {
         kill(worker, seconds(random, 0, 10));
       } else if (kind < 11 && isWell(worker) && workers.stream().allMatch(this::isWell)) {
@@ -174,6 +178,37 @@ class TortureIT {
         count("kill -9 of the database");
         server.kill();
         mend(server, seconds(random, 0, 4), server::start);
+      } else if (kind >= 20 && isWell(images)) {
+        disturb(random, images);
+        mend(images, seconds(random, 2, 8), images::mend);
+      }
+    }
+
+    /** For the next request that it can be done to. */
+    private void disturb(Random random, CloudProxy images) {
+      switch (random.nextInt(5)) {
+        case 0 -> {
+          count("cut of an upload to the cloud");
+          images.cut("PUT", "/file", random.nextInt(1 << 20));
+        }
+        case 1 -> {
+          count("stall of an upload to the cloud");
+          images.stall("PUT", "/file", random.nextInt(1 << 20));
+        }
+        case 2 -> {
+          count("lost answer of the cloud");
+          images.loseAnswer(random.nextBoolean() ? "POST" : "PUT", "/images");
+        }
+        case 3 -> {
+          count("hidden answer of the cloud");
+          images.hideAnswer(random.nextBoolean() ? "GET" : "DELETE", "/images");
+        }
+        default -> {
+          count("busy cloud");
+          for (String method : List.of("GET", "POST", "PUT", "DELETE")) {
+            images.answer(3, method, "/images", 503, Map.of(), "busy");
+          }
+        }
       }
     }
 
@@ -241,7 +276,8 @@ class TortureIT {
         case 0, 1, 2, 3 -> build(pick("tiny", "tiny", "unlisted"));
         case 4 -> build(pick("slow-root", "slow-install", "slow-finalise"));
         case 5 -> build(pick("fails", "tells"));
-        case 6, 7, 8 -> upload(pick("first", "second"), "raw-directory");
+        case 6 -> upload(pick("first", "second"), "raw-directory");
+        case 7, 8 -> upload("tiny-image", "cloud");
         case 9, 10 -> upload("tiny-image", "directory");
         case 11, 12 -> update();
         case 13, 14 -> delete("deletion of an image", images);

@@ -114,6 +114,7 @@ public final class ApiVerticle extends VerticleBase {
             new ImageHandlers(reads, jobs, deletions),
             new DibImageHandlers(reads, jobs, deletions),
             new JobHandlers(reads, jobTable, jobs, logs, waits),
+            new ProviderHandlers(reads),
             new EventHandlers(vertx),
             new OpenApiHandlers(),
             new SelfHandlers(readiness));

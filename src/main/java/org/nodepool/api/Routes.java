@@ -72,6 +72,7 @@ public final class Routes {
       ImageHandlers images,
       DibImageHandlers dibImages,
       JobHandlers jobs,
+      ProviderHandlers providers,
       EventHandlers events,
       OpenApiHandlers openApi,
       SelfHandlers self) {
@@ -100,6 +101,7 @@ public final class Routes {
         new Line(POST,   "/v1/jobs/:id/retry",           NOTHING,       jobs::retry),
         new Line(GET,    "/v1/jobs/:id/attempts",        JSON,          jobs::attempts),
         new Line(GET,    "/v1/jobs/:id/log",             TEXT,          jobs::log),
+        new Line(GET,    "/v1/providers",                JSON,          providers::list),
         new Line(GET,    "/v1/events",                   EVENTS,        events::stream),
         new Line(GET,    "/v1",                          JSON,          ctx -> self.version(ctx, this::links)),
         new Line(GET,    "/openapi.json",                JSON,          openApi::get),

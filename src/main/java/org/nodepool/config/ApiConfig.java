@@ -21,6 +21,7 @@ import java.util.stream.Collectors;
  *
  * @param nodepoolConfFile the pool's file, for {@link PoolConfig#read}; may not exist
  * @param secureConfFile a file of secrets; null: none
+ * @param cloudsFile the clouds' credentials; null: where {@link CloudsFile#of} looks
  * @param apiUser who may write; without a colon, as HTTP Basic needs it
  * @param apiPassword as it is, or a hash of it; null: one is made, and kept in {@code
  *     admin-password} in the stateDir
@@ -31,6 +32,7 @@ import java.util.stream.Collectors;
 public record ApiConfig(
     Path nodepoolConfFile,
     Path secureConfFile,
+    Path cloudsFile,
     String apiUser,
     String apiPassword,
     Path stateDir,
@@ -187,6 +189,7 @@ public record ApiConfig(
         new ApiConfig(
             root.path("nodepool_conf_file", "nodepool.yaml"),
             root.path("secure_conf_file", null),
+            root.path("clouds_file", null),
             user(root),
             password(root, environment, findings),
             root.path("state_dir", "../var"),
@@ -310,7 +313,6 @@ public record ApiConfig(
 
   /** The settings that this version knows and does not act on. */
   private static void notYet(Section root, Section server) {
-    root.unsupported("clouds_file", null);
     server.unsupported("max_connections", 20000);
     if (!root.isOff("cluster")) {
       root.section("cluster").unsupportedRest();
@@ -320,10 +322,11 @@ public record ApiConfig(
   /** Without the password. */
   @Override
   public String toString() {
-    return "ApiConfig[nodepoolConfFile=%s, secureConfFile=%s, apiUser=%s, apiPassword=%s, stateDir=%s, %s, %s, %s, %s, %s, roles=%s]"
+    return "ApiConfig[nodepoolConfFile=%s, secureConfFile=%s, cloudsFile=%s, apiUser=%s, apiPassword=%s, stateDir=%s, %s, %s, %s, %s, %s, roles=%s]"
         .formatted(
             nodepoolConfFile,
             secureConfFile,
+            cloudsFile,
             apiUser,
             apiPassword == null ? "none" : "***",
             stateDir,

@@ -7,9 +7,10 @@ import java.util.Optional;
 import java.util.function.Function;
 
 /**
- * All that is configured: {@code api.yaml}, the {@code nodepool.yaml} and {@code secure.conf} that
- * it names, and the environment.
+ * All that is configured: {@code api.yaml}, the {@code nodepool.yaml}, {@code secure.conf} and
+ * {@code clouds.yaml} that it names, and the environment.
  *
+ * @param clouds where the clouds are that the pool's providers name
  * @param pool as it is now; {@link PoolFile} follows its changes
  * @param database an external one; empty: the embedded one
  * @param poolHasDatabase whether the dburi of nodepool.yaml, or its absence, says which database
@@ -17,6 +18,7 @@ import java.util.function.Function;
  */
 public record Configuration(
     ApiConfig api,
+    CloudsFile clouds,
     PoolConfig pool,
     Optional<DbUri> database,
     boolean poolHasDatabase,
@@ -51,7 +53,8 @@ public record Configuration(
     Findings findings = new Findings();
     ApiConfig api = ApiConfig.read(apiYaml, environment, findings);
     check.apply(api).forEach(mistake -> findings.mistake(apiYaml.getFileName() + ": " + mistake));
-    PoolConfig pool = pool(api.nodepoolConfFile(), findings);
+    CloudsFile clouds = CloudsFile.of(api.cloudsFile(), environment);
+    PoolConfig pool = pool(api.nodepoolConfFile(), clouds, findings);
     SecureConf secure = secure(api.secureConfFile(), findings);
     String inEnvironment = environment.get(DBURI_VARIABLE);
     // without a secure.conf that can be read it is not known which one counts
@@ -59,6 +62,7 @@ public record Configuration(
     findings.finish();
     return new Configuration(
         api,
+        clouds,
         pool,
         Optional.ofNullable(database),
         inEnvironment == null && secure.dburi() == null,
@@ -66,9 +70,9 @@ public record Configuration(
   }
 
   /** Null when there is nothing to go on with. */
-  private static PoolConfig pool(Path file, Findings findings) {
+  private static PoolConfig pool(Path file, CloudsFile clouds, Findings findings) {
     try {
-      return PoolReader.read(file, TextFile.read(file), findings);
+      return PoolReader.read(file, TextFile.read(file), new Clouds(clouds), findings);
     } catch (ConfigException e) {
       findings.add(e);
       return null;

@@ -12,8 +12,11 @@ final class Findings {
     mistake(place + ": " + what);
   }
 
+  /** What several places lead to is told once. */
   void mistake(String placeAndWhat) {
-    mistakes.add(placeAndWhat);
+    if (!mistakes.contains(placeAndWhat)) {
+      mistakes.add(placeAndWhat);
+    }
   }
 
   void warning(String place, String what) {

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
@@ -134,13 +135,19 @@ public record PoolConfig(
     /** An OpenStack cloud. */
     OPENSTACK,
     /** A directory of this machine, to which images are copied. */
-    DIRECTORY
+    DIRECTORY;
+
+    /** The file's word. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
   }
 
   /**
    * Where images are uploaded to.
    *
-   * @param region null when not set
+   * @param region the one in use, wherever it is set; null: whichever there is
    * @param directory of a {@link Driver#DIRECTORY}; null for any other
    * @param openStack of a {@link Driver#OPENSTACK}; null for any other
    * @param imageType the format of the files it takes, diskimage-builder's word; qcow2 by default
@@ -183,30 +190,28 @@ public record PoolConfig(
   }
 
   /**
-   * How a cloud is reached. What is null is not set.
+   * An OpenStack cloud, and how it is used. What is null is not set.
    *
-   * @param cloud its entry in clouds.yaml; null: all four credentials are here
-   * @param credentials beside a cloud, what they have goes before what clouds.yaml has
-   * @param rate the pause between two calls, zero or more
+   * @param cloud its entry in clouds.yaml; null: all credentials are in nodepool.yaml
+   * @param access wherever it comes from; never null
+   * @param rate the pause between the beginnings of two calls, zero or more
+   * @param apiTimeout how long a call may take; 60 s by default
    */
   public record OpenStack(
       String cloud,
-      Credentials credentials,
+      CloudAccess access,
       String serviceType,
       String serviceName,
       Duration rate,
       Duration apiTimeout,
       Servers servers) {
     public OpenStack {
-      requireNonNull(credentials, "credentials");
+      requireNonNull(access, "access");
       requireNonNull(rate, "rate");
+      requireNonNull(apiTimeout, "apiTimeout");
       requireNonNull(servers, "servers");
     }
   }
-
-  /** Who logs in to a cloud, and where; each is null when not set. */
-  public record Credentials(
-      String username, Secret password, String authUrl, String projectId, String projectName) {}
 
   /**
    * How a cloud's servers are started. What is null is not set.
@@ -347,11 +352,12 @@ public record PoolConfig(
   /**
    * Reads the file. Keys that Nodepool does not know are warnings.
    *
+   * @param clouds where the clouds are that its providers name
    * @throws ConfigException with everything that is wrong
    */
-  public static PoolConfig read(Path file) throws ConfigException {
+  public static PoolConfig read(Path file, CloudsFile clouds) throws ConfigException {
     Findings findings = new Findings();
-    PoolConfig pool = PoolReader.read(file, TextFile.read(file), findings);
+    PoolConfig pool = PoolReader.read(file, TextFile.read(file), new Clouds(clouds), findings);
     findings.finish();
     return pool;
   }

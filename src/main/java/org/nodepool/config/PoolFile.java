@@ -14,9 +14,10 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A {@code nodepool.yaml} that may change while the service runs. The last good one is in force: a
- * broken or missing file changes nothing but the {@link #warning}, and a file that somebody is
- * still writing is left alone. Thread-safe.
+ * A {@code nodepool.yaml} that may change while the service runs, and with it the {@code
+ * clouds.yaml} that its providers need. The last good one is in force: a broken or missing file
+ * changes nothing but the {@link #warning}, and a file that somebody is still writing is left
+ * alone. Thread-safe.
  *
  * <p>Somebody is writing it as long as a program has it open for that, or it has changed within the
  * last 300 ms. A user other than root does not see what programs of others have open: then it is
@@ -38,6 +39,7 @@ public final class PoolFile {
   private static final Duration PAUSE = Duration.ofMillis(25);
 
   private final Path file;
+  private final CloudsFile clouds;
   private final boolean hasDatabase;
   private final Duration settle;
   private final Secret dburiAtStart;
@@ -46,9 +48,10 @@ public final class PoolFile {
   /** Since when the file is quiet, but open in another program; nanoTime, null: it is not. */
   private Long heldOpenSince;
 
-  private PoolFile(Path file, boolean hasDatabase, Duration settle)
+  private PoolFile(Path file, CloudsFile clouds, boolean hasDatabase, Duration settle)
       throws ConfigException, InterruptedException {
     this.file = file.toAbsolutePath().normalize();
+    this.clouds = clouds;
     this.hasDatabase = hasDatabase;
     this.settle = settle;
     Reading reading = read(System.nanoTime() + PATIENCE.toNanos());
@@ -56,27 +59,28 @@ public final class PoolFile {
       throw reading.refused();
     }
     this.dburiAtStart = reading.pool().dburi();
-    this.state = new State(reading.pool(), reading.stamp(), reading.stamp().modified(), null);
+    this.state = new State(reading.pool(), reading.stamps(), reading.stamps().modified(), null);
   }
 
   /**
    * Reads the file.
    *
+   * @param clouds where the clouds are that its providers name
    * @param hasDatabase whether its {@code dburi} counts, {@link Configuration#poolHasDatabase}; if
    *     not, a change of it is no warning
    * @throws ConfigException with everything that is wrong, or when it is being written all the time
    */
-  public static PoolFile open(Path file, boolean hasDatabase)
+  public static PoolFile open(Path file, CloudsFile clouds, boolean hasDatabase)
       throws ConfigException, InterruptedException {
-    return open(file, hasDatabase, OpenFiles.areAllSeen() ? SETTLE : SETTLE_UNSEEN);
+    return open(file, clouds, hasDatabase, OpenFiles.areAllSeen() ? SETTLE : SETTLE_UNSEEN);
   }
 
   /**
    * @param settle how long the file must be unchanged
    */
-  static PoolFile open(Path file, boolean hasDatabase, Duration settle)
+  static PoolFile open(Path file, CloudsFile clouds, boolean hasDatabase, Duration settle)
       throws ConfigException, InterruptedException {
-    return new PoolFile(file, hasDatabase, settle);
+    return new PoolFile(file, clouds, hasDatabase, settle);
   }
 
   /** The configuration that is in force; never waits. */
@@ -108,12 +112,12 @@ public final class PoolFile {
    * @param asked nanoTime
    */
   public void refresh(long asked) {
-    if (Stamp.of(file).equals(state.read())) {
+    if (isAsRead()) {
       return;
     }
     long deadline = asked + PATIENCE.toNanos();
     synchronized (this) {
-      if (Stamp.of(file).equals(state.read())) {
+      if (isAsRead()) {
         return;
       }
       try {
@@ -124,6 +128,11 @@ public final class PoolFile {
     }
   }
 
+  private boolean isAsRead() {
+    Stamps read = state.read();
+    return read != null && Stamps.of(file, clouds, read.hasClouds()).equals(read);
+  }
+
   private void apply(Reading reading) {
     if (reading.refused() != null) {
       warn(reading);
@@ -131,7 +140,7 @@ public final class PoolFile {
     }
     State before = state;
     String warning = dburiWarning(reading.pool());
-    state = new State(reading.pool(), reading.stamp(), reading.stamp().modified(), warning);
+    state = new State(reading.pool(), reading.stamps(), reading.stamps().modified(), warning);
     if (warning != null && !warning.equals(before.warning())) {
       log.warn(warning);
     }
@@ -152,7 +161,7 @@ public final class PoolFile {
     if (!warning.equals(state.warning())) {
       log.warn("{} ({})", warning, file);
     }
-    state = new State(state.pool(), reading.stamp(), state.modified(), warning);
+    state = new State(state.pool(), reading.stamps(), state.modified(), warning);
   }
 
   private String dburiWarning(PoolConfig pool) {
@@ -167,16 +176,19 @@ public final class PoolFile {
    * @param deadline nanoTime
    */
   private Reading read(long deadline) throws InterruptedException {
-    Stamp stamp = Stamp.of(file);
+    boolean withClouds = false; // until it is known whether the pool needs them
+    Stamps stamps = Stamps.of(file, clouds, withClouds);
     long since = System.nanoTime();
     while (true) {
-      boolean isQuiet = stamp.isQuiet(since, settle);
-      boolean isHeldOpen = isQuiet && isHeldOpen(stamp);
+      boolean isQuiet = stamps.isQuiet(since, settle);
+      boolean isHeldOpen = isQuiet && isHeldOpen(stamps);
       if (isQuiet && !isHeldOpen) {
-        Reading reading = readNow(stamp);
-        if (Stamp.of(file).equals(stamp)) {
+        Clouds read = new Clouds(clouds);
+        Reading reading = readNow(stamps, read);
+        if (read.isAsked() == withClouds && Stamps.of(file, clouds, withClouds).equals(stamps)) {
           return reading;
         }
+        withClouds = read.isAsked();
       }
       long now = System.nanoTime();
       if (now - deadline >= 0 || isHeldOpen && !mayWait(now)) {
@@ -184,16 +196,16 @@ public final class PoolFile {
             null, null, TextFile.refused(file, "is still being written by another program"));
       }
       TimeUnit.NANOSECONDS.sleep(PAUSE.toNanos());
-      Stamp next = Stamp.of(file);
-      if (!next.equals(stamp)) {
-        stamp = next;
+      Stamps next = Stamps.of(file, clouds, withClouds);
+      if (!next.equals(stamps)) {
+        stamps = next;
         since = System.nanoTime();
       }
     }
   }
 
-  private boolean isHeldOpen(Stamp stamp) {
-    if (!stamp.exists() || !OpenFiles.isBeingWritten(file, stamp.key())) {
+  private boolean isHeldOpen(Stamps stamps) {
+    if (!stamps.pool().isHeldOpen() && !stamps.clouds().isHeldOpen()) {
       heldOpenSince = null;
       return false;
     }
@@ -208,18 +220,18 @@ public final class PoolFile {
     return now - heldOpenSince < PATIENCE.toNanos();
   }
 
-  private Reading readNow(Stamp stamp) {
+  private Reading readNow(Stamps stamps, Clouds read) {
     Findings findings = new Findings();
     try {
-      PoolConfig pool = PoolReader.read(file, TextFile.load(file), findings);
+      PoolConfig pool = PoolReader.read(file, TextFile.load(file), read, findings);
       findings.finish();
-      return new Reading(stamp, pool, null);
+      return new Reading(stamps, pool, null);
     } catch (ConfigException e) {
-      return new Reading(stamp, null, e);
+      return new Reading(stamps, null, e);
     } catch (IOException e) {
       // what exists may be readable the next time, although it is the same
       return new Reading(
-          stamp.exists() ? null : stamp, null, TextFile.refused(file, TextFile.reason(e)));
+          stamps.pool().exists() ? null : stamps, null, TextFile.refused(file, TextFile.reason(e)));
     }
   }
 
@@ -228,29 +240,50 @@ public final class PoolFile {
   }
 
   /**
-   * @param read the file as it was read last; null: it is to be read again in any case
+   * @param read the files as they were read last; null: they are to be read again in any case
    * @param modified when the one in force was written
    * @param warning null: none
    */
-  private record State(PoolConfig pool, Stamp read, Instant modified, String warning) {}
+  private record State(PoolConfig pool, Stamps read, Instant modified, String warning) {}
 
-  /** Either a pool or why there is none. The stamp as in {@link State#read}. */
-  private record Reading(Stamp stamp, PoolConfig pool, ConfigException refused) {}
+  /** Either a pool or why there is none. The stamps as in {@link State#read}. */
+  private record Reading(Stamps stamps, PoolConfig pool, ConfigException refused) {}
+
+  /**
+   * @param hasClouds whether the clouds count; else theirs is that of no file
+   */
+  private record Stamps(Stamp pool, Stamp clouds, boolean hasClouds) {
+    static Stamps of(Path file, CloudsFile clouds, boolean withClouds) {
+      Stamp found = withClouds ? clouds.path().map(Stamp::of).orElse(Stamp.NONE) : Stamp.NONE;
+      return new Stamps(Stamp.of(file), found, withClouds);
+    }
+
+    Instant modified() {
+      return pool.modified();
+    }
+
+    boolean isQuiet(long since, Duration settle) {
+      return pool.isQuiet(since, settle) && (!clouds.exists() || clouds.isQuiet(since, settle));
+    }
+  }
 
   /**
    * What tells two versions of a file apart. The time of change is the system's own: no program can
    * set it back, and a changed mode or a rename changes it, too.
    *
-   * @param key null when there is no file
+   * @param file null when there is none
+   * @param key null when there is none
    */
-  private record Stamp(Object key, FileTime modifiedTime, FileTime changeTime, Long size) {
-    private static final Stamp NONE = new Stamp(null, null, null, null);
+  private record Stamp(
+      Path file, Object key, FileTime modifiedTime, FileTime changeTime, Long size) {
+    private static final Stamp NONE = new Stamp(null, null, null, null, null);
 
     static Stamp of(Path file) {
       try {
         Map<String, Object> attributes =
             Files.readAttributes(file, "unix:fileKey,lastModifiedTime,ctime,size");
         return new Stamp(
+            file,
             attributes.get("fileKey"),
             (FileTime) attributes.get("lastModifiedTime"),
             (FileTime) attributes.get("ctime"),
@@ -262,6 +295,10 @@ public final class PoolFile {
 
     boolean exists() {
       return key != null;
+    }
+
+    boolean isHeldOpen() {
+      return exists() && OpenFiles.isBeingWritten(file, key);
     }
 
     Instant modified() {

@@ -11,7 +11,6 @@ import java.util.Set;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.regex.Pattern;
-import org.nodepool.config.PoolConfig.Credentials;
 import org.nodepool.config.PoolConfig.Cron;
 import org.nodepool.config.PoolConfig.DiskImage;
 import org.nodepool.config.PoolConfig.Driver;
@@ -39,6 +38,9 @@ final class PoolReader {
   private static final List<String> DRIVERS = List.of("openstack", "directory");
   private static final List<String> IMAGE_TYPES =
       List.of("qcow2", "raw", "tar", "tgz", "vhd", "vmdk", "vpc", "squashfs");
+
+  /** Those that are of use to a hypervisor and can be inspected. */
+  private static final List<String> CLOUD_IMAGE_TYPES = List.of("qcow2", "raw", "vhd", "vmdk");
 
   /** Of a provider, for its driver openstack alone. */
   private static final List<String> OPENSTACK_KEYS =
@@ -75,15 +77,18 @@ final class PoolReader {
    * What is wrong are findings; only text that is not YAML is an exception.
    *
    * @param file whose text it is
+   * @param clouds not used before
    */
-  static PoolConfig read(Path file, String text, Findings all) throws ConfigException {
+  static PoolConfig read(Path file, String text, Clouds clouds, Findings all)
+      throws ConfigException {
     Findings findings = new Findings();
-    PoolConfig pool = pool(YamlFile.of(file, text, findings), findings);
+    PoolConfig pool = pool(YamlFile.of(file, text, findings), clouds, findings);
     all.add(findings);
+    all.add(clouds.findings());
     return pool;
   }
 
-  private static PoolConfig pool(YamlFile yaml, Findings findings) {
+  private static PoolConfig pool(YamlFile yaml, Clouds clouds, Findings findings) {
     yaml.repeatedKeys()
         .forEach(place -> yaml.warning(place, "is given more than once, the last one counts"));
     Section root = yaml.root();
@@ -102,7 +107,8 @@ final class PoolReader {
         root.sections("zookeeper-servers").stream().map(PoolReader::zooKeeperServer).toList();
     var diskImages = byName(root, "diskimages", PoolReader::diskImage);
     var providers =
-        byName(root, "providers", (name, entry) -> provider(name, entry, diskImages.keySet()));
+        byName(
+            root, "providers", (name, entry) -> provider(name, entry, clouds, diskImages.keySet()));
     var labels = byName(root, "labels", (name, entry) -> label(name, entry, providers));
     // called as the Jenkins is, which knows no rule of ours
     var targets = by(entry -> entry.required("name"), root, "targets", PoolReader::target);
@@ -151,7 +157,7 @@ final class PoolReader {
   }
 
   /** Null when absent. */
-  private static Secret secret(Section section, String key) {
+  static Secret secret(Section section, String key) {
     String text = section.isAbsent(key) ? null : section.secret(key);
     return text == null ? null : new Secret(text);
   }
@@ -226,17 +232,20 @@ final class PoolReader {
     return envVars;
   }
 
-  private static ProviderConfig provider(String name, Section entry, Set<String> diskImages) {
+  private static ProviderConfig provider(
+      String name, Section entry, Clouds clouds, Set<String> diskImages) {
     var driver =
         Driver.valueOf(entry.choice("driver", "openstack", DRIVERS).toUpperCase(Locale.ROOT));
+    OpenStack openStack = driver == Driver.OPENSTACK ? openStack(entry, clouds) : null;
     var provider =
         new ProviderConfig(
             name,
             driver,
-            entry.text("region-name", null),
+            openStack == null ? entry.text("region-name", null) : openStack.access().region(),
             directory(entry, driver),
-            driver == Driver.OPENSTACK ? openStack(entry) : null,
-            entry.choice("image-type", "qcow2", IMAGE_TYPES),
+            openStack,
+            entry.choice(
+                "image-type", "qcow2", openStack == null ? IMAGE_TYPES : CLOUD_IMAGE_TYPES),
             templateHostname(entry),
             byName(entry, "images", (image, of) -> providerImage(image, of, diskImages)));
     for (String image : provider.images().keySet()) {
@@ -257,35 +266,46 @@ final class PoolReader {
     return provider;
   }
 
-  private static OpenStack openStack(Section entry) {
-    String cloud = entry.text("cloud", null);
+  private static OpenStack openStack(Section entry, Clouds clouds) {
     return new OpenStack(
-        cloud,
-        credentials(entry, !entry.isAbsent("cloud")),
+        entry.text("cloud", null),
+        entry.isAbsent("cloud") ? access(entry) : clouds.access(entry),
         entry.text("service-type", null),
         entry.text("service-name", null),
         entry.seconds("rate", Duration.ofSeconds(1)),
-        entry.positiveSeconds("api-timeout", null),
+        entry.positiveSeconds("api-timeout", Duration.ofSeconds(60)),
         servers(entry));
   }
 
-  private static Credentials credentials(Section entry, boolean hasCloud) {
-    if (!hasCloud) {
-      for (String key : List.of("username", "password", "auth-url")) {
-        if (entry.isAbsent(key)) {
-          entry.mistake(key, "is required of a provider without cloud");
-        }
-      }
-      if (entry.isAbsent("project-id") && entry.isAbsent("project-name")) {
-        entry.mistake("project-id", "or project-name is required of a provider without cloud");
+  private static CloudAccess access(Section entry) {
+    for (String key : List.of("username", "password", "auth-url")) {
+      if (entry.isAbsent(key)) {
+        entry.mistake(key, "is required of a provider without cloud");
       }
     }
-    return new Credentials(
-        entry.text("username", null),
-        secret(entry, "password"),
-        entry.text("auth-url", null),
-        entry.text("project-id", null),
-        entry.text("project-name", null));
+    if (entry.isAbsent("project-id") && entry.isAbsent("project-name")) {
+      entry.mistake("project-id", "or project-name is required of a provider without cloud");
+    }
+    Secret password = secret(entry, "password");
+    String projectId = entry.isAbsent("project-id") ? null : entry.text("project-id", null);
+    return new CloudAccess(
+        textOrEmpty(entry, "auth-url"),
+        new CloudAccess.Password(
+            CloudAccess.Named.inDefaultDomain(textOrEmpty(entry, "username")),
+            password == null ? new Secret("") : password,
+            projectId == null
+                ? CloudAccess.Named.inDefaultDomain(textOrEmpty(entry, "project-name"))
+                : CloudAccess.Named.byId(projectId)),
+        entry.text("region-name", null),
+        "public",
+        null,
+        null,
+        true);
+  }
+
+  /** That it is missing is said already. */
+  private static String textOrEmpty(Section entry, String key) {
+    return entry.isAbsent(key) ? "" : entry.text(key, "");
   }
 
   private static Servers servers(Section entry) {

@@ -146,7 +146,7 @@ final class BuildSpace {
 
   /**
    * Moves every image to its place, beside the directory of this attempt; what is there already is
-   * left, and is an error. Can be done again. What is moved is noted before.
+   * left, and is an error. What is moved is noted before.
    */
   void publish() throws IOException {
     Path images = images();

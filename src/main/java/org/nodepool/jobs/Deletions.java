@@ -17,6 +17,7 @@ import org.nodepool.model.Node;
 import org.nodepool.model.Problem;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.State;
+import org.nodepool.store.AttemptTable;
 import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
@@ -38,6 +39,7 @@ public final class Deletions {
   private final SnapshotImageTable images;
   private final DibImageTable dibImages;
   private final JobTable jobs;
+  private final AttemptTable attempts;
   private final Supplier<PoolConfig> config;
   private final EventBus bus;
 
@@ -47,6 +49,7 @@ public final class Deletions {
       SnapshotImageTable images,
       DibImageTable dibImages,
       JobTable jobs,
+      AttemptTable attempts,
       Supplier<PoolConfig> config,
       EventBus bus) {
     this.db = db;
@@ -54,6 +57,7 @@ public final class Deletions {
     this.images = images;
     this.dibImages = dibImages;
     this.jobs = jobs;
+    this.attempts = attempts;
     this.config = config;
     this.bus = bus;
   }
@@ -236,11 +240,19 @@ public final class Deletions {
       boolean sends = job.kind() == Kind.UPLOAD || job.kind() == Kind.UPDATE;
       if (sends && job.state() == JobState.QUEUED) {
         done =
-            done.compose(v -> images.abandon(tx, job.subjectId(), true))
+            done.compose(v -> abandonImage(tx, job))
                 .compose(v -> endQueued(tx, job, JobState.FAILED, error));
       }
     }
     return done;
+  }
+
+  /** What earlier attempts left there is named by its row until it is removed. */
+  private Future<Void> abandonImage(Tx tx, Job upload) {
+    return images
+        .lock(tx, upload.subjectId())
+        .compose(row -> attempts.areOthersSwept(tx, upload.id(), 0))
+        .compose(isSwept -> images.abandon(tx, upload.subjectId(), isSwept));
   }
 
   /** The deletion that is under way already, or a new one. */

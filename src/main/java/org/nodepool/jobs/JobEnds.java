@@ -12,8 +12,10 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.BiFunction;
 import java.util.function.Supplier;
+import org.nodepool.model.CodePoints;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
@@ -45,6 +47,12 @@ final class JobEnds {
   private static final Duration FIRST_BACK_OFF = Duration.ofSeconds(5);
 
   private static final Duration LONGEST_BACK_OFF = Duration.ofMinutes(10);
+
+  /** A deletion never gives up; so it must not press what refuses it, such as an image in use. */
+  private static final Duration LONGEST_BACK_OFF_OF_DELETION = Duration.ofHours(1);
+
+  /** However long a provider asks to be left alone. */
+  private static final Duration LONGEST_ASKED_FOR = Duration.ofHours(1);
 
   /** How often to ask again for what this version cannot do: the next may begin at any time. */
   private static final Duration ASK_AGAIN = Duration.ofHours(1);
@@ -118,7 +126,7 @@ final class JobEnds {
               }
               log.info("{}: succeeded after {}", job.named(), run.took());
               run.log().note("succeeded");
-              return settle(latest(job));
+              return settle(latest(job)).<Void>mapEmpty();
             })
         .recover(e -> e instanceof JobFailure ? failed(run, e) : Future.failedFuture(e));
   }
@@ -159,7 +167,7 @@ final class JobEnds {
   private Future<Void> backOff(JobRun run, Throwable cause) {
     Job job = run.job();
     String reason = sentence(job, cause);
-    Duration pause = backOff(job.attempts());
+    Duration pause = longer(backOff(job), askedFor(cause));
     if (run.limit() == null) {
       return later(run, reason, pause);
     }
@@ -178,9 +186,17 @@ final class JobEnds {
     return TimeUnit.MILLISECONDS.toSeconds(System.currentTimeMillis());
   }
 
-  private static Duration backOff(int attempts) {
-    Duration pause = FIRST_BACK_OFF.multipliedBy(1L << Math.min(attempts - 1, 10));
-    return withJitter(pause.compareTo(LONGEST_BACK_OFF) < 0 ? pause : LONGEST_BACK_OFF);
+  private static Duration backOff(Job job) {
+    Duration longest = job.isDeletion() ? LONGEST_BACK_OFF_OF_DELETION : LONGEST_BACK_OFF;
+    Duration pause = FIRST_BACK_OFF.multipliedBy(1L << Math.min(job.attempts() - 1, 10));
+    return shorter(withJitter(shorter(pause, longest)), longest);
+  }
+
+  /** How long the provider is to be left alone; zero when it did not say. */
+  private static Duration askedFor(Throwable cause) {
+    return cause instanceof ProviderAway away && away.pause() != null
+        ? shorter(away.pause(), LONGEST_ASKED_FOR)
+        : Duration.ZERO;
   }
 
   /** A quarter more or less, so that many that failed at once do not come back at once. */
@@ -191,7 +207,7 @@ final class JobEnds {
 
   private Future<Void> later(JobRun run, String reason, Duration pause) {
     Job job = run.job();
-    long seconds = Math.max(1, Math.round(pause.toMillis() / 1000.0));
+    long seconds = Math.max(1, (long) Math.ceil(pause.toMillis() / 1000.0));
     log.info("{}: again in {} s, after {}: {}", job.named(), seconds, run.took(), reason);
     run.log().note("%s; again in %d s".formatted(reason, seconds));
     return sweepAnd(
@@ -210,7 +226,12 @@ final class JobEnds {
         Failpoint.FAILURE,
         (tx, now, isSwept) -> {
           JobState end = now.cancelRequested() ? CANCELLED : FAILED;
-          log.info("{}: {} after {}: {}", job.named(), end, run.took(), cut(error, LONGEST_ERROR));
+          log.info(
+              "{}: {} after {}: {}",
+              job.named(),
+              end,
+              run.took(),
+              CodePoints.cut(error, LONGEST_ERROR));
           return endInVain(tx, now, end, error, isSwept);
         });
   }
@@ -258,10 +279,10 @@ final class JobEnds {
     if (job.cancelRequested()) {
       return endInVain(tx, job, CANCELLED, error, isSwept);
     }
-    String phase = waitsFor == null ? null : cut(waitsFor, LONGEST_PHASE);
+    String phase = waitsFor == null ? null : CodePoints.cut(waitsFor, LONGEST_PHASE);
     return jobs.requeue(tx, job, phase, pauseSeconds, false)
         .compose(JobEnds::checkOurs)
-        .compose(v -> attempts.end(tx, job, cut(error, LONGEST_ERROR), isSwept));
+        .compose(v -> attempts.end(tx, job, CodePoints.cut(error, LONGEST_ERROR), isSwept));
   }
 
   /** The row that was being made, and the job. */
@@ -269,7 +290,7 @@ final class JobEnds {
     return works
         .get(job.kind())
         .abandon(tx, job, end, isSwept)
-        .compose(v -> end(tx, job, end, cut(error, LONGEST_ERROR), isSwept));
+        .compose(v -> end(tx, job, end, CodePoints.cut(error, LONGEST_ERROR), isSwept));
   }
 
   /**
@@ -320,8 +341,10 @@ final class JobEnds {
         .map(true)
         .otherwise(
             e -> {
-              if (e instanceof ProviderAway) {
+              if (e instanceof ProviderAway || e instanceof ProviderFailure) {
                 log.warn("{}: leftovers stay: {}", attempt.named(), e.getMessage());
+              } else if (e instanceof TimeoutException) {
+                log.warn("{}: leftovers stay: no end within {} s", attempt.named(), limit);
               } else {
                 log.error("{}: leftovers stay", attempt.named(), e);
               }
@@ -329,14 +352,26 @@ final class JobEnds {
             });
   }
 
-  /** Removes what a success had to keep until it was committed, and notes that. Never fails. */
-  Future<Void> settle(Attempted attempt) {
+  /**
+   * Removes what a success had to keep until it was committed, and notes that. Never fails; whether
+   * it is done.
+   */
+  Future<Boolean> settle(Attempted attempt) {
     return works
         .get(attempt.job().kind())
         .settle(attempt)
-        .compose(v -> attempts.swept(attempt.job().id(), attempt.number()))
-        .onFailure(e -> log.warn("{}: is tidied up later", attempt.named(), e))
-        .otherwiseEmpty();
+        .compose(v -> db.transaction(Failpoint.SWEPT, tx -> noteSwept(tx, attempt)))
+        .map(true)
+        .otherwise(e -> notTidied(attempt, e));
+  }
+
+  private Future<Void> noteSwept(Tx tx, Attempted attempt) {
+    return attempts.swept(tx, attempt.job().id(), attempt.number());
+  }
+
+  private static boolean notTidied(Attempted attempt, Throwable cause) {
+    log.warn("{}: is tidied up later", attempt.named(), cause);
+    return false;
   }
 
   /**
@@ -352,19 +387,26 @@ final class JobEnds {
                   row.filter(now -> now.state() == SUCCEEDED && now.attempts() == job.attempts())
                       .isPresent();
               return achieved ? settle(latest(job)) : clear(latest(job));
-            });
+            })
+        .mapEmpty();
   }
 
-  /** Removes what an attempt of this worker's left in vain, and notes that. Never fails. */
-  Future<Void> clear(Attempted attempt) {
+  /**
+   * Removes what an attempt of this worker's left in vain, and notes that. Never fails; whether it
+   * is done.
+   */
+  Future<Boolean> clear(Attempted attempt) {
+    Work work = works.get(attempt.job().kind());
     return sweep(attempt)
         .compose(
             isSwept ->
                 isSwept
-                    ? attempts.swept(attempt.job().id(), attempt.number())
-                    : Future.succeededFuture())
-        .onFailure(e -> log.warn("{}: is tidied up later", attempt.named(), e))
-        .otherwiseEmpty();
+                    ? db.transaction(
+                            Failpoint.SWEPT,
+                            tx -> work.swept(tx, attempt).compose(v -> noteSwept(tx, attempt)))
+                        .map(true)
+                    : Future.succeededFuture(false))
+        .otherwise(e -> notTidied(attempt, e));
   }
 
   /**
@@ -399,7 +441,10 @@ final class JobEnds {
               return again(job, e, pause)
                   .compose(v -> isOurs(job))
                   .compose(
-                      ours -> ours ? write(job, what, end, longer(pause)) : disown(job).map(false));
+                      ours ->
+                          ours
+                              ? write(job, what, end, doubled(pause))
+                              : Future.succeededFuture(false));
             });
   }
 
@@ -423,7 +468,7 @@ final class JobEnds {
     return question
         .get()
         .recover(
-            e -> again(job, e, pause).compose(v -> untilAnswered(job, question, longer(pause))));
+            e -> again(job, e, pause).compose(v -> untilAnswered(job, question, doubled(pause))));
   }
 
   private Future<Void> again(Job job, Throwable cause, Duration pause) {
@@ -436,9 +481,16 @@ final class JobEnds {
     return vertx.timer(pause.toMillis(), TimeUnit.MILLISECONDS).mapEmpty();
   }
 
-  private static Duration longer(Duration pause) {
-    Duration next = pause.multipliedBy(2);
-    return next.compareTo(LONGEST_PAUSE) < 0 ? next : LONGEST_PAUSE;
+  private static Duration doubled(Duration pause) {
+    return shorter(pause.multipliedBy(2), LONGEST_PAUSE);
+  }
+
+  private static Duration shorter(Duration one, Duration other) {
+    return one.compareTo(other) < 0 ? one : other;
+  }
+
+  private static Duration longer(Duration one, Duration other) {
+    return one.compareTo(other) > 0 ? one : other;
   }
 
   private static String sentence(Job job, Throwable cause) {
@@ -454,12 +506,5 @@ final class JobEnds {
         ? "%s: %s".formatted(cause.getClass().getSimpleName(), cause.getMessage())
         : "An internal error (%s); the service's log has the details."
             .formatted(cause.getClass().getSimpleName());
-  }
-
-  private static String cut(String text, int longest) {
-    if (text.codePointCount(0, text.length()) <= longest) {
-      return text;
-    }
-    return text.substring(0, text.offsetByCodePoints(0, longest - 1)) + "…";
   }
 }

@@ -9,7 +9,6 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -24,6 +23,7 @@ import org.nodepool.jobs.JobRun.Stop.Cause;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.Kind;
 import org.nodepool.model.Problem;
+import org.nodepool.model.ProviderCall;
 import org.nodepool.model.Worker;
 import org.nodepool.provider.Providers;
 import org.nodepool.store.AttemptTable;
@@ -31,6 +31,7 @@ import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
+import org.nodepool.store.ProviderCallTable;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.WorkerTable;
 import org.slf4j.Logger;
@@ -54,7 +55,7 @@ public final class JobVerticle extends VerticleBase {
   private static final long ATTEND_JITTER_MS = 1_500;
   private static final long PROGRESS_PERIOD_MS = 1_000;
   private static final long DISK_LIMIT_SECONDS = 2;
-  private static final long LEFTOVERS_PERIOD_MS = 30_000;
+  private static final long LEFTOVERS_PERIOD_MS = 10_000;
 
   /** Of the ten seconds that a stop may take in all. */
   private static final long STOP_LIMIT_MS = 5_000;
@@ -62,8 +63,11 @@ public final class JobVerticle extends VerticleBase {
   private static final int DELETE_WORKERS = 2;
 
   /**
-   * Jobs that share workers: a lane that is busy never keeps another waiting.
+   * Jobs that share workers: a lane that is busy never keeps another waiting. Within a lane the
+   * providers take turns; and one for which nothing is being done there may have one job begun even
+   * when all workers are busy, so that a provider that hangs delays no other.
    *
+   * @param workers how many jobs at one time, but for those
    * @param limit how long an attempt may take, by the setting {@code limitKey}; null for no limit
    */
   private record Lane(String name, Set<Kind> kinds, int workers, Duration limit, String limitKey) {}
@@ -75,7 +79,8 @@ public final class JobVerticle extends VerticleBase {
       DibImageTable dibImages,
       JobTable jobs,
       AttemptTable attempts,
-      WorkerTable workers) {}
+      WorkerTable workers,
+      ProviderCallTable calls) {}
 
   /** Who works: the machine's name, and the installation's id, which outlives the process. */
   public record Identity(String host, String worker) {}
@@ -91,13 +96,17 @@ public final class JobVerticle extends VerticleBase {
   private final JobTable jobs;
 
   private final List<JobRun> running = new ArrayList<>();
-  private final Map<String, Integer> busy = new HashMap<>();
   private final Set<String> claiming = new HashSet<>();
 
   /** Lanes for which a job may have come after their claim, under way, has looked. */
   private final Set<String> knockedMeanwhile = new HashSet<>();
 
   private final Promise<Void> idle = Promise.promise();
+  private Providers providers;
+
+  /** As they are in the database. */
+  private List<ProviderCall> notedCalls = List.of();
+
   private Map<Kind, Work> works;
   private List<Lane> lanes;
   private JobEnds ends;
@@ -170,11 +179,18 @@ public final class JobVerticle extends VerticleBase {
                 null));
     WorkerExecutor builds = executor("build", limits.buildWorkers(), limits.buildTimeout());
     WorkerExecutor files =
-        executor("files", limits.uploadWorkers() + DELETE_WORKERS, limits.uploadTimeout());
-    Providers providers = new Providers(files);
+        executor("files", limits.buildWorkers() + DELETE_WORKERS, limits.uploadTimeout());
+    providers = new Providers(vertx, this::executorOf);
     UploadWork upload =
         new UploadWork(
-            db, tables.images(), tables.dibImages(), jobs, config, providers, identity.host());
+            db,
+            tables.images(),
+            tables.dibImages(),
+            jobs,
+            tables.attempts(),
+            config,
+            providers,
+            identity);
     works =
         Map.of(
             Kind.BUILD,
@@ -195,6 +211,13 @@ public final class JobVerticle extends VerticleBase {
     ends = new JobEnds(vertx, db, jobs, tables.attempts(), works, buildsDir, limits.maxAttempts());
     leases = new Leases(vertx, jobs);
     recovery = new Recovery(tables, leases, ends, identity, buildsDir);
+  }
+
+  /** Threads that one provider alone can block, for ever if it hangs. */
+  private WorkerExecutor executorOf(String provider) {
+    ApiConfig.Jobs limits = settings.jobs();
+    return executor(
+        "provider-" + provider, limits.uploadWorkers() + DELETE_WORKERS, limits.uploadTimeout());
   }
 
   private WorkerExecutor executor(String name, int threads, Duration longest) {
@@ -350,6 +373,7 @@ public final class JobVerticle extends VerticleBase {
         .compose(v -> attendToRunning())
         .onSuccess(v -> takeOver())
         .compose(v -> checkDisk())
+        .compose(v -> noteCalls())
         .onFailure(JobVerticle::notLooked)
         .onComplete(
             v -> {
@@ -359,6 +383,22 @@ public final class JobVerticle extends VerticleBase {
                 isKnockedWhileAttending = false;
                 attend();
               }
+            });
+  }
+
+  private Future<Void> noteCalls() {
+    List<ProviderCall> calls = providers.calls();
+    List<ProviderCall> unnoted = calls.stream().filter(call -> !notedCalls.contains(call)).toList();
+    if (unnoted.isEmpty()) {
+      return Future.succeededFuture();
+    }
+    return tables
+        .calls()
+        .note(unnoted)
+        .map(
+            v -> {
+              notedCalls = calls;
+              return null;
             });
   }
 
@@ -445,10 +485,10 @@ public final class JobVerticle extends VerticleBase {
     lanes.forEach(this::claimFor);
   }
 
-  /** Claims one after the other, as long as the lane has a free worker and there is work. */
+  /** Claims one after the other, as long as the lane may begin one and there is work. */
   private void claimFor(Lane lane) {
-    boolean isFull = lane.kinds().contains(Kind.BUILD) && diskTrouble != null;
-    if (isStopping || isFull || busy.getOrDefault(lane.name(), 0) >= lane.workers()) {
+    boolean lacksDisk = lane.kinds().contains(Kind.BUILD) && diskTrouble != null;
+    if (isStopping || lacksDisk) {
       return;
     }
     if (!claiming.add(lane.name())) {
@@ -456,7 +496,10 @@ public final class JobVerticle extends VerticleBase {
       return;
     }
     moves++;
-    jobs.claim(lane.kinds(), identity.host(), identity.worker())
+    List<Job> doing =
+        running.stream().map(JobRun::job).filter(job -> lane.kinds().contains(job.kind())).toList();
+    boolean isFull = doing.size() >= lane.workers();
+    jobs.claim(lane.kinds(), doing, isFull, identity.host(), identity.worker())
         .compose(
             claimed ->
                 claimed.isPresent() && isStopping
@@ -483,7 +526,6 @@ public final class JobVerticle extends VerticleBase {
     JobRun run = new JobRun(job, logs.open(job), lane.limit());
     running.add(run);
     leases.hold(job, () -> run.stop(Cause.LOST, "Another worker has taken the job over."));
-    busy.merge(lane.name(), 1, Integer::sum);
     if (isStopping) {
       run.stop(Cause.SERVICE_STOPS, STOPPED);
     }
@@ -507,7 +549,6 @@ public final class JobVerticle extends VerticleBase {
               running.remove(run);
               leases.release(job);
               moves++;
-              busy.merge(lane.name(), -1, Integer::sum);
               completeIfIdle();
               // others may have waited for this one
               claimForAll();

@@ -1,9 +1,15 @@
 package org.nodepool.jobs;
 
+import static java.util.stream.Collectors.groupingBy;
+import static java.util.stream.Collectors.toMap;
+import static java.util.stream.Collectors.toSet;
+
 import io.vertx.core.Future;
 import java.nio.file.Path;
-import java.util.HashSet;
+import java.util.Collection;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
 import org.nodepool.model.Attempt;
@@ -34,6 +40,7 @@ final class Recovery {
   private final JobEnds ends;
   private final JobVerticle.Identity identity;
   private final Path buildsDir;
+  private final SweepPauses pauses = new SweepPauses(System::nanoTime);
   private boolean isStopping;
 
   Recovery(
@@ -61,7 +68,7 @@ final class Recovery {
     return jobs.running(identity.worker())
         .compose(
             left ->
-                inTurn(
+                byProvider(
                     left,
                     job ->
                         jobs.renew(job)
@@ -70,7 +77,8 @@ final class Recovery {
 
   /** Ends the jobs of this host whose worker is gone, and the cancelled ones of any host. */
   Future<Void> abandonedJobs() {
-    return jobs.abandoned(identity.host()).compose(abandoned -> inTurn(abandoned, this::takeOver));
+    return jobs.abandoned(identity.host())
+        .compose(abandoned -> byProvider(abandoned, this::takeOver));
   }
 
   private Future<Void> takeOver(Job job) {
@@ -140,50 +148,94 @@ final class Recovery {
   }
 
   /**
-   * Removes what attempts of this worker's left that have ended, by whomever.
+   * Removes what attempts of this worker's left that have ended, by whomever; what cannot be
+   * removed is tried again after growing pauses. At each provider it ends with the first that
+   * fails: what hangs or refuses is not tried for all of them at once.
    *
    * @param isStart whether no attempt of this worker's can be under way
    */
   Future<Void> ownLeftovers(boolean isStart) {
     return attempts
         .unswept(identity.worker(), isStart ? 0 : SETTLED_SECONDS)
-        .compose(left -> inTurn(left, this::tidyUp));
+        .map(pauses::due)
+        .compose(this::withJobs)
+        .compose(
+            left ->
+                Future.join(
+                    grouped(left, l -> l.job().providerName()).stream().map(this::tidyUp).toList()))
+        .mapEmpty();
+  }
+
+  private record Left(Job job, Attempt attempt) {}
+
+  private Future<List<Left>> withJobs(List<Attempt> all) {
+    Set<Long> ids = all.stream().map(Attempt::jobId).collect(toSet());
+    return jobs.list(ids)
+        .map(
+            rows -> {
+              Map<Long, Job> byId = rows.stream().collect(toMap(Job::id, job -> job));
+              return all.stream()
+                  .filter(attempt -> byId.containsKey(attempt.jobId()))
+                  .map(attempt -> new Left(byId.get(attempt.jobId()), attempt))
+                  .toList();
+            });
   }
 
   /** The attempts of this worker's that still have, or may have left, something; by their uuid. */
   Future<Set<String>> known() {
     return attempts
         .unsweptOf(identity.worker())
-        .compose(
-            all -> {
-              Future<Set<String>> done = Future.succeededFuture(new HashSet<>());
-              for (Attempt attempt : all) {
-                done =
-                    done.compose(
-                        uuids ->
-                            jobs.get(attempt.jobId())
-                                .map(
-                                    job -> {
-                                      uuids.add(job.attemptUuid(attempt.number()));
-                                      return uuids;
-                                    }));
+        .compose(this::withJobs)
+        .map(
+            all ->
+                all.stream()
+                    .map(left -> left.job().attemptUuid(left.attempt().number()))
+                    .collect(toSet()));
+  }
+
+  /** One after the other, until one fails. */
+  private Future<Boolean> tidyUp(List<Left> all) {
+    Future<Boolean> done = Future.succeededFuture(true);
+    for (Left left : all) {
+      done =
+          done.compose(
+              goesOn -> goesOn && !isStopping ? tidyUp(left) : Future.succeededFuture(false));
+    }
+    return done;
+  }
+
+  private Future<Boolean> tidyUp(Left left) {
+    Job job = left.job();
+    int number = left.attempt().number();
+    if (leases.holds(job.id(), number)) {
+      return Future.succeededFuture(true); // lost, and not at its end yet
+    }
+    boolean achieved = job.state() == JobState.SUCCEEDED && job.attempts() == number;
+    Attempted attempted = new Attempted(job, number, buildsDir);
+    return (achieved ? ends.settle(attempted) : ends.clear(attempted))
+        .map(
+            isDone -> {
+              if (!isDone) {
+                pauses.failed(left.attempt());
               }
-              return done;
+              return isDone;
             });
   }
 
-  private Future<Void> tidyUp(Attempt attempt) {
-    if (leases.holds(attempt.jobId(), attempt.number())) {
-      return Future.succeededFuture(); // lost, and not at its end yet
-    }
-    return jobs.get(attempt.jobId())
-        .compose(
-            job -> {
-              boolean achieved =
-                  job.state() == JobState.SUCCEEDED && job.attempts() == attempt.number();
-              Attempted attempted = new Attempted(job, attempt.number(), buildsDir);
-              return achieved ? ends.settle(attempted) : ends.clear(attempted);
-            });
+  /** Side by side for each provider: one that hangs delays no other. */
+  private Future<Void> byProvider(List<Job> all, Function<Job, Future<Void>> act) {
+    return Future.join(
+            grouped(all, Job::providerName).stream().map(group -> inTurn(group, act)).toList())
+        .mapEmpty();
+  }
+
+  /**
+   * @param provider null for none
+   */
+  private static <T> Collection<List<T>> grouped(List<T> all, Function<T, String> provider) {
+    return all.stream()
+        .collect(groupingBy(each -> Optional.ofNullable(provider.apply(each))))
+        .values();
   }
 
   /**

@@ -45,6 +45,7 @@ final class Upkeep {
             tables.images(),
             tables.dibImages(),
             tables.jobs(),
+            tables.attempts(),
             config,
             vertx.eventBus());
     this.vertx = vertx;

@@ -6,8 +6,10 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
 import org.nodepool.config.PoolConfig;
+import org.nodepool.config.PoolConfig.Driver;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.config.PoolConfig.ProviderImage;
+import org.nodepool.model.Attempt;
 import org.nodepool.model.DibFile;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Failpoint;
@@ -15,10 +17,10 @@ import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.State;
-import org.nodepool.provider.NotSupportedYet;
 import org.nodepool.provider.Provider;
 import org.nodepool.provider.ProviderAway;
 import org.nodepool.provider.Providers;
+import org.nodepool.store.AttemptTable;
 import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
@@ -34,25 +36,28 @@ final class UploadWork implements Work {
   private final SnapshotImageTable images;
   private final DibImageTable dibImages;
   private final JobTable jobs;
+  private final AttemptTable attempts;
   private final Supplier<PoolConfig> config;
   private final Providers providers;
-  private final String host;
+  private final JobVerticle.Identity identity;
 
   UploadWork(
       Database db,
       SnapshotImageTable images,
       DibImageTable dibImages,
       JobTable jobs,
+      AttemptTable attempts,
       Supplier<PoolConfig> config,
       Providers providers,
-      String host) {
+      JobVerticle.Identity identity) {
     this.db = db;
     this.images = images;
     this.dibImages = dibImages;
     this.jobs = jobs;
+    this.attempts = attempts;
     this.config = config;
     this.providers = providers;
-    this.host = host;
+    this.identity = identity;
   }
 
   @Override
@@ -65,7 +70,7 @@ final class UploadWork implements Work {
             image ->
                 readyBuild(job)
                     .compose(dibImage -> file(dibImage, job))
-                    .compose(upload -> send(upload, image, run)))
+                    .compose(source -> sweepEarlier(job).compose(v -> send(source, image, run))))
         .map(v -> tx -> record(tx, job));
   }
 
@@ -131,11 +136,52 @@ final class UploadWork implements Work {
                         () ->
                             new JobFailure(
                                 "%s has no %s file on this host (%s). Build it again."
-                                    .formatted(dibImage.path(), type, host))));
+                                    .formatted(dibImage.path(), type, identity.host()))));
   }
 
   private Optional<DibFile> only(List<DibFile> files, String type) {
-    return files.stream().filter(f -> f.type().equals(type) && f.host().equals(host)).findFirst();
+    return files.stream()
+        .filter(f -> f.type().equals(type) && f.host().equals(identity.host()))
+        .findFirst();
+  }
+
+  /**
+   * Removes what earlier attempts left, so that there never is a second image; if that fails, so
+   * does the attempt. That nothing more comes of it is for the worker to say whose attempt it was.
+   */
+  private Future<Void> sweepEarlier(Job job) {
+    ProviderConfig provider = provider(job);
+    return attempts
+        .of(job.id())
+        .compose(
+            all -> {
+              Future<Void> done = Future.succeededFuture();
+              for (Attempt attempt : all) {
+                if (attempt.number() < job.attempts()
+                    && !attempt.isSwept()
+                    && isInReach(provider, attempt)) {
+                  done = done.compose(v -> sweepEarlier(job, provider, attempt));
+                }
+              }
+              return done;
+            });
+  }
+
+  /** A directory is there where it was written; a cloud is everywhere. */
+  private boolean isInReach(ProviderConfig provider, Attempt attempt) {
+    return provider.driver() != Driver.DIRECTORY || attempt.host().equals(identity.host());
+  }
+
+  private Future<Void> sweepEarlier(Job job, ProviderConfig provider, Attempt attempt) {
+    return providers
+        .of(provider)
+        .deleteLeftovers(job.attemptUuid(attempt.number()))
+        .compose(
+            v ->
+                attempt.worker().equals(identity.worker())
+                    ? db.transaction(
+                        Failpoint.SWEPT, tx -> attempts.swept(tx, job.id(), attempt.number()))
+                    : Future.succeededFuture());
   }
 
   private Future<Void> send(Source source, SnapshotImage image, JobRun run) {
@@ -155,16 +201,10 @@ final class UploadWork implements Work {
             source.file().sha256(),
             image.hostname(),
             run.job().attemptUuid(),
+            image.id(),
             source.dibImage().id(),
             configured.meta());
-    return providers
-        .of(provider)
-        .upload(upload, new StoringObserver(image, run))
-        // to wait would not help whoever asked: it is this version that cannot
-        .recover(
-            e ->
-                Future.failedFuture(
-                    e instanceof NotSupportedYet ? new JobFailure(e.getMessage()) : e));
+    return providers.of(provider).upload(upload, new StoringObserver(image, run));
   }
 
   private ProviderConfig provider(Job job) {
@@ -218,6 +258,11 @@ final class UploadWork implements Work {
     }
 
     @Override
+    public void note(String line) {
+      run.log().note(line);
+    }
+
+    @Override
     public boolean isStopped() {
       return run.stopped().isPresent();
     }
@@ -236,8 +281,30 @@ final class UploadWork implements Work {
 
   @Override
   public Future<Void> abandon(Tx tx, Job job, JobState end, boolean isSwept) {
-    return end == JobState.CANCELLED
-        ? images.discard(tx, job.subjectId())
-        : images.abandon(tx, job.subjectId(), isSwept);
+    if (end == JobState.CANCELLED) {
+      return images.discard(tx, job.subjectId());
+    }
+    // its row is locked before the attempts are looked at, here as there: what an earlier one left
+    // may just be removed
+    return images
+        .lock(tx, job.subjectId())
+        .compose(row -> attempts.areOthersSwept(tx, job.id(), job.attempts()))
+        .compose(others -> images.abandon(tx, job.subjectId(), isSwept && others));
+  }
+
+  @Override
+  public Future<Void> swept(Tx tx, Attempted attempt) {
+    Job job = attempt.job();
+    return images
+        .lock(tx, job.subjectId())
+        .compose(
+            row ->
+                row.filter(image -> State.FAILED.equals(image.state())).isEmpty()
+                    ? Future.succeededFuture()
+                    : attempts
+                        .areOthersSwept(tx, job.id(), attempt.number())
+                        .compose(
+                            others ->
+                                others ? images.emptied(tx, row.get()) : Future.succeededFuture()));
   }
 }

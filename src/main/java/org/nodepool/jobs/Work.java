@@ -38,6 +38,14 @@ interface Work {
     return Future.succeededFuture();
   }
 
+  /**
+   * In the transaction that notes that nothing is left any more of an attempt that achieved
+   * nothing: what the rows still say of that goes.
+   */
+  default Future<Void> swept(Tx tx, Attempted attempt) {
+    return Future.succeededFuture();
+  }
+
   /** After a success is committed: what only had to be kept until then goes. Can be done again. */
   default Future<Void> settle(Attempted attempt) {
     return Future.succeededFuture();

@@ -3,8 +3,8 @@ package org.nodepool.model;
 import java.util.Comparator;
 
 /**
- * The order of names: by code point, whatever a database's collation thinks. {@link
- * String#compareTo} differs from it above U+FFFF.
+ * Texts by their code points: the order of names, whatever a database's collation thinks ({@link
+ * String#compareTo} differs from it above U+FFFF), and their length.
  */
 public final class CodePoints {
   /** Ascending; null names first. */
@@ -23,5 +23,12 @@ public final class CodePoints {
       }
     }
     return Integer.compare(a.length(), b.length());
+  }
+
+  /** The text, or as much of it as fits, with an ellipsis at its end, into so many code points. */
+  public static String cut(String text, int longest) {
+    return text.codePointCount(0, text.length()) <= longest
+        ? text
+        : text.substring(0, text.offsetByCodePoints(0, longest - 1)) + "…";
   }
 }

@@ -13,9 +13,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 import org.nodepool.config.PoolConfig.ProviderConfig;
@@ -30,16 +28,19 @@ final class DirectoryProvider implements Provider {
   private static final Pattern EXTERNAL_ID = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]*");
   private static final int BUFFER_BYTES = 1 << 20;
   private static final String PART = ".part";
+  private static final String SHA_256 = "SHA-256";
 
   private final ProviderConfig config;
   private final WorkerExecutor executor;
+  private final CallNotes notes;
 
   /**
    * @param executor what copies files
    */
-  DirectoryProvider(ProviderConfig config, WorkerExecutor executor) {
+  DirectoryProvider(ProviderConfig config, WorkerExecutor executor, CallNotes notes) {
     this.config = config;
     this.executor = executor;
+    this.notes = notes;
   }
 
   @Override
@@ -90,7 +91,8 @@ final class DirectoryProvider implements Provider {
     return Future.succeededFuture();
   }
 
-  private void write(Upload upload, String externalId, Observer observer) throws IOException {
+  private void write(Upload upload, String externalId, Observer observer)
+      throws IOException, NoSuchAlgorithmException {
     if (!Files.isRegularFile(upload.file())) {
       throw new ProviderFailure("The file of the dib image is gone: " + upload.file() + ".");
     }
@@ -131,24 +133,15 @@ final class DirectoryProvider implements Provider {
   }
 
   /** Reads back what was written: the promise is about the copy, not about the source. */
-  private static void verify(Upload upload, Path copy, Observer observer) throws IOException {
-    MessageDigest digest = sha256();
-    ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER_BYTES);
-    long size = 0;
-    try (FileChannel in = FileChannel.open(copy, StandardOpenOption.READ)) {
-      while (in.read(buffer) >= 0) {
-        checkGoesOn(observer);
-        buffer.flip();
-        size += buffer.limit();
-        digest.update(buffer);
-        buffer.clear();
-      }
-    }
-    if (size != upload.sizeBytes()) {
+  private static void verify(Upload upload, Path copy, Observer observer)
+      throws IOException, NoSuchAlgorithmException {
+    FileDigests copied = FileDigests.of(copy, observer, SHA_256);
+    if (copied.sizeBytes() != upload.sizeBytes()) {
       throw new ProviderFailure(
-          "The copy has %d bytes, the build had %d.".formatted(size, upload.sizeBytes()));
+          "The copy has %d bytes, the build had %d."
+              .formatted(copied.sizeBytes(), upload.sizeBytes()));
     }
-    String sha256 = HexFormat.of().formatHex(digest.digest());
+    String sha256 = copied.hex().get(SHA_256);
     if (!sha256.equals(upload.sha256())) {
       throw new ProviderFailure(
           "The copy's SHA-256 is %s, the build's was %s.".formatted(sha256, upload.sha256()));
@@ -196,31 +189,27 @@ final class DirectoryProvider implements Provider {
     }
   }
 
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
-    }
-  }
-
   private interface Blocking {
-    void run() throws IOException;
+    void run() throws IOException, NoSuchAlgorithmException;
   }
 
   private Future<Void> blocking(String act, Blocking work) {
-    return executor.executeBlocking(
-        () -> {
-          try {
-            work.run();
-            return null;
-          } catch (IOException e) {
-            throw new ProviderAway(
-                "Provider %s cannot %s its directory: %s (%s)."
-                    .formatted(config.name(), act, e.getMessage(), e.getClass().getSimpleName()),
-                e);
-          }
-        },
-        false);
+    return executor
+        .<Void>executeBlocking(
+            () -> {
+              try {
+                work.run();
+                return null;
+              } catch (IOException e) {
+                throw new ProviderAway(
+                    "Provider %s cannot %s its directory: %s (%s)."
+                        .formatted(
+                            config.name(), act, e.getMessage(), e.getClass().getSimpleName()),
+                    e);
+              }
+            },
+            false)
+        .onSuccess(v -> notes.succeeded(config.name()))
+        .onFailure(e -> notes.failed(config.name(), e.getMessage()));
   }
 }

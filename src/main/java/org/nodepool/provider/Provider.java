@@ -17,6 +17,8 @@ public interface Provider {
    * @param sha256 lower case hex
    * @param name what the image is to be called at the provider
    * @param uuid of this attempt; part of the external name, so that leftovers are found by it
+   * @param imageId the image's row
+   * @param dibImageId the row of the dib image whose file it is
    * @param meta properties to go with the image
    */
   record Upload(
@@ -26,6 +28,7 @@ public interface Provider {
       String sha256,
       String name,
       String uuid,
+      long imageId,
       long dibImageId,
       Map<String, String> meta) {}
 
@@ -38,6 +41,9 @@ public interface Provider {
 
     /** How much has been sent, 0 to 1. */
     void sent(double fraction);
+
+    /** A line for whoever reads how the upload went. */
+    void note(String line);
 
     /** Whether the upload is to end, by failing, as soon as it can. */
     boolean isStopped();

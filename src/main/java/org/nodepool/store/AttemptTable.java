@@ -10,7 +10,6 @@ import io.vertx.sqlclient.SqlResult;
 import io.vertx.sqlclient.Tuple;
 import java.util.List;
 import org.nodepool.model.Attempt;
-import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 
 /**
@@ -48,6 +47,11 @@ public final class AttemptTable {
       SELECT + " WHERE a.worker = ? AND a.is_swept = 0 ORDER BY a.job_id, a.attempt";
   private static final String SWEPT =
       "UPDATE api_job_attempt SET is_swept = 1 WHERE job_id = ? AND attempt = ?";
+  private static final String COUNT_UNSWEPT =
+      """
+      SELECT COUNT(*) AS unswept FROM api_job_attempt
+       WHERE job_id = ? AND attempt <> ? AND is_swept = 0
+      """;
 
   private static final String DELETE_ALL = "DELETE FROM api_job_attempt WHERE job_id IN (%s)";
 
@@ -100,10 +104,19 @@ public final class AttemptTable {
   }
 
   /** Notes that nothing of that attempt is left. */
-  public Future<Void> swept(long jobId, int number) {
-    return db.transaction(
-        Failpoint.SWEPT,
-        tx -> tx.connection().preparedQuery(SWEPT).execute(Tuple.of(jobId, number)).mapEmpty());
+  public Future<Void> swept(Tx tx, long jobId, int number) {
+    return tx.connection().preparedQuery(SWEPT).execute(Tuple.of(jobId, number)).mapEmpty();
+  }
+
+  /**
+   * Whether nothing is left of any attempt at that job, but for that one. Two transactions that ask
+   * and then note agree only if they lock a row in common before.
+   */
+  public Future<Boolean> areOthersSwept(Tx tx, long jobId, int number) {
+    return tx.connection()
+        .preparedQuery(COUNT_UNSWEPT)
+        .execute(Tuple.of(jobId, number))
+        .map(rows -> rows.iterator().next().getLong("unswept") == 0);
   }
 
   /** Forgets the attempts at these jobs, whose ids there must be one of at least. */

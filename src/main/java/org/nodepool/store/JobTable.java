@@ -1,6 +1,5 @@
 package org.nodepool.store;
 
-import static java.util.Collections.nCopies;
 import static java.util.stream.Collectors.joining;
 import static java.util.stream.Collectors.mapping;
 import static java.util.stream.Collectors.toUnmodifiableList;
@@ -15,6 +14,7 @@ import io.vertx.sqlclient.Tuple;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
@@ -46,6 +46,7 @@ public final class JobTable {
   private static final String STILL_UNFINISHED =
       "SELECT id FROM api_job WHERE finished IS NULL AND id IN (%s)";
   private static final String GET = SELECT + "WHERE j.id = ?";
+  private static final String OF_IDS = SELECT + "WHERE j.id IN (%s) ORDER BY j.id";
   private static final String LOCK = GET + " FOR UPDATE";
   private static final String ACTIVE_BUILD = SELECT + "WHERE j.active_key = ?";
   private static final String BUILD_OF =
@@ -66,11 +67,15 @@ public final class JobTable {
 
   private static final String LOCK_CURRENT = CURRENT + " FOR UPDATE";
 
-  // What may begin now, oldest first. An update waits for its build; a deletion for whatever still
-  // works on what it deletes. view.Waiting tells people these rules, one by one: keep it the same.
+  // What may begin now: first for the provider for which the worker does least, then oldest first.
+  // An update waits for its build; a deletion for whatever still works on what it deletes.
+  // view.Waiting tells people these rules, one by one: keep it the same.
   private static final String CLAIMABLE =
-      SELECT
+      "SELECT "
+          + COLUMNS
           + """
+          , %s AS doing
+            FROM api_job j
           WHERE j.state = 'queued' AND j.kind IN (%s)
             AND (j.not_before IS NULL OR j.not_before <= UNIX_TIMESTAMP())
             AND (j.needs_host IS NULL OR j.needs_host = ?)
@@ -84,9 +89,13 @@ public final class JobTable {
             AND NOT (j.kind = 'delete-dib-image' AND EXISTS (
                   SELECT 1 FROM api_job r
                    WHERE r.state = 'running' AND r.dib_image_id = j.dib_image_id))
-          ORDER BY j.id
+          HAVING doing <= ?
+          ORDER BY doing, j.id
           LIMIT 8
           """;
+
+  // Jobs for no provider are as those for one more.
+  private static final String IS_FOR = "(COALESCE(j.provider_name, '') = ?)";
 
   // Ended long ago, and nobody needs them. Kept are: the last one on a row that is there, and the
   // one that made it; the last build of an image that succeeded, and the last that failed; the
@@ -118,7 +127,7 @@ public final class JobTable {
           LIMIT ?
           """
               .formatted("CAST(SUBSTRING_INDEX(j.subject, '/', -1) AS SIGNED)");
-  private static final String LOCK_ALL = SELECT + "WHERE j.id IN (%s) ORDER BY j.id FOR UPDATE";
+  private static final String LOCK_ALL = OF_IDS + " FOR UPDATE";
   private static final String DELETE_ALL = "DELETE FROM api_job WHERE id IN (%s)";
   private static final String UUIDS = "SELECT uuid FROM api_job WHERE uuid IN (%s)";
   private static final String INSERT =
@@ -187,7 +196,7 @@ public final class JobTable {
       END
           + """
              j.state = 'queued', j.lost = j.lost + ?, j.started = NULL, j.progress = NULL,
-             j.phase = ?, j.not_before = UNIX_TIMESTAMP() + ?
+             j.phase = ?, j.not_before = CEILING(UNIX_TIMESTAMP(NOW(6))) + ?
           """
           + FENCE;
   private static final String NEEDS_HOST =
@@ -232,18 +241,31 @@ public final class JobTable {
 
   /** Those of these jobs that have not ended; {@code ids} is not empty. */
   public Future<Set<Long>> stillUnfinished(Set<Long> ids) {
-    List<Long> values = new ArrayList<>(ids);
-    // filled up to a power of two, so that there are few statements to prepare
+    Tuple values = filled(ids);
+    return db.read(
+            c ->
+                c.preparedQuery(STILL_UNFINISHED.formatted(Values.places(values.size())))
+                    .collecting(mapping((Row row) -> row.getLong("id"), toUnmodifiableSet()))
+                    .execute(values))
+        .map(SqlResult::value);
+  }
+
+  /** The jobs of these ids that there are, by id. */
+  public Future<List<Job>> list(Set<Long> ids) {
+    if (ids.isEmpty()) {
+      return Future.succeededFuture(List.of());
+    }
+    Tuple values = filled(ids);
+    return db.read(c -> select(c, OF_IDS.formatted(Values.places(values.size())), values));
+  }
+
+  /** Filled up to a power of two, so that there are few statements to prepare. */
+  private static Tuple filled(Set<Long> ids) {
+    List<Object> values = new ArrayList<>(ids);
     while (Integer.bitCount(values.size()) > 1) {
       values.add(values.get(0));
     }
-    String sql = STILL_UNFINISHED.formatted(String.join(",", nCopies(values.size(), "?")));
-    return db.read(
-            c ->
-                c.preparedQuery(sql)
-                    .collecting(mapping((Row row) -> row.getLong("id"), toUnmodifiableSet()))
-                    .execute(Tuple.tuple(List.copyOf(values))))
-        .map(SqlResult::value);
+    return Tuple.from(values);
   }
 
   /** The job; fails with {@link Problem.NotFound}. */
@@ -323,10 +345,23 @@ public final class JobTable {
             });
   }
 
-  /** Takes the oldest job of these kinds that may begin now; empty when there is none. */
-  public Future<Optional<Job>> claim(Set<Job.Kind> kinds, String host, String worker) {
-    String sql = CLAIMABLE.formatted(kinds.stream().map(k -> "'" + k + "'").collect(joining(",")));
-    return db.read(c -> select(c, sql, Tuple.of(host)))
+  /**
+   * Takes a job of these kinds that may begin now: of the provider for which the least is being
+   * done, the oldest. Empty when there is none.
+   *
+   * @param doing the jobs that the worker already does besides; those for no provider count as for
+   *     one of their own
+   * @param isFull whether to take one only for a provider for which nothing is being done
+   */
+  public Future<Optional<Job>> claim(
+      Set<Job.Kind> kinds, List<Job> doing, boolean isFull, String host, String worker) {
+    String count = "0" + (" + " + IS_FOR).repeat(doing.size());
+    String sql =
+        CLAIMABLE.formatted(count, kinds.stream().map(k -> "'" + k + "'").collect(joining(",")));
+    Tuple values = Tuple.tuple();
+    doing.forEach(job -> values.addString(Objects.requireNonNullElse(job.providerName(), "")));
+    values.addString(host).addInteger(isFull ? 0 : doing.size());
+    return db.read(c -> select(c, sql, values))
         .compose(candidates -> claimFirst(candidates, host, worker));
   }
 

@@ -46,14 +46,24 @@ public final class Schema {
   // A new file is added here, and an old one never changed.
   private static final Step POOL = new Step(1, "001_pool.sql");
   private static final List<Step> STEPS =
-      List.of(POOL, new Step(2, "002_jobs.sql"), new Step(3, "003_attempts.sql"));
+      List.of(
+          POOL,
+          new Step(2, "002_jobs.sql"),
+          new Step(3, "003_attempts.sql"),
+          new Step(4, "004_provider_calls.sql"));
 
   /**
    * All that {@link #remove} takes, in its order: first the record of what was applied, so that
    * after a removal halfway the next start makes again what is gone.
    */
   private static final List<String> OURS =
-      List.of("api_schema", "api_job", "api_job_attempt", "api_dib_file", "api_worker");
+      List.of(
+          "api_schema",
+          "api_job",
+          "api_job_attempt",
+          "api_dib_file",
+          "api_worker",
+          "api_provider_call");
 
   /** Its row says whether the tables of the pool were there before us. */
   private static final int ORIGIN = 0;

@@ -161,6 +161,11 @@ public final class SnapshotImageTable {
             });
   }
 
+  /** The provider holds nothing any more of what a failed row names: the row says so, or goes. */
+  public Future<Void> emptied(Tx tx, SnapshotImage failed) {
+    return removeFailed ? remove(tx, failed) : setExternalId(tx, failed.id(), null).mapEmpty();
+  }
+
   /** Removes a row that is still in building: nothing is to become of it. */
   public Future<Void> discard(Tx tx, long id) {
     return lock(tx, id)

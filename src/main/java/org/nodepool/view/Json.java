@@ -7,10 +7,12 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
+import java.util.Map;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Event;
 import org.nodepool.model.Job;
 import org.nodepool.model.Node;
+import org.nodepool.model.ProviderCall;
 import org.nodepool.model.Resource;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.SubNode;
@@ -36,6 +38,43 @@ public final class Json {
   /** An array, in the order given. */
   static <T> Buffer array(List<Key<T>> keys, List<T> rows) {
     return bytes(out -> writeArray(out, keys, rows));
+  }
+
+  /**
+   * The providers, in the order given.
+   *
+   * @param last the last call to each, by name; to some there may have been none
+   */
+  static Buffer providers(List<PoolProvider> providers, Map<String, ProviderCall> last) {
+    return bytes(
+        out -> {
+          out.writeStartArray();
+          for (PoolProvider provider : providers) {
+            out.writeStartObject();
+            out.writeStringField("name", provider.name());
+            out.writeStringField("driver", provider.driver());
+            out.writeStringField("region", provider.region());
+            out.writeFieldName("images");
+            String[] images = provider.images().toArray(String[]::new);
+            out.writeArray(images, 0, images.length);
+            out.writeFieldName("last_call");
+            writeCall(out, last.get(provider.name()));
+            out.writeEndObject();
+          }
+          out.writeEndArray();
+        });
+  }
+
+  private static void writeCall(JsonGenerator out, ProviderCall call) throws IOException {
+    if (call == null) {
+      out.writeNull();
+      return;
+    }
+    out.writeStartObject();
+    out.writeNumberField("time", call.time());
+    out.writeBooleanField("ok", call.error() == null);
+    out.writeStringField("error", call.error());
+    out.writeEndObject();
   }
 
   /** An event; its id is null until events are numbered. A node's data is without its subnodes. */

@@ -1,17 +1,23 @@
 package org.nodepool.view;
 
+import static java.util.stream.Collectors.toMap;
+
 import io.vertx.core.Future;
 import java.time.Clock;
 import java.util.List;
+import java.util.Map;
+import java.util.function.Supplier;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
 import org.nodepool.model.Node;
+import org.nodepool.model.ProviderCall;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
+import org.nodepool.store.ProviderCallTable;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.WorkerTable;
 
@@ -26,10 +32,13 @@ public final class PoolReads {
   private final JobTable jobs;
   private final AttemptTable attempts;
   private final WorkerTable workers;
+  private final ProviderCallTable providerCalls;
+  private final Supplier<List<PoolProvider>> providers;
   private final Clock clock;
 
   /**
    * @param workers who could run the jobs
+   * @param providers of the configuration as it is now, in the order of the file
    * @param clock what the ages in tables count from, and pauses last by
    */
   public PoolReads(
@@ -39,6 +48,8 @@ public final class PoolReads {
       JobTable jobs,
       AttemptTable attempts,
       WorkerTable workers,
+      ProviderCallTable providerCalls,
+      Supplier<List<PoolProvider>> providers,
       Clock clock) {
     this.nodes = nodes;
     this.images = images;
@@ -46,6 +57,8 @@ public final class PoolReads {
     this.jobs = jobs;
     this.attempts = attempts;
     this.workers = workers;
+    this.providerCalls = providerCalls;
+    this.providers = providers;
     this.clock = clock;
   }
 
@@ -121,5 +134,15 @@ public final class PoolReads {
                         job ->
                             new Representation(
                                 Json.array(Kind.ATTEMPT_KEYS, rows), Json.CONTENT_TYPE)));
+  }
+
+  /** The providers that are configured, each with the newest call to it. */
+  public Future<Representation> providers() {
+    return providerCalls.list().map(calls -> shown(providers.get(), calls));
+  }
+
+  private static Representation shown(List<PoolProvider> providers, List<ProviderCall> calls) {
+    Map<String, ProviderCall> last = calls.stream().collect(toMap(ProviderCall::provider, c -> c));
+    return new Representation(Json.providers(providers, last), Json.CONTENT_TYPE);
   }
 }

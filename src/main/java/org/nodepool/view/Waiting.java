@@ -1,5 +1,6 @@
 package org.nodepool.view;
 
+import static java.util.Comparator.comparingInt;
 import static java.util.Comparator.comparingLong;
 
 import java.time.Instant;
@@ -19,8 +20,23 @@ import org.nodepool.model.Worker;
  * which {@code JobTable} claims (its CLAIMABLE); the two are changed together.
  */
 final class Waiting {
-  /** Each queued job's place, from 1, among those that the same workers take up. */
+  /**
+   * Each queued job's place, from 1, among those that the same workers take up, which they do for
+   * the providers in turn.
+   */
   private final Map<Long, Integer> places = new HashMap<>();
+
+  /** What takes its turn in a lane: the jobs for one provider, or for none. */
+  private record Queue(Kind lane, String provider) {
+    static Queue of(Job job) {
+      return new Queue(Waiting.lane(job), job.providerName());
+    }
+  }
+
+  /**
+   * @param turn its place in its queue, from 1, behind those that run
+   */
+  private record Turn(Job job, int turn) {}
 
   /** What another job may have to wait for: few, however many are queued. */
   private final List<Job> first;
@@ -33,10 +49,17 @@ final class Waiting {
    * @param workers all there ever were
    */
   Waiting(List<Job> jobs, List<Worker> workers, Instant now) {
+    Map<Queue, Integer> turns = new HashMap<>();
+    jobs.stream()
+        .filter(job -> job.state() == JobState.RUNNING)
+        .forEach(job -> turns.merge(Queue.of(job), 1, Integer::sum));
     Map<Kind, Integer> queued = new EnumMap<>(Kind.class);
     jobs.stream()
         .filter(job -> job.state() == JobState.QUEUED)
         .sorted(comparingLong(Job::id))
+        .map(job -> new Turn(job, turns.merge(Queue.of(job), 1, Integer::sum)))
+        .sorted(comparingInt(Turn::turn)) // keeps the order by id
+        .map(Turn::job)
         .forEach(job -> places.put(job.id(), queued.merge(lane(job), 1, Integer::sum)));
     this.first =
         jobs.stream()

@@ -17,6 +17,7 @@ public final class DeclaredRoutes {
               new ImageHandlers(null, null, null),
               new DibImageHandlers(null, null, null),
               new JobHandlers(null, null, null, null, null),
+              new ProviderHandlers(null),
               new EventHandlers(vertx),
               new OpenApiHandlers(),
               new SelfHandlers(null));

@@ -31,6 +31,7 @@ class ApiConfigTest {
             new ApiConfig(
                 directory.resolve("nodepool.yaml"),
                 null,
+                null,
                 "admin",
                 null,
                 directory.resolveSibling("var"),
@@ -64,6 +65,7 @@ class ApiConfigTest {
             """
             nodepool_conf_file: /etc/nodepool/nodepool.yaml
             secure_conf_file: secrets/secure.conf
+            clouds_file: secrets/clouds.yaml
             api_user: ann
             api_password: "secret: \\u00e9"
             state_dir: state/./x
@@ -91,6 +93,7 @@ class ApiConfigTest {
             new ApiConfig(
                 Path.of("/etc/nodepool/nodepool.yaml"),
                 directory.resolve("secrets/secure.conf"),
+                directory.resolve("secrets/clouds.yaml"),
                 "ann",
                 "secret: é",
                 directory.resolve("state/x"),
@@ -266,7 +269,6 @@ class ApiConfigTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "clouds_file: clouds.yaml",
         "server.max_connections: 1",
         "cluster.host: 10.0.0.1",
       })

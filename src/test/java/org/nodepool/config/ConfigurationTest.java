@@ -32,7 +32,8 @@ class ConfigurationTest {
   void the_shipped_files_are_fine_and_mean_the_embedded_database() throws Exception {
     Configuration shipped = Configuration.read(Path.of("conf/api.yaml"), Map.of());
     assertThat(shipped.api()).isEqualTo(ApiConfig.read(Path.of("conf/api.yaml"), Map.of()));
-    assertThat(shipped.pool()).isEqualTo(PoolConfig.read(Path.of("conf/nodepool.yaml")));
+    assertThat(shipped.pool())
+        .isEqualTo(PoolConfig.read(Path.of("conf/nodepool.yaml"), new CloudsFile(List.of())));
     assertThat(shipped.database()).isEmpty();
     assertThat(shipped.warnings()).isEmpty();
   }

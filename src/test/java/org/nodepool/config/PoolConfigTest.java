@@ -12,12 +12,14 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.nodepool.config.PoolConfig.Credentials;
 import org.nodepool.config.PoolConfig.Cron;
 import org.nodepool.config.PoolConfig.DiskImage;
 import org.nodepool.config.PoolConfig.Driver;
@@ -48,7 +50,39 @@ class PoolConfigTest {
           null,
           null);
 
+  private static final CloudAccess ACCESS =
+      new CloudAccess(
+          "https://cloud.example.org/v3",
+          new CloudAccess.Password(
+              CloudAccess.Named.inDefaultDomain("ann"),
+              new Secret("hunter2"),
+              CloudAccess.Named.inDefaultDomain("ci")),
+          null,
+          "public",
+          null,
+          null,
+          true);
+
+  @TempDir static Path cloudsDirectory;
   @TempDir Path directory;
+
+  @BeforeAll
+  static void clouds_that_providers_name() throws Exception {
+    Files.writeString(
+        cloudsDirectory.resolve("clouds.yaml"),
+        """
+        clouds:
+          c: &c
+            auth:
+              {auth_url: https://cloud.example.org/v3, username: ann, password: hunter2, project_name: ci}
+          hp: *c
+          rax: *c
+        """);
+  }
+
+  private static CloudsFile clouds() {
+    return new CloudsFile(List.of(cloudsDirectory.resolve("clouds.yaml")));
+  }
 
   @ParameterizedTest
   @ValueSource(
@@ -226,8 +260,17 @@ class PoolConfigTest {
         .isEqualTo(
             new OpenStack(
                 "rax",
-                new Credentials(
-                    "ann", new Secret("hunter2"), "https://cloud.example.org:5000/v2.0", "7", "ci"),
+                new CloudAccess(
+                    "https://cloud.example.org:5000/v2.0",
+                    new CloudAccess.Password(
+                        CloudAccess.Named.inDefaultDomain("ann"),
+                        new Secret("hunter2"),
+                        CloudAccess.Named.byId("7")),
+                    "north",
+                    "public",
+                    null,
+                    null,
+                    true),
                 "compute",
                 "nova",
                 Duration.ofNanos(100_000),
@@ -275,11 +318,21 @@ class PoolConfigTest {
                 null,
                 new OpenStack(
                     null,
-                    new Credentials("ann", new Secret("hunter2"), "x", null, "ci"),
+                    new CloudAccess(
+                        "x",
+                        new CloudAccess.Password(
+                            new CloudAccess.Named(null, "ann", null, "Default"),
+                            new Secret("hunter2"),
+                            new CloudAccess.Named(null, "ci", null, "Default")),
+                        null,
+                        "public",
+                        null,
+                        null,
+                        true),
                     null,
                     null,
                     Duration.ofSeconds(1),
-                    null,
+                    Duration.ofSeconds(60),
                     new Servers(
                         null,
                         Duration.ofMinutes(1),
@@ -295,7 +348,6 @@ class PoolConfigTest {
                 "template-{image.name}-{timestamp}",
                 Map.of()));
     OpenStack byFile = pool.providers().get("by-file").openStack();
-    assertThat(byFile.credentials()).isEqualTo(new Credentials(null, null, null, null, null));
     assertThat(byFile.servers().max()).isEqualTo(-1);
     assertThat(byFile.rate()).isEqualTo(Duration.ofSeconds(2));
     assertThat(pool.warnings()).isEmpty();
@@ -374,7 +426,7 @@ class PoolConfigTest {
   @Test
   void the_shipped_file_loads_without_a_warning() throws Exception {
     Path conf = Path.of("conf").toAbsolutePath();
-    PoolConfig pool = PoolConfig.read(Path.of("conf/nodepool.yaml"));
+    PoolConfig pool = PoolConfig.read(Path.of("conf/nodepool.yaml"), clouds());
     assertThat(pool.warnings()).isEmpty();
     assertThat(pool.imagesDir()).isEqualTo(conf.resolveSibling("var/images"));
     assertThat(Path.of(pool.elementsPath(), "tiny-os/root.d/10-tiny-root")).isExecutable();
@@ -484,8 +536,7 @@ class PoolConfigTest {
         "driver: directory"
             + "| providers.p.directory: is required of a provider whose driver is directory",
         "image-type: iso"
-            + "| providers.p.image-type: must be one of qcow2, raw, tar, tgz, vhd, vmdk, vpc,"
-            + " squashfs, is \"iso\"",
+            + "| providers.p.image-type: must be one of qcow2, raw, vhd, vmdk, is \"iso\"",
         "region-name: 7 | providers.p.region-name: must be text (put it in quotes), is 7",
         "rate: -1 | providers.p.rate: must be seconds, 0 to 3153600000, is -1",
         "rate: 1e3 | providers.p.rate: must be seconds, 0 to 3153600000, is \"1e3\"",
@@ -917,7 +968,7 @@ class PoolConfigTest {
   void a_missing_file_is_one_mistake_with_its_path() {
     Path missing = directory.resolve("pool.yaml");
     ConfigException refused =
-        catchThrowableOfType(ConfigException.class, () -> PoolConfig.read(missing));
+        catchThrowableOfType(ConfigException.class, () -> PoolConfig.read(missing, clouds()));
     assertThat(refused.mistakes()).containsExactly("pool.yaml: no such file: " + missing);
   }
 
@@ -927,6 +978,20 @@ class PoolConfigTest {
             () ->
                 new ProviderConfig("p", Driver.DIRECTORY, null, null, null, "qcow2", "x", Map.of()))
         .isInstanceOf(IllegalArgumentException.class);
+  }
+
+  @Test
+  void a_provider_without_a_cloud_is_complete_as_one_with_it_is() throws Exception {
+    PoolConfig pool =
+        read(
+            """
+            providers:
+              - {name: plain, username: ann, password: hunter2, project-name: ci,
+                 auth-url: https://cloud.example.org/v3}
+              - {name: by-file, cloud: c}
+            """);
+    assertThat(pool.providers().get("plain").openStack().access()).isEqualTo(ACCESS);
+    assertThat(pool.providers().get("by-file").openStack().access()).isEqualTo(ACCESS);
   }
 
   @ParameterizedTest
@@ -943,7 +1008,7 @@ class PoolConfigTest {
     "validate/config_validate__good.yaml, 6, 11, 17",
   })
   void a_real_file_loads(String name, int diskImages, int providers, int labels) throws Exception {
-    PoolConfig pool = PoolConfig.read(real(name));
+    PoolConfig pool = PoolConfig.read(real(name), cloudsOf(real(name)));
     assertThat(pool.diskImages()).hasSize(diskImages);
     assertThat(pool.providers()).hasSize(providers);
     assertThat(pool.labels()).hasSize(labels);
@@ -969,6 +1034,49 @@ class PoolConfigTest {
         .containsExactly("config_validate__schema_error.yaml: nothandled: unknown key, ignored");
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"system-config-2015-07-16.yaml", "project-config-2016-03-30.yaml"})
+  void a_real_file_with_real_clouds_is_complete_or_told_which_cloud_or_profile_it_lacks(String name)
+      throws Exception {
+    Path clouds = real("system-config-clouds-2015-07-04.yaml");
+    ConfigException refused =
+        catchThrowableOfType(
+            ConfigException.class,
+            () -> PoolConfig.read(real(name), new CloudsFile(List.of(clouds))));
+    assertThat(refused.mistakes())
+        .allMatch(
+            mistake ->
+                mistake.matches(
+                    clouds.getFileName()
+                        + ": clouds\\.(rax|hpcloud)\\.profile: vendors' profiles are not supported,"
+                        + " is (rackspace|hp): .*"
+                        + "|"
+                        + name
+                        + ": providers\\.[^.]*(\\.[0-9])?[^.]*\\.cloud: "
+                        + "\"(ovh|bluebox-sjc1|internap|vexxhost|osic-cloud1)\" is not in "
+                        + clouds.getFileName()));
+    assertThat(refused.mistakes()).anyMatch(mistake -> mistake.contains("rackspace"));
+  }
+
+  /** A clouds.yaml that has what this file needs. */
+  private CloudsFile cloudsOf(Path file) throws IOException {
+    String entries =
+        Pattern.compile("(?m)^ +cloud: (\\S+)")
+            .matcher(Files.readString(file))
+            .results()
+            .map(cloud -> cloud.group(1))
+            .distinct()
+            .map(
+                cloud ->
+                    "  %s: {auth: {auth_url: x, username: a, password: b, project_name: c}}\n"
+                        .formatted(cloud))
+            .collect(Collectors.joining());
+    return new CloudsFile(
+        List.of(
+            Files.writeString(
+                directory.resolve("clouds.yaml"), entries.isEmpty() ? "" : "clouds:\n" + entries)));
+  }
+
   @Test
   void a_clouds_yaml_is_not_taken_for_a_pool() {
     assertThat(refused(real("system-config-clouds-2015-07-04.yaml")).mistakes()).hasSize(1);
@@ -985,7 +1093,7 @@ class PoolConfigTest {
   }
 
   private PoolConfig read(String yaml) throws IOException, ConfigException {
-    return PoolConfig.read(file(yaml));
+    return PoolConfig.read(file(yaml), clouds());
   }
 
   /** With the one key that is required. */
@@ -1003,6 +1111,6 @@ class PoolConfigTest {
   }
 
   private static ConfigException refused(Path file) {
-    return catchThrowableOfType(ConfigException.class, () -> PoolConfig.read(file));
+    return catchThrowableOfType(ConfigException.class, () -> PoolConfig.read(file, clouds()));
   }
 }

@@ -42,7 +42,43 @@ class PoolFileTest {
     file = directory.resolve("nodepool.yaml");
     Files.writeString(file, EMPTY);
     Files.setLastModifiedTime(file, FileTime.from(Instant.parse("2026-11-23T18:40:00.5Z")));
-    pool = PoolFile.open(file, true, PoolFile.SETTLE);
+    pool = PoolFile.open(file, clouds(), true, PoolFile.SETTLE);
+  }
+
+  private CloudsFile clouds() {
+    return new CloudsFile(List.of(directory.resolve("clouds.yaml")));
+  }
+
+  @Test
+  void a_changed_clouds_yaml_is_in_force_after_a_refresh_and_a_broken_one_a_warning()
+      throws Exception {
+    Path clouds = directory.resolve("clouds.yaml");
+    String cloud = "clouds: {c: {auth: {auth_url: x, username: a, password: %s, project_id: p}}}";
+    replace("providers: [{name: p, cloud: c}]");
+    pool.refresh();
+    assertThat(pool.warning())
+        .contains("\"c\" is in no clouds.yaml")
+        .doesNotContain("" + directory);
+
+    Files.writeString(clouds, cloud.formatted("old"));
+    pool.refresh();
+    assertThat(pool.warning()).isNull();
+    assertThat(password()).isEqualTo(new Secret("old"));
+
+    Files.writeString(clouds, cloud.formatted("1"));
+    pool.refresh();
+    assertThat(pool.warning()).contains("clouds.yaml: clouds.c.auth.password: must be text");
+    assertThat(password()).isEqualTo(new Secret("old"));
+
+    Files.writeString(clouds, cloud.formatted("new"));
+    pool.refresh();
+    assertThat(pool.warning()).isNull();
+    assertThat(password()).isEqualTo(new Secret("new"));
+  }
+
+  private Secret password() {
+    CloudAccess access = pool.current().providers().get("p").openStack().access();
+    return ((CloudAccess.Password) access.login()).password();
   }
 
   @AfterEach
@@ -171,7 +207,7 @@ class PoolFileTest {
   @Test
   void where_open_files_are_not_seen_a_file_must_have_been_quiet_for_two_seconds()
       throws Exception {
-    pool = PoolFile.open(file, true, PoolFile.SETTLE_UNSEEN);
+    pool = PoolFile.open(file, clouds(), true, PoolFile.SETTLE_UNSEEN);
     Process writer =
         run(
             """
@@ -314,7 +350,7 @@ class PoolFileTest {
 
   @Test
   void a_changed_database_that_does_not_count_is_no_warning() throws Exception {
-    pool = PoolFile.open(file, false, PoolFile.SETTLE);
+    pool = PoolFile.open(file, clouds(), false, PoolFile.SETTLE);
     replace(EMPTY + "images-dir: /new\ndburi: mysql://u@h/np");
     pool.refresh();
     assertThat(pool.current().imagesDir()).isEqualTo(Path.of("/new"));
@@ -376,7 +412,7 @@ class PoolFileTest {
 
   private ConfigException refused() {
     return catchThrowableOfType(
-        ConfigException.class, () -> PoolFile.open(file, true, PoolFile.SETTLE));
+        ConfigException.class, () -> PoolFile.open(file, clouds(), true, PoolFile.SETTLE));
   }
 
   /** As careful editors do it. */

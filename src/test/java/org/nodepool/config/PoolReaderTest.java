@@ -51,7 +51,8 @@ class PoolReaderTest {
   private static boolean isReadOrRefused(String text) {
     Findings findings = new Findings();
     try {
-      PoolConfig pool = PoolReader.read(FILE, text, findings);
+      PoolConfig pool =
+          PoolReader.read(FILE, text, new Clouds(new CloudsFile(List.of())), findings);
       findings.finish();
       return pool.toString() != null;
     } catch (ConfigException e) {

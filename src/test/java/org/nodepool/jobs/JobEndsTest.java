@@ -8,6 +8,7 @@ import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.sqlclient.Row;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -17,11 +18,13 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.nodepool.TestService;
 import org.nodepool.jobs.SlowCommitProxy.Fault;
 import org.nodepool.model.Job;
 import org.nodepool.model.State;
+import org.nodepool.provider.ProviderAway;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
@@ -59,25 +62,34 @@ class JobEndsTest {
     Schema.apply(db).await();
     dibImages = new DibImageTable(db, false);
     jobs = new JobTable(db, new AttemptTable(db));
+    Work work = new RecordingWork();
     ends =
         new JobEnds(
             vertx,
             db,
             jobs,
             new AttemptTable(db),
-            Map.of(Job.Kind.BUILD, new RecordingWork()),
+            Map.of(Job.Kind.BUILD, work, Job.Kind.UPLOAD, work, Job.Kind.DELETE_IMAGE, work),
             Path.of("/nowhere/builds"),
             2);
     dibImage = service.dibImage("tiny", 1, "/nowhere/tiny");
+    run = running("build", 1, null);
+  }
+
+  /** Such an attempt of ours. */
+  private JobRun running(String kind, int attempt, Duration limit) {
+    service.sql("DELETE FROM api_job");
     long id =
         service.insert(
             "INSERT INTO api_job (uuid, kind, state, subject, image_name, dib_image_id, host,"
                 + " worker, attempts, created, started)"
-                + " VALUES (UUID(), 'build', 'running', ?, 'tiny', ?, 'here', 'a test', 1, 1, 1)",
+                + " VALUES (UUID(), ?, 'running', ?, 'tiny', ?, 'here', 'a test', ?, 1, 1)",
+            kind,
             "/v1/dib_images/" + dibImage,
-            dibImage);
+            dibImage,
+            attempt);
     Job job = jobs.get(id).await();
-    run = new JobRun(job, new JobLog(Path.of("target/job-ends-test.log")), null);
+    return new JobRun(job, new JobLog(Path.of("target/job-ends-test.log")), limit);
   }
 
   @AfterEach
@@ -137,6 +149,53 @@ class JobEndsTest {
     await(ends.failed(run, new JobFailure("ä".repeat(70_000))));
 
     assertThat(column("SELECT error FROM api_job")).hasSize(1000).endsWith("ä…");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "build, 1, 3, 7",
+    "upload, 4, 30, 50",
+    "upload, 30, 450, 600",
+    "delete-image, 8, 480, 800",
+    "delete-image, 30, 2700, 3600"
+  })
+  void what_may_pass_is_tried_again_after_growing_pauses(
+      String kind, int attempt, long least, long most) throws Exception {
+    run = running(kind, attempt, null);
+
+    await(ends.failed(run, new ProviderAway("It is in use.", null)));
+
+    assertThat(column("SELECT state FROM api_job")).isEqualTo("queued");
+    assertThat(column("SELECT phase FROM api_job")).isEqualTo("It is in use.");
+    assertThat(pause()).isBetween(least - 5, most);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"upload, PT20M, 1200", "delete-image, PT20M, 1200", "delete-image, P2D, 3600"})
+  void a_provider_is_left_alone_as_long_as_it_asks_but_not_over_an_hour(
+      String kind, Duration asked, long seconds) throws Exception {
+    run = running(kind, 1, Duration.ofHours(6));
+
+    await(ends.failed(run, new ProviderAway("Too many requests.", null, asked)));
+
+    assertThat(column("SELECT state FROM api_job")).isEqualTo("queued");
+    assertThat(pause()).isBetween(seconds - 5, seconds);
+  }
+
+  @Test
+  void a_job_whose_time_is_over_before_that_fails_at_once() throws Exception {
+    run = running("upload", 1, Duration.ofMinutes(30));
+
+    await(ends.failed(run, new ProviderAway("Too many requests.", null, Duration.ofMinutes(40))));
+
+    assertThat(column("SELECT state FROM api_job")).isEqualTo("failed");
+    assertThat(column("SELECT error FROM api_job")).isEqualTo("Too many requests.");
+  }
+
+  /** How long from now the job waits, in seconds. */
+  private long pause() {
+    String query = "SELECT CAST(not_before - CEILING(UNIX_TIMESTAMP(NOW(6))) AS CHAR) FROM api_job";
+    return Long.parseLong(column(query));
   }
 
   private Fault commitFault;

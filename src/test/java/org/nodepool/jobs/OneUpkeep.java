@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.nodepool.TestService;
 import org.nodepool.config.ApiConfig;
+import org.nodepool.config.CloudsFile;
 import org.nodepool.config.PoolFile;
 import org.nodepool.model.Event;
 import org.nodepool.store.AttemptTable;
@@ -20,6 +21,7 @@ import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
+import org.nodepool.store.ProviderCallTable;
 import org.nodepool.store.Schema;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.WorkerTable;
@@ -54,7 +56,8 @@ final class OneUpkeep implements AutoCloseable {
     Files.writeString(file, settings);
     ApiConfig config = ApiConfig.read(file, Map.of());
     Files.delete(file);
-    PoolFile pool = PoolFile.open(service.dir().resolve("nodepool.yaml"), true);
+    PoolFile pool =
+        PoolFile.open(service.dir().resolve("nodepool.yaml"), new CloudsFile(List.of()), true);
     AttemptTable attempts = new AttemptTable(db);
     WorkerTable workers = new WorkerTable(db);
     var tables =
@@ -64,7 +67,8 @@ final class OneUpkeep implements AutoCloseable {
             new DibImageTable(db, false),
             new JobTable(db, attempts),
             attempts,
-            workers);
+            workers,
+            new ProviderCallTable(db));
     JobLogs logs = new JobLogs(config.jobs().logDir(), "here", workers);
     upkeep = new Upkeep(vertx, db, tables, logs, pool::current, config);
   }

@@ -22,7 +22,7 @@ import org.nodepool.Poll;
 class SchemaTest {
   private static final ExternalMariaDb SERVER = ExternalMariaDb.shared();
   private static final String ALL_TABLES =
-      "api_dib_file api_job api_job_attempt api_schema api_worker dib_image node snapshot_image subnode";
+      "api_dib_file api_job api_job_attempt api_provider_call api_schema api_worker dib_image node snapshot_image subnode";
 
   private final Vertx vertx = Vertx.vertx();
   private final Database.Address address = SERVER.newDatabase("schema_test");
@@ -35,7 +35,7 @@ class SchemaTest {
 
   @Test
   void an_empty_database_gets_the_four_tables_of_nodepool_and_ours() {
-    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3);
+    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4);
 
     assertThat(tables()).isEqualTo(ALL_TABLES);
     assertThat(
@@ -67,7 +67,12 @@ class SchemaTest {
 
     assertThat(Schema.apply(database()).await()).isEmpty();
     assertThat(query("SELECT name FROM api_schema ORDER BY version"))
-        .containsExactly("pool: made", "001_pool.sql", "002_jobs.sql", "003_attempts.sql");
+        .containsExactly(
+            "pool: made",
+            "001_pool.sql",
+            "002_jobs.sql",
+            "003_attempts.sql",
+            "004_provider_calls.sql");
   }
 
   @Test
@@ -79,7 +84,7 @@ class SchemaTest {
 
     List<Integer> applied = new ArrayList<>();
     starts.forEach(start -> applied.addAll(start.await()));
-    assertThat(applied).containsExactlyInAnyOrder(1, 2, 3);
+    assertThat(applied).containsExactlyInAnyOrder(1, 2, 3, 4);
   }
 
   @Test
@@ -154,7 +159,7 @@ class SchemaTest {
     assertThat(db.isOpen()).isFalse();
 
     run("ALTER TABLE subnode ADD COLUMN ip_private VARCHAR(255)");
-    assertThat(Schema.apply(db).await()).containsExactly(1, 2, 3);
+    assertThat(Schema.apply(db).await()).containsExactly(1, 2, 3, 4);
     assertThat(db.isOpen()).isTrue();
   }
 
@@ -243,7 +248,13 @@ class SchemaTest {
     run("CREATE TABLE api_of_another (id INTEGER)", "INSERT INTO node VALUES" + NODE);
 
     assertThat(Schema.remove(database()).await().tables())
-        .containsExactly("api_schema", "api_job", "api_job_attempt", "api_dib_file", "api_worker");
+        .containsExactly(
+            "api_schema",
+            "api_job",
+            "api_job_attempt",
+            "api_dib_file",
+            "api_worker",
+            "api_provider_call");
     assertThat(Schema.remove(database()).await().tables()).isEmpty();
 
     assertThat(tables()).isEqualTo("api_of_another dib_image node snapshot_image subnode");
@@ -294,7 +305,7 @@ class SchemaTest {
         .execute()
         .await();
 
-    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3);
+    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4);
     other.close().await();
   }
 

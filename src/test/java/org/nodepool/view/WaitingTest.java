@@ -73,6 +73,24 @@ class WaitingTest {
   }
 
   @Test
+  void within_a_lane_the_position_counts_the_providers_turns() {
+    List<Job> jobs =
+        List.of(
+            job(1, Kind.UPLOAD).provider("a").state(JobState.RUNNING).made(),
+            job(2, Kind.DELETE_IMAGE).provider("b").state(JobState.RUNNING).made(),
+            job(3, Kind.UPLOAD).provider("a").made(),
+            job(4, Kind.UPLOAD).provider("b").made(),
+            job(5, Kind.UPDATE).provider("a").made(),
+            job(6, Kind.UPDATE).provider("b").made(),
+            job(7, Kind.UPLOAD).provider("c").made());
+    Waiting waiting = new Waiting(jobs, List.of(WELL), NOW);
+
+    assertThat(jobs.subList(2, 7))
+        .extracting(job -> waiting.explained(job).phase().replaceFirst(";.*", ""))
+        .containsExactly("position 3", "position 1", "position 5", "position 4", "position 2");
+  }
+
+  @Test
   void a_job_that_is_put_off_says_until_when_and_why() {
     long later = NOW.getEpochSecond() + 5;
 
@@ -203,6 +221,7 @@ class WaitingTest {
     private final Kind kind;
     private JobState state = JobState.QUEUED;
     private String subject;
+    private String provider;
     private Long dibImageId;
     private String needsHost;
     private String phase;
@@ -221,6 +240,11 @@ class WaitingTest {
 
     AJob subject(String path) {
       subject = path;
+      return this;
+    }
+
+    AJob provider(String name) {
+      provider = name;
       return this;
     }
 
@@ -258,7 +282,7 @@ class WaitingTest {
           state,
           subject,
           null,
-          null,
+          provider,
           dibImageId,
           null,
           needsHost,

@@ -1,0 +1,19 @@
+package org.nodepool.api;
+
+import io.vertx.core.Future;
+import io.vertx.ext.web.RoutingContext;
+import org.nodepool.view.PoolReads;
+
+/** {@code /v1/providers}. */
+final class ProviderHandlers {
+  private final PoolReads reads;
+
+  ProviderHandlers(PoolReads reads) {
+    this.reads = reads;
+  }
+
+  Future<Answer> list(RoutingContext ctx) {
+    Input.noQuery(ctx);
+    return reads.providers().map(Answer::of);
+  }
+}

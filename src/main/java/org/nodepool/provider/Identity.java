@@ -1,0 +1,272 @@
+package org.nodepool.provider;
+
+import io.vertx.core.Future;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.json.DecodeException;
+import io.vertx.core.json.JsonArray;
+import io.vertx.core.json.JsonObject;
+import io.vertx.ext.web.client.HttpResponse;
+import java.time.DateTimeException;
+import java.time.Duration;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.Function;
+import org.nodepool.config.CloudAccess;
+import org.nodepool.config.CloudAccess.ApplicationCredential;
+import org.nodepool.config.CloudAccess.Named;
+import org.nodepool.config.CloudAccess.Password;
+import org.nodepool.config.PoolConfig.ProviderConfig;
+
+/**
+ * Logs in to a cloud (OpenStack Identity v3) and knows where its services are. One token serves all
+ * until shortly before it expires; whoever asks while it is fetched waits for the same one. To be
+ * used on one context alone.
+ *
+ * <p>Every future fails with {@link ProviderFailure} when the cloud refuses the login or has no
+ * such service, and with {@link ProviderAway} when it does not answer.
+ */
+final class Identity {
+  /** A token is not used in the last minute of its life, or the last fifth of a short one. */
+  private static final Duration MARGIN = Duration.ofMinutes(1);
+
+  /** When a cloud does not say how long. */
+  private static final Duration SHORT_LIFE = Duration.ofMinutes(5);
+
+  private final CloudCalls calls;
+  private final ProviderConfig config;
+  private final CloudAccess access;
+  private Future<String> address;
+  private Future<Session> session;
+
+  /**
+   * A login.
+   *
+   * @param until by {@link System#nanoTime}
+   */
+  private record Session(String token, JsonArray catalog, long until) {
+    boolean isOver() {
+      return System.nanoTime() - until >= 0;
+    }
+  }
+
+  /** A token, and where the service is that was asked for. */
+  record Access(String token, String endpoint) {}
+
+  Identity(CloudCalls calls, ProviderConfig config) {
+    this.calls = calls;
+    this.config = config;
+    this.access = config.openStack().access();
+  }
+
+  /**
+   * Calls a service as who is logged in; once more with a new login when it says 401.
+   *
+   * @param type as the catalog has it
+   * @param override where the service is whatever the catalog says; null when that decides
+   */
+  Future<HttpResponse<Buffer>> call(
+      String type, String override, Function<Access, Future<HttpResponse<Buffer>>> call) {
+    return session()
+        .compose(
+            first ->
+                call.apply(access(first, type, override))
+                    .compose(
+                        response ->
+                            response.statusCode() != 401
+                                ? Future.succeededFuture(response)
+                                : session(first)
+                                    .compose(next -> call.apply(access(next, type, override)))))
+        .map(this::accepted);
+  }
+
+  /** A service that does not reach Identity says 401 too, so it is no reason to give up. */
+  private HttpResponse<Buffer> accepted(HttpResponse<Buffer> response) {
+    if (response.statusCode() == 401) {
+      throw new ProviderAway(
+          "Provider %s: a new login is not accepted: %s"
+              .formatted(config.name(), Refusal.of(response).reason()),
+          null);
+    }
+    return response;
+  }
+
+  private Access access(Session session, String type, String override) {
+    return new Access(session.token(), override == null ? endpoint(session, type) : override);
+  }
+
+  /** Another one than that, which was not accepted. */
+  private Future<Session> session(Session refused) {
+    if (session != null && session.result() == refused) {
+      session = null;
+    }
+    return session();
+  }
+
+  private Future<Session> session() {
+    boolean isUsable =
+        session != null
+            && !session.failed()
+            && (!session.isComplete() || !session.result().isOver());
+    if (!isUsable) {
+      session = calls.again(this::logIn);
+    }
+    return session;
+  }
+
+  private Future<Session> logIn() {
+    long asked = System.nanoTime();
+    return address()
+        .compose(base -> calls.post(base + "/auth/tokens", null, loginBody()))
+        .map(response -> session(response, asked));
+  }
+
+  private Session session(HttpResponse<Buffer> response, long asked) {
+    String token = response.getHeader("X-Subject-Token");
+    if (response.statusCode() != 201 || token == null) {
+      throw new ProviderFailure(
+          "Provider %s: Identity at %s refuses the login: %s"
+              .formatted(config.name(), access.authUrl(), Refusal.of(response).reason()));
+    }
+    JsonObject body = json(response).getJsonObject("token", new JsonObject());
+    Duration life = life(body);
+    Duration fifth = life.dividedBy(5);
+    Duration use = life.minus(fifth.compareTo(MARGIN) < 0 ? fifth : MARGIN);
+    return new Session(token, body.getJsonArray("catalog", new JsonArray()), asked + use.toNanos());
+  }
+
+  /** By the cloud's clock alone: ours may be another. */
+  private static Duration life(JsonObject token) {
+    try {
+      return Duration.between(
+          OffsetDateTime.parse(token.getString("issued_at", "")),
+          OffsetDateTime.parse(token.getString("expires_at", "")));
+    } catch (DateTimeException e) {
+      return SHORT_LIFE;
+    }
+  }
+
+  /** Identity API v3, "Authentication and token management". */
+  private JsonObject loginBody() {
+    JsonObject auth = new JsonObject();
+    if (access.login() instanceof Password login) {
+      auth.put(
+              "identity",
+              new JsonObject()
+                  .put("methods", new JsonArray().add("password"))
+                  .put(
+                      "password",
+                      new JsonObject()
+                          .put(
+                              "user",
+                              named(login.user()).put("password", login.password().value()))))
+          .put("scope", new JsonObject().put("project", named(login.project())));
+    } else if (access.login() instanceof ApplicationCredential login) {
+      JsonObject credential = new JsonObject().put("secret", login.secret().value());
+      if (login.id() != null) {
+        credential.put("id", login.id());
+      } else {
+        credential.put("name", login.name()).put("user", named(login.user()));
+      }
+      auth.put(
+          "identity",
+          new JsonObject()
+              .put("methods", new JsonArray().add("application_credential"))
+              .put("application_credential", credential));
+    }
+    return new JsonObject().put("auth", auth);
+  }
+
+  private static JsonObject named(Named who) {
+    if (who.id() != null) {
+      return new JsonObject().put("id", who.id());
+    }
+    JsonObject domain =
+        who.domainId() != null
+            ? new JsonObject().put("id", who.domainId())
+            : new JsonObject().put("name", who.domainName());
+    return new JsonObject().put("name", who.name()).put("domain", domain);
+  }
+
+  /** Where v3 is: what is configured may be the server's root, or the v2.0 of old files. */
+  private Future<String> address() {
+    if (address == null || address.failed()) {
+      String given = Urls.withoutSlash(access.authUrl());
+      String root = given.replaceFirst("/v2\\.0$", "");
+      address = given.endsWith("/v3") ? Future.succeededFuture(given) : discover(root);
+    }
+    return address;
+  }
+
+  private Future<String> discover(String root) {
+    return calls
+        .get(root + "/", null)
+        .map(
+            response -> {
+              List<Urls.Version> versions = Urls.versions(json(response));
+              if (versions.isEmpty()) {
+                return root + "/v3"; // a proxy may hide the list
+              }
+              return versions.stream()
+                  .filter(version -> version.id().startsWith("v3"))
+                  .findFirst()
+                  .map(version -> Urls.at(root, version.href()))
+                  .orElseThrow(
+                      () ->
+                          new ProviderFailure(
+                              "Provider %s: Identity at %s has no version 3, which is needed."
+                                  .formatted(config.name(), root)));
+            });
+  }
+
+  /** Of that type, in the configured region, for the configured interface. */
+  private String endpoint(Session session, String type) {
+    Set<String> regions = new TreeSet<>();
+    List<String> urls = new ArrayList<>();
+    for (JsonObject service : objects(session.catalog())) {
+      if (type.equals(service.getString("type"))) {
+        for (JsonObject endpoint : objects(service.getJsonArray("endpoints", new JsonArray()))) {
+          if (access.endpointInterface().equals(endpoint.getString("interface"))) {
+            String region = endpoint.getString("region_id", endpoint.getString("region", ""));
+            regions.add(region);
+            if (config.region() == null || config.region().equals(region)) {
+              urls.add(endpoint.getString("url"));
+            }
+          }
+        }
+      }
+    }
+    if (urls.isEmpty()) {
+      throw new ProviderFailure(
+          "Provider %s: the cloud has no %s service (%s) in region %s; it has one in: %s."
+              .formatted(
+                  config.name(),
+                  type,
+                  access.endpointInterface(),
+                  Objects.requireNonNullElse(config.region(), "any"),
+                  regions.isEmpty() ? "none" : String.join(", ", regions)));
+    }
+    if (config.region() == null && regions.size() > 1) {
+      throw new ProviderFailure(
+          "Provider %s: the cloud has several regions, and region-name does not say which: %s."
+              .formatted(config.name(), String.join(", ", regions)));
+    }
+    return Urls.withoutSlash(urls.get(0));
+  }
+
+  private static List<JsonObject> objects(JsonArray array) {
+    return array.stream().map(JsonObject.class::cast).toList();
+  }
+
+  private static JsonObject json(HttpResponse<Buffer> response) {
+    try {
+      JsonObject body = response.bodyAsJsonObject();
+      return body == null ? new JsonObject() : body;
+    } catch (DecodeException | ClassCastException e) {
+      return new JsonObject();
+    }
+  }
+}

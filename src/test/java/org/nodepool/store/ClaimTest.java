@@ -1,0 +1,131 @@
+package org.nodepool.store;
+
+import static java.util.Objects.requireNonNullElse;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.vertx.core.Vertx;
+import io.vertx.mysqlclient.MySQLConnectOptions;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.nodepool.TestService;
+import org.nodepool.model.Job;
+import org.nodepool.model.Job.Kind;
+
+/** Which job a worker takes next. */
+@Tag("both-databases")
+class ClaimTest {
+  private static final Set<Kind> UPLOADS = Set.of(Kind.UPLOAD, Kind.UPDATE);
+
+  /** Where no worker of the service is, which would be quicker. */
+  private static final String HOST = "nowhere";
+
+  private final TestService service = TestService.shared();
+  private final Vertx vertx = Vertx.vertx();
+  private final List<Job> doing = new ArrayList<>();
+  private JobTable jobs;
+
+  @BeforeEach
+  void no_job() {
+    service.empty();
+    MySQLConnectOptions at = service.database();
+    Database db =
+        new Database(
+            vertx,
+            new Database.Address(
+                at.getHost(), at.getPort(), at.getDatabase(), at.getUser(), at.getPassword()),
+            Clock.systemUTC(),
+            new ChangeLog());
+    Schema.apply(db).await();
+    jobs = new JobTable(db, new AttemptTable(db));
+  }
+
+  @AfterEach
+  void close() {
+    vertx.close().await();
+  }
+
+  @Test
+  void providers_take_turns_and_within_one_the_oldest_comes_first() {
+    queue(Kind.UPLOAD, "a", "a", "a", "b", "b", "c");
+
+    assertThat(takeAll(9)).containsExactly("a", "b", "c", "a", "b", "a");
+    assertThat(doing)
+        .filteredOn(job -> job.providerName().equals("a"))
+        .extracting(Job::id)
+        .isSorted();
+  }
+
+  @Test
+  void whoever_has_the_fewest_running_comes_first_also_when_its_jobs_are_younger() {
+    queue(Kind.UPLOAD, "a", "b", "b", "b", "a");
+    assertThat(takeAll(3)).containsExactly("a", "b", "b");
+    doing.removeIf(job -> "a".equals(job.providerName())); // it has ended
+
+    assertThat(takeAll(3)).containsExactly("a");
+  }
+
+  @Test
+  void a_full_lane_begins_one_more_for_each_provider_for_which_nothing_runs() {
+    queue(Kind.UPLOAD, "a", "a", "a", "a");
+    assertThat(takeAll(2)).containsExactly("a", "a");
+    queue(Kind.UPLOAD, "b", "b", "c", "b");
+
+    assertThat(takeAll(2)).containsExactly("b", "c");
+  }
+
+  @Test
+  void what_is_for_no_provider_is_as_for_one_of_its_own() {
+    Set<Kind> deletions = Set.of(Kind.DELETE_IMAGE, Kind.DELETE_DIB_IMAGE);
+    queue(Kind.DELETE_IMAGE, "a", "a", "a");
+    assertThat(takeAll(deletions, 2)).containsExactly("a", "a");
+    queue(Kind.DELETE_DIB_IMAGE, null, null);
+
+    assertThat(takeAll(deletions, 2)).containsExactly("");
+    assertThat(takeAll(deletions, 5)).containsExactly("", "a");
+  }
+
+  @Test
+  void names_of_others_are_never_taken_for_ours() {
+    queue(Kind.UPLOAD, "a", "A", "it's", "a\\", "ä");
+
+    assertThat(takeAll(1)).containsExactly("a", "A", "it's", "a\\", "ä");
+  }
+
+  private List<String> takeAll(int workers) {
+    return takeAll(UPLOADS, workers);
+  }
+
+  /** For whom the jobs are that a lane of so many workers takes, beside those it does. */
+  private List<String> takeAll(Set<Kind> kinds, int workers) {
+    List<String> providers = new ArrayList<>();
+    Optional<Job> taken = take(kinds, workers);
+    while (taken.isPresent()) {
+      providers.add(requireNonNullElse(taken.get().providerName(), ""));
+      doing.add(taken.get());
+      taken = take(kinds, workers);
+    }
+    return providers;
+  }
+
+  private Optional<Job> take(Set<Kind> kinds, int workers) {
+    return jobs.claim(kinds, doing, doing.size() >= workers, HOST, "a test").await();
+  }
+
+  private void queue(Kind kind, String... providers) {
+    for (String provider : providers) {
+      service.insert(
+          "INSERT INTO api_job (uuid, kind, state, subject, provider_name, needs_host, created)"
+              + " VALUES (UUID(), ?, 'queued', CONCAT('/v1/rows/', UUID()), ?, ?, 1)",
+          kind.toString(),
+          provider,
+          HOST);
+    }
+  }
+}
