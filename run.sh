@@ -7,9 +7,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 packages=(python3-diskimage-builder qemu-utils debootstrap kpartx dosfstools gdisk parted
   busybox-static sudo squashfs-tools)
 # What the tests need besides: a MariaDB as an operator has it, and an OpenStack's Keystone and
-# Glance; these packages start no server.
-test_packages=(mariadb-server-core python3-keystone python3-glance python3-openstacksdk uwsgi-core
-  uwsgi-plugin-python3 curl)
+# Glance; these packages start no server. (The client brings my_print_defaults, which installing a
+# database needs.)
+test_packages=(mariadb-server-core mariadb-client-core python3-keystone python3-glance
+  python3-openstacksdk uwsgi-core uwsgi-plugin-python3 curl)
 
 usage() {
   cat <<END
