@@ -4,7 +4,6 @@ import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClient;
-import io.vertx.core.http.HttpClientOptions;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
 import io.vertx.core.http.HttpMethod;
@@ -45,8 +44,6 @@ final class CloudProxy implements AutoCloseable {
   }
 
   private final Vertx vertx = Vertx.vertx();
-  private final HttpClient client =
-      vertx.createHttpClient(new HttpClientOptions().setKeepAlive(false));
   private final HttpServer server;
   private final int target;
   private final List<Seen> seen = new CopyOnWriteArrayList<>();
@@ -153,6 +150,10 @@ final class CloudProxy implements AutoCloseable {
       return;
     }
     request.pause();
+    // told to close it, the server would do so with data unread, and its answer were lost
+    HttpClient client = vertx.createHttpClient();
+    request.response().endHandler(v -> client.close());
+    request.connection().closeHandler(v -> client.close());
     client
         .request(
             new RequestOptions()
@@ -179,10 +180,12 @@ final class CloudProxy implements AutoCloseable {
     out.response()
         .onSuccess(response -> answer(request, response, fault))
         .onFailure(e -> request.connection().close());
-    request.connection().closeHandler(v -> out.connection().close());
     long[] passed = {0};
     request.handler(
         data -> {
+          if (request.response().ended()) {
+            return; // refused, and read to its end all the same
+          }
           if (fault != null && passed[0] + data.length() > fault.bytes) {
             if (fault.kind == Kind.CUT) {
               out.connection().close();
@@ -207,7 +210,12 @@ final class CloudProxy implements AutoCloseable {
           passed[0] += data.length();
           write(request, out, data);
         });
-    request.endHandler(v -> out.end());
+    request.endHandler(
+        v -> {
+          if (!request.response().ended()) {
+            out.end();
+          }
+        });
     request.resume();
   }
 
@@ -239,7 +247,6 @@ final class CloudProxy implements AutoCloseable {
                 request.response().putHeader(name, value);
               }
             });
-    request.response().putHeader("Connection", "close");
     body.onSuccess(request.response()::end).onFailure(e -> request.connection().close());
   }
 
