@@ -1,9 +1,7 @@
 package org.nodepool.api;
 
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Pattern;
 
@@ -15,9 +13,8 @@ record Accept(List<Range> ranges) {
   private static final Pattern TYPE =
       Pattern.compile("\\*/\\*|[!#$%&'+.^_`|~0-9a-z-]+/(\\*|[!#$%&'+.^_`|~0-9a-z-]+)");
 
-  /** Java's own client leaves out the zero before the point. */
-  private static final Pattern QUALITY =
-      Pattern.compile("0(\\.[0-9]{0,3})?|1(\\.0{0,3})?|\\.[0-9]{1,3}");
+  /** What most clients that poll say. */
+  private static final Accept ANYTHING = new Accept(List.of());
 
   /**
    * An element.
@@ -39,9 +36,11 @@ record Accept(List<Range> ranges) {
 
   /** What these headers say together. */
   static Accept of(List<String> headers) {
+    if (headers.isEmpty() || (headers.size() == 1 && headers.get(0).equals("*/*"))) {
+      return ANYTHING;
+    }
     return new Accept(
-        headers.stream()
-            .flatMap(header -> split(header, ',').stream())
+        HeaderList.elements(headers).stream()
             .map(Accept::range)
             .flatMap(Optional::stream)
             .toList());
@@ -53,6 +52,9 @@ record Accept(List<Range> ranges) {
    * @param mediaTypes in lower case, without parameters
    */
   Optional<String> best(List<String> mediaTypes) {
+    if (ranges.isEmpty()) {
+      return Optional.of(mediaTypes.get(0));
+    }
     return mediaTypes.stream()
         .filter(type -> quality(type) > 0)
         .reduce((best, next) -> quality(next) > quality(best) ? next : best);
@@ -60,9 +62,6 @@ record Accept(List<Range> ranges) {
 
   /** The most precise element decides; of several the kindest. */
   private double quality(String mediaType) {
-    if (ranges.isEmpty()) {
-      return 1;
-    }
     return ranges.stream()
         .filter(range -> range.covers(mediaType))
         .max(Comparator.comparingInt(Range::precision).thenComparingDouble(Range::quality))
@@ -71,39 +70,8 @@ record Accept(List<Range> ranges) {
   }
 
   private static Optional<Range> range(String element) {
-    List<String> parts = split(element, ';');
-    String type = parts.get(0).strip().toLowerCase(Locale.ROOT);
-    if (!TYPE.matcher(type).matches()) {
-      return Optional.empty();
-    }
-    for (String parameter : parts.subList(1, parts.size())) {
-      String[] pair = parameter.strip().split("=", 2);
-      if (pair[0].equalsIgnoreCase("q")) {
-        return Optional.of(pair[pair.length - 1])
-            .filter(QUALITY.asMatchPredicate())
-            .map(quality -> new Range(type, Double.parseDouble(quality)));
-      }
-    }
-    return Optional.of(new Range(type, 1));
-  }
-
-  /** At each separator that is not within a quoted string. */
-  private static List<String> split(String text, char separator) {
-    List<String> parts = new ArrayList<>();
-    int start = 0;
-    boolean isQuoted = false;
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      if (c == separator && !isQuoted) {
-        parts.add(text.substring(start, i));
-        start = i + 1;
-      } else if (c == '"') {
-        isQuoted = !isQuoted;
-      } else if (c == '\\' && isQuoted) {
-        i++; // whatever follows means itself
-      }
-    }
-    parts.add(text.substring(start));
-    return parts;
+    return HeaderList.weighted(element)
+        .filter(weighted -> TYPE.matcher(weighted.name()).matches())
+        .map(weighted -> new Range(weighted.name(), weighted.quality()));
   }
 }

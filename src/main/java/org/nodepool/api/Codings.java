@@ -1,0 +1,36 @@
+package org.nodepool.api;
+
+import java.util.List;
+import java.util.Optional;
+import org.nodepool.api.HeaderList.Weighted;
+
+/** What a client takes as {@code Content-Encoding} (RFC 9110, 12.5.3). */
+final class Codings {
+  private Codings() {}
+
+  /**
+   * Whether it takes gzip. Without the header it is not asked; an asterisk stands for what is not
+   * named; of several elements for gzip the kindest counts.
+   */
+  static boolean acceptGzip(List<String> lines) {
+    if (lines.isEmpty()) {
+      return false;
+    }
+    double named = -1;
+    double any = 0;
+    for (String element : HeaderList.elements(lines)) {
+      Optional<Weighted> coding = HeaderList.weighted(element);
+      if (coding.isPresent()) {
+        double quality = coding.get().quality();
+        switch (coding.get().name()) {
+          case "gzip", "x-gzip" -> named = Math.max(named, quality);
+          case "*" -> any = Math.max(any, quality);
+          default -> {
+            // not one that there is
+          }
+        }
+      }
+    }
+    return named >= 0 ? named > 0 : any > 0;
+  }
+}

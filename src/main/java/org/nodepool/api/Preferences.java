@@ -1,0 +1,46 @@
+package org.nodepool.api;
+
+import java.util.List;
+import java.util.OptionalInt;
+
+/** What a client would like: {@code Prefer} (RFC 7240). */
+final class Preferences {
+  /** API.md: more than that is taken as that. */
+  static final int LONGEST_WAIT_SECONDS = 60;
+
+  private Preferences() {}
+
+  /**
+   * For how many seconds the client would wait for another answer; empty when it does not say so.
+   * The first {@code wait} counts; one that is no number is none.
+   */
+  static OptionalInt waitSeconds(List<String> lines) {
+    if (lines.isEmpty()) {
+      return OptionalInt.empty();
+    }
+    for (String element : HeaderList.elements(lines)) {
+      String preference = HeaderList.split(element, ';').get(0);
+      String[] pair = preference.split("=", 2);
+      if (pair[0].strip().equalsIgnoreCase("wait")) {
+        return pair.length == 1 ? OptionalInt.empty() : seconds(unquoted(pair[1].strip()));
+      }
+    }
+    return OptionalInt.empty();
+  }
+
+  private static String unquoted(String value) {
+    boolean isQuoted = value.length() > 1 && value.startsWith("\"") && value.endsWith("\"");
+    return isQuoted ? value.substring(1, value.length() - 1) : value;
+  }
+
+  private static OptionalInt seconds(String digits) {
+    if (digits.isEmpty() || !digits.chars().allMatch(c -> c >= '0' && c <= '9')) {
+      return OptionalInt.empty();
+    }
+    String number = digits.replaceFirst("^0+(?=.)", "");
+    return OptionalInt.of(
+        number.length() > 2
+            ? LONGEST_WAIT_SECONDS
+            : Math.min(LONGEST_WAIT_SECONDS, Integer.parseInt(number)));
+  }
+}
