@@ -4,6 +4,8 @@ import io.vertx.core.Vertx;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -52,7 +54,7 @@ final class SchemaRemoval {
               .toCompletionStage()
               .toCompletableFuture()
               .get(LIMIT_SECONDS, TimeUnit.SECONDS);
-      return removed.tables().isEmpty() ? NOTHING.formatted(address) : said(removed, address);
+      return removed.isEmpty() ? NOTHING.formatted(address) : said(removed, address);
     } catch (ExecutionException e) {
       throw new IOException(db.explain(e.getCause()), e.getCause());
     } catch (TimeoutException e) {
@@ -66,7 +68,7 @@ final class SchemaRemoval {
     StringBuilder said =
         new StringBuilder(
             "removed %s from %s; the tables of the pool are left as they are"
-                .formatted(String.join(", ", removed.tables()), address));
+                .formatted(what(removed), address));
     if (removed.unfinishedJobs() > 0) {
       said.append(
           "\n%d jobs had not ended: nobody goes on with their rows"
@@ -79,5 +81,13 @@ final class SchemaRemoval {
               + " their rows before these are used");
     }
     return said.toString();
+  }
+
+  private static String what(Schema.Removed removed) {
+    List<String> what = new ArrayList<>(removed.tables());
+    if (removed.triggers() > 0) {
+      what.add("%d triggers".formatted(removed.triggers()));
+    }
+    return String.join(", ", what);
   }
 }

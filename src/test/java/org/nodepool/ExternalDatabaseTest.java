@@ -117,7 +117,7 @@ class ExternalDatabaseTest {
     start(address);
     assertTrouble(
         "the user has no right to CREATE; it needs SELECT, INSERT, UPDATE, DELETE, CREATE and ALTER"
-            + " (to remove the schema: DROP) ON `external_test`.*, by a GRANT");
+            + " (for fast polls: TRIGGER; to remove the schema: DROP) ON `external_test`.*, by a GRANT");
 
     server.sql("GRANT CREATE, ALTER ON external_test.* TO external_test");
 

@@ -13,7 +13,8 @@ import org.slf4j.LoggerFactory;
 /**
  * Looks after the database's schema for as long as the service runs: it is applied as soon as the
  * server answers, however late that is, and again when the tables are gone. Until then {@link
- * Database} refuses every statement. What is wrong is logged when it changes. Thread-safe.
+ * Database} refuses every statement. Then the triggers are brought in place, without which it
+ * serves too. What is wrong is logged when it changes. Thread-safe.
  */
 public final class DatabaseWatch {
   private static final Logger log = LoggerFactory.getLogger(DatabaseWatch.class);
@@ -22,11 +23,22 @@ public final class DatabaseWatch {
   private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(8);
 
+  /** So long a refusal of triggers is taken for an answer. */
+  private static final Duration REFUSAL = Duration.ofMinutes(1);
+
   private final Vertx vertx;
   private final Database db;
   private final Promise<Void> inService = Promise.promise();
   private volatile String trouble;
-  private volatile List<String> warnings = List.of();
+  private volatile boolean hasTriggers;
+
+  /** Why the triggers are not in place; null when they are, or nobody has tried. */
+  private volatile String refusal;
+
+  /** When they are tried next, by {@link System#nanoTime}. */
+  private volatile long triggersDue = System.nanoTime();
+
+  private volatile boolean isEnsuring;
   private volatile boolean isStopped;
 
   public DatabaseWatch(Vertx vertx, Database db) {
@@ -36,7 +48,10 @@ public final class DatabaseWatch {
     db.onTrouble(this::note);
   }
 
-  /** Begins; completes, on an event loop, when the schema is in place for the first time. */
+  /**
+   * Begins; completes, on an event loop, when the schema is in place for the first time, and so are
+   * the triggers, or are refused.
+   */
   public Future<Void> start() {
     vertx.runOnContext(v -> look(FIRST_PAUSE));
     return inService.future();
@@ -54,7 +69,22 @@ public final class DatabaseWatch {
 
   /** What its operator should know of the tables, though they serve; sentences. */
   public List<String> warnings() {
-    return warnings;
+    String why = refusal;
+    return why == null ? List.of() : List.of(why);
+  }
+
+  /**
+   * Whether {@code api_change} is told of every change, as far as anybody knows. When it becomes
+   * true, what was read before may have missed some.
+   */
+  public boolean hasTriggers() {
+    return hasTriggers;
+  }
+
+  /** Tells that they are not all in place any more: they are made again at the next look. */
+  public void triggersMissing() {
+    hasTriggers = false;
+    triggersDue = System.nanoTime();
   }
 
   /**
@@ -79,33 +109,58 @@ public final class DatabaseWatch {
       return;
     }
     Schema.apply(db)
-        .compose(applied -> Schema.mark(db))
+        .compose(applied -> Schema.mark(db).map(applied))
         .onComplete(
             looked -> {
               if (isStopped) {
                 return;
               }
               if (looked.succeeded()) {
-                enterService();
                 noteThatItServes();
+                if (!looked.result().isEmpty()) {
+                  triggersMissing();
+                }
+                ensureTriggers();
                 lookIn(PERIOD, FIRST_PAUSE);
               } else {
                 note(looked.cause());
+                if (looked.cause() instanceof SchemaRefused) {
+                  triggersMissing();
+                }
                 lookIn(pause, longer(pause));
               }
             });
   }
 
-  private void enterService() {
-    if (inService.tryComplete()) {
-      Schema.warnings(db)
-          .onSuccess(
-              found -> {
-                warnings = found;
-                found.forEach(log::warn);
-              })
-          .onFailure(e -> log.warn("the engines of the tables are not known", e));
+  /** Beside the looks, which tell others in time that the database is used. */
+  private void ensureTriggers() {
+    if (hasTriggers || isEnsuring || System.nanoTime() - triggersDue < 0) {
+      return;
     }
+    isEnsuring = true;
+    Triggers.ensure(db)
+        .onComplete(
+            ensured -> {
+              isEnsuring = false;
+              if (isStopped) {
+                return;
+              }
+              if (ensured.succeeded()) {
+                noteTriggers(ensured.result().orElse(null));
+              } else {
+                log.warn("the triggers are not in place: {}", db.explain(ensured.cause()));
+              }
+              inService.tryComplete();
+            });
+  }
+
+  private void noteTriggers(String refused) {
+    if (refused != null && !refused.equals(refusal)) {
+      log.warn("{}", refused);
+    }
+    refusal = refused;
+    triggersDue = System.nanoTime() + REFUSAL.toNanos();
+    hasTriggers = refused == null;
   }
 
   /** With jitter, so that many services do not come to a server that is back all at once. */

@@ -15,7 +15,6 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -50,7 +49,8 @@ public final class Schema {
           POOL,
           new Step(2, "002_jobs.sql"),
           new Step(3, "003_attempts.sql"),
-          new Step(4, "004_provider_calls.sql"));
+          new Step(4, "004_provider_calls.sql"),
+          new Step(5, "005_changes.sql"));
 
   /**
    * All that {@link #remove} takes, in its order: first the record of what was applied, so that
@@ -63,7 +63,8 @@ public final class Schema {
           "api_job_attempt",
           "api_dib_file",
           "api_worker",
-          "api_provider_call");
+          "api_provider_call",
+          "api_change");
 
   /** Its row says whether the tables of the pool were there before us. */
   private static final int ORIGIN = 0;
@@ -111,11 +112,6 @@ public final class Schema {
       SELECT table_name AS of_table, column_name AS of_column FROM information_schema.columns
        WHERE table_schema = DATABASE()
       """;
-  private static final String ENGINES =
-      """
-      SELECT table_name AS of_table, engine AS of_engine FROM information_schema.tables
-       WHERE table_schema = DATABASE() ORDER BY 1
-      """;
   private static final String APPLIED = "SELECT version FROM api_schema ORDER BY version";
   private static final String RECORD =
       "INSERT INTO api_schema (version, name, applied) VALUES (?, ?, ?)";
@@ -142,11 +138,17 @@ public final class Schema {
   /**
    * What was removed, and what that leaves behind in the tables of the pool.
    *
-   * @param tables those that were dropped, in that order; empty when nothing of ours was there
+   * @param tables those that were dropped, in that order; empty when none of ours was there
+   * @param triggers how many were dropped before them
    * @param unfinishedJobs jobs that had not ended, whose rows nobody goes on with
    * @param failedRows images in the state failed, which Nodepool's own commands do not know
    */
-  public record Removed(List<String> tables, long unfinishedJobs, long failedRows) {}
+  public record Removed(List<String> tables, int triggers, long unfinishedJobs, long failedRows) {
+    /** Whether nothing of ours was there. */
+    public boolean isEmpty() {
+      return tables.isEmpty() && triggers == 0;
+    }
+  }
 
   /** What the database has: tables with their columns, and the steps that are recorded. */
   private record Found(Map<String, Set<String>> tables, Set<Integer> applied) {
@@ -243,28 +245,6 @@ public final class Schema {
                     }));
   }
 
-  /** What its operator should know of the four tables; a sentence each. */
-  static Future<List<String>> warnings(Database db) {
-    List<String> pool = tablesOf(POOL);
-    return db.look(connection -> connection.query(ENGINES).execute())
-        .map(
-            rows -> {
-              List<String> warnings = new ArrayList<>();
-              for (Row row : rows) {
-                String table = row.getString("of_table").toLowerCase(Locale.ROOT);
-                String engine = row.getString("of_engine");
-                if (pool.contains(table) && !"InnoDB".equalsIgnoreCase(engine)) {
-                  warnings.add(
-                      "The table %s has the engine %s, which knows no transactions: what fails"
-                              .formatted(table, engine)
-                          + " halfway stays halfway. ALTER TABLE %s ENGINE=InnoDB helps."
-                              .formatted(table));
-                }
-              }
-              return warnings;
-            });
-  }
-
   /**
    * Whether the four tables were made by this service, not there before it; false when nobody
    * knows.
@@ -291,9 +271,9 @@ public final class Schema {
   }
 
   /**
-   * Drops every table of ours, and nothing else; twice does no harm. Fails with {@link
-   * SchemaRefused} while a service uses the database, which would make them again, and else as
-   * {@link #apply} does.
+   * Drops our triggers, then every table of ours, and nothing else; twice does no harm. Fails with
+   * {@link SchemaRefused} while a service uses the database, which would make them again, and else
+   * as {@link #apply} does.
    */
   public static Future<Removed> remove(Database db) {
     return db.session(
@@ -336,7 +316,7 @@ public final class Schema {
     boolean canCount =
         List.of("api_job", "dib_image", "snapshot_image").stream().allMatch(found::has);
     if (!canCount) {
-      return Future.succeededFuture(new Removed(tables, 0, 0));
+      return Future.succeededFuture(new Removed(tables, 0, 0, 0));
     }
     return connection
         .query(LEFT_BEHIND)
@@ -344,23 +324,35 @@ public final class Schema {
         .map(
             rows -> {
               Row row = rows.iterator().next();
-              return new Removed(tables, row.getLong("unfinished"), row.getLong("failed"));
+              return new Removed(tables, 0, row.getLong("unfinished"), row.getLong("failed"));
             });
   }
 
-  private static Future<Removed> dropOurs(Database db, SqlConnection connection, Removed removed) {
-    Future<Void> done = Future.succeededFuture();
-    for (String table : removed.tables()) {
-      done = done.compose(v -> ddl(db, connection, "DROP TABLE IF EXISTS " + table));
-    }
-    return done.map(removed);
+  /** Triggers first: one whose table is gone would be in the way of whoever writes. */
+  private static Future<Removed> dropOurs(Database db, SqlConnection connection, Removed left) {
+    return Triggers.remove(db, connection)
+        .compose(
+            triggers -> {
+              Future<Void> done = Future.succeededFuture();
+              for (String table : left.tables()) {
+                done = done.compose(v -> ddl(db, connection, "DROP TABLE IF EXISTS " + table));
+              }
+              return done.map(
+                  v ->
+                      new Removed(
+                          left.tables(), triggers, left.unfinishedJobs(), left.failedRows()));
+            });
   }
 
-  private interface Work<T> {
+  interface Work<T> {
     Future<T> run();
   }
 
-  private static <T> Future<T> locked(SqlConnection connection, Work<T> work) {
+  /**
+   * Runs what changes the schema while no other process does. Waits for that up to a minute, then
+   * fails with {@link SchemaRefused}.
+   */
+  static <T> Future<T> locked(SqlConnection connection, Work<T> work) {
     return lock(connection).compose(v -> work.run().eventually(() -> unlock(connection)));
   }
 
@@ -489,8 +481,8 @@ public final class Schema {
     return ddl(db, connection, statement, ATTEMPTS_AT_A_TABLE);
   }
 
-  private static Future<Void> ddl(
-      Database db, SqlConnection connection, String statement, int attempts) {
+  /** As above; fails when the table was not to be had so many times. */
+  static Future<Void> ddl(Database db, SqlConnection connection, String statement, int attempts) {
     return connection
         .query(statement)
         .execute()

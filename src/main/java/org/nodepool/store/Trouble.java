@@ -106,14 +106,14 @@ final class Trouble {
     Matcher denied = DENIED.matcher(answer.getMessage());
     return denied.find()
         ? ("the user has no right to %s; it needs SELECT, INSERT, UPDATE, DELETE, CREATE and"
-                + " ALTER (to remove the schema: DROP) ON `%s`.*, by a GRANT to its account, which SELECT"
-                + " CURRENT_USER() names")
+                + " ALTER (for fast polls: TRIGGER; to remove the schema: DROP) ON `%s`.*, by a"
+                + " GRANT to its account, which SELECT CURRENT_USER() names")
             .formatted(denied.group("right"), address.database())
         : reason + " (" + words(answer) + ")";
   }
 
   /** The server's own, out of what the client says. */
-  private static String words(DatabaseException answer) {
+  static String words(DatabaseException answer) {
     Matcher words = WORDS.matcher(answer.getMessage());
     return words.find() ? words.group("words") : answer.getMessage();
   }

@@ -22,7 +22,7 @@ import org.nodepool.Poll;
 class SchemaTest {
   private static final ExternalMariaDb SERVER = ExternalMariaDb.shared();
   private static final String ALL_TABLES =
-      "api_dib_file api_job api_job_attempt api_provider_call api_schema api_worker dib_image node snapshot_image subnode";
+      "api_change api_dib_file api_job api_job_attempt api_provider_call api_schema api_worker dib_image node snapshot_image subnode";
 
   private final Vertx vertx = Vertx.vertx();
   private final Database.Address address = SERVER.newDatabase("schema_test");
@@ -35,7 +35,7 @@ class SchemaTest {
 
   @Test
   void an_empty_database_gets_the_four_tables_of_nodepool_and_ours() {
-    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4);
+    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4, 5);
 
     assertThat(tables()).isEqualTo(ALL_TABLES);
     assertThat(
@@ -72,7 +72,8 @@ class SchemaTest {
             "001_pool.sql",
             "002_jobs.sql",
             "003_attempts.sql",
-            "004_provider_calls.sql");
+            "004_provider_calls.sql",
+            "005_changes.sql");
   }
 
   @Test
@@ -84,7 +85,7 @@ class SchemaTest {
 
     List<Integer> applied = new ArrayList<>();
     starts.forEach(start -> applied.addAll(start.await()));
-    assertThat(applied).containsExactlyInAnyOrder(1, 2, 3, 4);
+    assertThat(applied).containsExactlyInAnyOrder(1, 2, 3, 4, 5);
   }
 
   @Test
@@ -159,7 +160,7 @@ class SchemaTest {
     assertThat(db.isOpen()).isFalse();
 
     run("ALTER TABLE subnode ADD COLUMN ip_private VARCHAR(255)");
-    assertThat(Schema.apply(db).await()).containsExactly(1, 2, 3, 4);
+    assertThat(Schema.apply(db).await()).containsExactly(1, 2, 3, 4, 5);
     assertThat(db.isOpen()).isTrue();
   }
 
@@ -254,7 +255,8 @@ class SchemaTest {
             "api_job_attempt",
             "api_dib_file",
             "api_worker",
-            "api_provider_call");
+            "api_provider_call",
+            "api_change");
     assertThat(Schema.remove(database()).await().tables()).isEmpty();
 
     assertThat(tables()).isEqualTo("api_of_another dib_image node snapshot_image subnode");
@@ -305,7 +307,7 @@ class SchemaTest {
         .execute()
         .await();
 
-    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4);
+    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4, 5);
     other.close().await();
   }
 

@@ -1,0 +1,483 @@
+package org.nodepool.store;
+
+import static java.util.stream.Collectors.joining;
+
+import io.vertx.core.Future;
+import io.vertx.sqlclient.DatabaseException;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.RowSet;
+import io.vertx.sqlclient.SqlClient;
+import io.vertx.sqlclient.SqlConnection;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.function.Predicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The triggers that append to {@code api_change} what anybody writes to the pool's four tables and
+ * to {@code api_job}. Where they cannot be, the service does without.
+ *
+ * <p>A trigger is a part of its writer's statement, and must never fail it. So it runs in a mode of
+ * its own in which a value that does not fit is no error, and appends nothing when a table or
+ * column is missing that it names: the reader of the log sees that by itself. It runs with the
+ * rights of the user who made it; when these are gone, every write fails.
+ */
+final class Triggers {
+  private static final Logger log = LoggerFactory.getLogger(Triggers.class);
+
+  /** Goes up with every change of what they do; one of a later version is left as it is. */
+  private static final int VERSION = 1;
+
+  private static final String LOG = "api_change";
+  private static final String PREFIX = LOG + "_";
+
+  /**
+   * A table, with what is copied of its rows besides id and state.
+   *
+   * @param texts columns of text
+   * @param numbers the others
+   */
+  private record Source(String table, List<String> texts, List<String> numbers) {
+    boolean isOfThePool() {
+      return !table.equals("api_job");
+    }
+
+    Stream<String> columns() {
+      return Stream.concat(texts.stream(), numbers.stream());
+    }
+  }
+
+  // All that the row mappings of the tables' classes read. lease_until is none of it: a lease that
+  // was renewed is no change.
+  private static final List<Source> SOURCES =
+      List.of(
+          new Source(
+              "node",
+              List.of(
+                  "provider_name",
+                  "label_name",
+                  "target_name",
+                  "hostname",
+                  "nodename",
+                  "external_id",
+                  "az",
+                  "ip",
+                  "ip_private"),
+              List.of("state_time")),
+          new Source(
+              "subnode",
+              List.of("hostname", "external_id", "ip", "ip_private"),
+              List.of("node_id", "state_time")),
+          new Source(
+              "snapshot_image",
+              List.of(
+                  "provider_name", "image_name", "hostname", "external_id", "server_external_id"),
+              List.of("version", "state_time")),
+          new Source(
+              "dib_image", List.of("image_name", "filename"), List.of("version", "state_time")),
+          new Source(
+              "api_job",
+              List.of(
+                  "uuid",
+                  "kind",
+                  "subject",
+                  "image_name",
+                  "provider_name",
+                  "host",
+                  "needs_host",
+                  "worker",
+                  "phase",
+                  "error"),
+              List.of(
+                  "dib_image_id",
+                  "attempts",
+                  "lost",
+                  "is_cleanup",
+                  "cancel_requested",
+                  "progress",
+                  "not_before",
+                  "created",
+                  "started",
+                  "finished")));
+
+  private enum Action {
+    INSERT,
+    UPDATE,
+    DELETE;
+
+    /** The row as it was before; NULL when there was none. */
+    String before(String column) {
+      return this == INSERT ? "NULL" : "OLD." + column;
+    }
+
+    /** The row as it is afterwards; NULL when there is none. */
+    String after(String column) {
+      return this == DELETE ? "NULL" : "NEW." + column;
+    }
+
+    /** Of the row that the change leaves, or takes. */
+    String value(String column) {
+      return this == DELETE ? before(column) : after(column);
+    }
+  }
+
+  /** One trigger as it is to be. */
+  private record Trigger(Source source, Action action) {
+    String name() {
+      return PREFIX + source.table() + "_" + action.name().toLowerCase(Locale.ROOT);
+    }
+
+    /** MariaDB alone reads the comment, and so leaves no moment without a trigger. */
+    String create() {
+      return "CREATE /*M! OR REPLACE */ TRIGGER %s AFTER %s ON %s FOR EACH ROW %s"
+          .formatted(name(), action, source.table(), body());
+    }
+
+    /** As {@code information_schema} gives it back. */
+    String body() {
+      return """
+      BEGIN
+        /* nodepool %d */
+        -- no such column, no such table
+        DECLARE EXIT HANDLER FOR 1054, 1146 BEGIN END;
+      %s
+      END"""
+          .formatted(VERSION, action == Action.UPDATE ? ifChanged(append()) : append());
+    }
+
+    private String ifChanged(String statement) {
+      return "  IF NOT (%s) THEN\n%s  END IF;".formatted(isSame(), statement.indent(2));
+    }
+
+    private String append() {
+      Map<String, String> values = new TreeMap<>();
+      source.columns().forEach(column -> values.put(column, action.value(column)));
+      if (source.isOfThePool()) {
+        values.put("state_code", action.value("state"));
+      }
+      if (source.columns().anyMatch("node_id"::equals)) {
+        values.put("old_node_id", action.before("node_id"));
+      }
+      return """
+        INSERT INTO %s (of_table, old_id, new_id, old_state, new_state, time, %s)
+        VALUES ('%s', %s, %s, %s, %s, UNIX_TIMESTAMP(), %s);"""
+          .formatted(
+              LOG,
+              String.join(", ", values.keySet()),
+              source.table(),
+              action.before("id"),
+              action.after("id"),
+              action.before("state"),
+              action.after("state"),
+              String.join(", ", values.values()))
+          .indent(2)
+          .stripTrailing();
+    }
+
+    /** By bytes: a collation may take for equal what people see as a change. */
+    private String isSame() {
+      List<String> texts = new ArrayList<>(source.texts());
+      List<String> numbers = new ArrayList<>(source.numbers());
+      numbers.add("id");
+      (source.isOfThePool() ? numbers : texts).add("state");
+      return Stream.concat(
+              numbers.stream().map("OLD.%1$s <=> NEW.%1$s"::formatted),
+              texts.stream()
+                  .map("CAST(OLD.%1$s AS BINARY) <=> CAST(NEW.%1$s AS BINARY)"::formatted))
+          .collect(joining("\n      AND "));
+    }
+  }
+
+  private static final List<Trigger> ALL =
+      SOURCES.stream()
+          .flatMap(source -> Stream.of(Action.values()).map(action -> new Trigger(source, action)))
+          .toList();
+
+  // The names of these columns come in capitals from MySQL 8, hence ours.
+  private static final String LOOK =
+      """
+      SELECT t.table_name AS of_table, t.engine AS of_engine, g.trigger_name AS of_name,
+             g.action_statement AS of_body, g.sql_mode AS of_mode,
+             g.definer <=> CURRENT_USER() AS is_ours, CURRENT_USER() AS me
+        FROM information_schema.tables t
+        LEFT JOIN information_schema.triggers g
+          ON g.trigger_schema = DATABASE() AND g.event_object_table = t.table_name
+         AND g.trigger_name LIKE 'api\\_change\\_%%'
+       WHERE t.table_schema = DATABASE() AND t.table_name IN ('%s', %s)
+      """
+          .formatted(LOG, SOURCES.stream().map(s -> "'" + s.table() + "'").collect(joining(", ")));
+  private static final String NAMES =
+      """
+      SELECT trigger_name AS of_name FROM information_schema.triggers
+       WHERE trigger_schema = DATABASE() AND trigger_name LIKE 'api\\_change\\_%'
+      """;
+  private static final String DROP = "DROP TRIGGER IF EXISTS ";
+
+  /** The triggers' own, in which nothing is an error that does not have to be. */
+  private static final String MODE = "SET SESSION sql_mode = ''";
+
+  private static final Pattern VERSION_OF = Pattern.compile("/\\* nodepool (?<version>\\d+) \\*/");
+
+  private static final int NO_RIGHT_TO_A_TABLE = 1142;
+  private static final int NO_RIGHT = 1227;
+  private static final int BINARY_LOG = 1419;
+  private static final int TRIGGER_EXISTS = 1359;
+
+  /** So says MariaDB of one that would have to be replaced, and is on another table. */
+  private static final int NO_SUCH_TRIGGER = 1360;
+
+  /** Fewer than for the schema: without triggers the service works, and they are tried again. */
+  private static final int ATTEMPTS_AT_A_TABLE = 4;
+
+  private Triggers() {}
+
+  /**
+   * What there is.
+   *
+   * @param engines of those of our tables, and the pool's, that there are
+   * @param inPlace the triggers that are on their table and do what they shall
+   * @param ownedByOthers names of triggers that another user made
+   * @param me this user, as {@code user@host}
+   */
+  private record Found(
+      Map<String, String> engines, Set<Trigger> inPlace, Set<String> ownedByOthers, String me) {
+    boolean isComplete() {
+      return inPlace.size() == ALL.size() && engines.containsKey(LOG) && notInnoDb().isEmpty();
+    }
+
+    /** The tables that know no transactions, in the order of {@link #SOURCES}. */
+    List<String> notInnoDb() {
+      return SOURCES.stream().map(Source::table).filter(Predicate.not(this::isInnoDb)).toList();
+    }
+
+    private boolean isInnoDb(String table) {
+      return "InnoDB".equalsIgnoreCase(engines.get(table));
+    }
+
+    /** What is to be made, or made again as this user's. */
+    List<Trigger> wanting() {
+      return ALL.stream()
+          .filter(t -> !inPlace.contains(t) || ownedByOthers.contains(t.name()))
+          .toList();
+    }
+  }
+
+  /**
+   * Brings the triggers in place: those that are missing, differ, or were made by another user, who
+   * may go. Two processes may do this at once. Each statement waits for its table for a second, and
+   * a few times; writers wait no longer.
+   *
+   * <p>Completes with empty when all are there and every table is InnoDB, else with one sentence
+   * for the operator: what polls lack, why, and what helps. Then there may be some of them. Fails
+   * as {@link Schema#apply} does when the database is away, or when the tables are not there.
+   */
+  static Future<Optional<String>> ensure(Database db) {
+    return db.look(Triggers::look)
+        .compose(
+            found ->
+                found.isComplete() && found.wanting().isEmpty()
+                    ? Future.succeededFuture(Optional.empty())
+                    : db.session(
+                        connection ->
+                            Schema.locked(connection, () -> ensureLocked(db, connection))));
+  }
+
+  private static Future<Optional<String>> ensureLocked(Database db, SqlConnection connection) {
+    return look(connection)
+        .compose(
+            found -> {
+              List<String> odd = found.notInnoDb();
+              if (found.engines().size() <= SOURCES.size()) {
+                throw new SchemaRefused("a table is missing");
+              }
+              Future<Void> done =
+                  odd.isEmpty()
+                      ? makeAll(db, connection, found.wanting())
+                      : dropAll(db, connection, t -> odd.contains(t.source().table()));
+              return done.map(v -> odd.isEmpty() ? null : sayEngines(found, odd))
+                  .recover(
+                      e ->
+                          isRefusal(e)
+                              ? Future.succeededFuture(sayRefusal(db, found, (DatabaseException) e))
+                              : Future.failedFuture(e))
+                  .map(Optional::ofNullable);
+            });
+  }
+
+  /**
+   * Whether all of them are on their tables and do what they shall, and every table is InnoDB;
+   * false also when the user may not see them. One statement, without a lock. Fails with what the
+   * client reports.
+   */
+  static Future<Boolean> areInPlace(SqlClient connection) {
+    return look(connection).map(Found::isComplete);
+  }
+
+  /**
+   * Drops all of them; to be called before {@code api_change} goes, under the lock of {@link
+   * Schema}. Completes with how many there were. Fails with what the client reports.
+   */
+  static Future<Integer> remove(Database db, SqlConnection connection) {
+    return names(connection)
+        .compose(names -> dropAll(db, connection, trigger -> true).map(names.size()));
+  }
+
+  private static Future<Found> look(SqlClient connection) {
+    return connection.query(LOOK).execute().map(Triggers::found);
+  }
+
+  private static Found found(RowSet<Row> rows) {
+    Map<String, Trigger> known = new HashMap<>();
+    ALL.forEach(trigger -> known.put(trigger.name(), trigger));
+    Map<String, String> engines = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+    Set<Trigger> inPlace = new HashSet<>();
+    Set<String> ownedByOthers = new HashSet<>();
+    String me = "";
+    for (Row row : rows) {
+      String table = row.getString("of_table");
+      String name = row.getString("of_name");
+      engines.put(table, String.valueOf(row.getString("of_engine")));
+      me = row.getString("me");
+      Trigger trigger = name == null ? null : known.get(name);
+      if (trigger != null && trigger.source().table().equalsIgnoreCase(table)) {
+        if (isInPlace(trigger, row.getString("of_body"), row.getString("of_mode"))) {
+          inPlace.add(trigger);
+        }
+        if (row.getInteger("is_ours") == 0) {
+          ownedByOthers.add(name);
+        }
+      }
+    }
+    return new Found(engines, inPlace, ownedByOthers, me);
+  }
+
+  /** {@code body} is null when this user may not see it. */
+  private static boolean isInPlace(Trigger trigger, String body, String mode) {
+    if (body == null || !"".equals(mode)) {
+      return false;
+    }
+    Matcher version = VERSION_OF.matcher(body);
+    return body.strip().equals(trigger.body())
+        || (version.find() && Integer.parseInt(version.group("version")) > VERSION);
+  }
+
+  private static Future<List<String>> names(SqlConnection connection) {
+    return connection
+        .query(NAMES)
+        .execute()
+        .map(
+            rows -> {
+              List<String> names = new ArrayList<>();
+              rows.forEach(row -> names.add(row.getString("of_name")));
+              names.retainAll(ALL.stream().map(Trigger::name).toList());
+              return names;
+            });
+  }
+
+  private static Future<Void> makeAll(
+      Database db, SqlConnection connection, List<Trigger> triggers) {
+    Future<Void> done = connection.query(MODE).execute().mapEmpty();
+    for (Trigger trigger : triggers) {
+      done = done.compose(v -> make(db, connection, trigger));
+    }
+    return done.onSuccess(v -> log.info("schema: made {} triggers", triggers.size()));
+  }
+
+  private static Future<Void> make(Database db, SqlConnection connection, Trigger trigger) {
+    return ddl(db, connection, trigger.create())
+        .recover(
+            e ->
+                Database.isError(e, TRIGGER_EXISTS) || Database.isError(e, NO_SUCH_TRIGGER)
+                    ? ddl(db, connection, DROP + trigger.name())
+                        .compose(v -> ddl(db, connection, trigger.create()))
+                    : Future.failedFuture(e));
+  }
+
+  /**
+   * Also those that the user may not see: what he may not drop must not stay unnoticed. But a
+   * server with binary logs refuses to drop even what is not there.
+   */
+  private static Future<Void> dropAll(
+      Database db, SqlConnection connection, Predicate<Trigger> which) {
+    return names(connection)
+        .compose(
+            names -> {
+              Future<Void> done = Future.succeededFuture();
+              for (Trigger trigger : ALL.stream().filter(which).toList()) {
+                boolean isThere = names.contains(trigger.name());
+                done = done.compose(v -> drop(db, connection, trigger, isThere));
+              }
+              return done;
+            });
+  }
+
+  private static Future<Void> drop(
+      Database db, SqlConnection connection, Trigger trigger, boolean isThere) {
+    return ddl(db, connection, DROP + trigger.name())
+        .recover(
+            e ->
+                Database.isError(e, BINARY_LOG) && !isThere
+                    ? Future.succeededFuture()
+                    : Future.failedFuture(e));
+  }
+
+  private static Future<Void> ddl(Database db, SqlConnection connection, String statement) {
+    return Schema.ddl(db, connection, statement, ATTEMPTS_AT_A_TABLE);
+  }
+
+  /** Whether the server serves, but not this. */
+  private static boolean isRefusal(Throwable e) {
+    return e instanceof DatabaseException answer
+        && (Database.isError(e, NO_RIGHT_TO_A_TABLE)
+            || Database.isError(e, NO_RIGHT)
+            || !Trouble.isOfTheServer(answer));
+  }
+
+  private static String sayEngines(Found found, List<String> tables) {
+    String which =
+        tables.stream()
+            .map(table -> "%s (%s)".formatted(table, found.engines().get(table)))
+            .collect(joining(", "));
+    String helps =
+        tables.stream().map("ALTER TABLE %s ENGINE=InnoDB"::formatted).collect(joining("; "));
+    return ("Tables are not InnoDB: %s; what fails halfway stays halfway, and every poll reads"
+            + " whole tables. What helps is %s.")
+        .formatted(which, helps);
+  }
+
+  private static String sayRefusal(Database db, Found found, DatabaseException e) {
+    return "Every poll reads whole tables, because the triggers that tell changes cannot be made: %s."
+        .formatted(why(db, found, e));
+  }
+
+  private static String why(Database db, Found found, DatabaseException e) {
+    return switch (e.getErrorCode()) {
+      case NO_RIGHT_TO_A_TABLE ->
+          "the user lacks the right TRIGGER; what helps is GRANT TRIGGER ON `%s`.* TO %s"
+              .formatted(db.address().database(), account(found.me()));
+      case BINARY_LOG ->
+          "the server writes binary logs, and lets only users with SUPER make them; what helps is"
+              + " SET GLOBAL log_bin_trust_function_creators = 1";
+      case Database.LOCK_WAIT_TIMEOUT ->
+          "a transaction of another program is using a table for long; it is tried again";
+      default -> "the server answers " + Trouble.words(e);
+    };
+  }
+
+  /** {@code user@host} as a GRANT has it. */
+  private static String account(String user) {
+    int at = user.lastIndexOf('@');
+    return "'%s'@'%s'".formatted(user.substring(0, at), user.substring(at + 1));
+  }
+}
