@@ -125,6 +125,46 @@ class ExternalDatabaseTest {
   }
 
   @Test
+  void a_user_who_may_make_no_triggers_is_served_and_told_the_grant() throws Exception {
+    Address address = server.newDatabase(NAME);
+    server.sql("REVOKE TRIGGER ON external_test.* FROM external_test");
+    start(address);
+    assertServes();
+    String grant = "GRANT TRIGGER ON `external_test`.`node` TO 'external_test'@'%'";
+    Poll.until("it is told", LIMIT, () -> warnings().contains(grant));
+    assertThat(service.watch().hasTriggers()).isFalse();
+    long node = service.node("directory", 2);
+    assertThat(service.http().put("/v1/nodes/" + node, "state=hold").status()).isEqualTo(200);
+    assertThat(service.http().post("/v1/dib_images/fails/build").status()).isEqualTo(201);
+
+    server.sql("GRANT TRIGGER ON `external_test`.* TO 'external_test'@'%'");
+    service.watch().triggersMissing(); // or in a minute
+
+    Poll.until("they are made", LIMIT, service.watch()::hasTriggers);
+    assertThat(warnings()).isEqualTo("[]");
+    assertThat(service.http().put("/v1/nodes/" + node, "state=ready").status()).isEqualTo(200);
+    assertThat(service.sql("SELECT * FROM api_change WHERE of_table = 'node'").size()).isOne();
+  }
+
+  @Test
+  void a_trigger_that_is_dropped_is_made_again_when_somebody_misses_it() throws Exception {
+    start(server.newDatabase(NAME));
+    Poll.until("they are made", LIMIT, service.watch()::hasTriggers);
+    server.sqlIn(NAME, "DROP TRIGGER api_change_node_insert");
+
+    service.watch().triggersMissing();
+
+    assertThat(service.watch().hasTriggers()).isFalse();
+    Poll.until("it is made", LIMIT, service.watch()::hasTriggers);
+    service.node("directory", 2);
+    assertThat(service.sql("SELECT * FROM api_change").size()).isOne();
+  }
+
+  private String warnings() {
+    return service.http().get("/readyz").json().getJsonArray("warnings").encode();
+  }
+
+  @Test
   void a_column_that_is_missing_is_told_with_the_statement_that_adds_it() throws Exception {
     Address address = server.newDatabase(NAME);
     start(address);
@@ -223,6 +263,9 @@ class ExternalDatabaseTest {
 
     Poll.until("they are there", LIMIT, () -> service.http().get("/v1/nodes").status() == 200);
     assertServes();
+    Poll.until("so are the triggers", LIMIT, service.watch()::hasTriggers);
+    service.node("directory", 2);
+    assertThat(service.sql("SELECT * FROM api_change").size()).isOne();
   }
 
   @Test

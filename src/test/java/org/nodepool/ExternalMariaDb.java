@@ -56,7 +56,7 @@ public final class ExternalMariaDb {
   }
 
   /** A new, empty one, which does not run yet. */
-  static ExternalMariaDb in(String name) {
+  public static ExternalMariaDb in(String name) {
     ExternalMariaDb made = new ExternalMariaDb(name);
     try {
       ServiceProcess.run("rm", "-rf", made.dir.toString());
@@ -79,7 +79,7 @@ public final class ExternalMariaDb {
   }
 
   /** Starts it, with these options more; returns when it answers. */
-  ExternalMariaDb start(String... options) {
+  public ExternalMariaDb start(String... options) {
     List<String> command =
         new ArrayList<>(
             List.of(
@@ -147,7 +147,7 @@ public final class ExternalMariaDb {
   }
 
   /** Kills it. */
-  void kill() {
+  public void kill() {
     process.destroyForcibly();
     awaitEnd();
   }
@@ -182,7 +182,7 @@ public final class ExternalMariaDb {
   }
 
   /** As {@link #sql}, in that database. */
-  RowSet<Row> sqlIn(String database, String... statements) {
+  public RowSet<Row> sqlIn(String database, String... statements) {
     MySQLConnection connection =
         MySQLConnection.connect(
                 vertx,

@@ -39,6 +39,7 @@ class LegacyDatabaseTest {
     Address address = load(version, engine, charset);
     List<String> tables = tables();
     List<String> definitions = definitions(tables);
+    assertThat(definitions).hasSameSizeAs(tables);
     List<String> before = rows(tables);
     service = TestService.start(DIR, "", Optional.of(address));
     service.awaitDatabase();
@@ -123,8 +124,11 @@ class LegacyDatabaseTest {
     return tables;
   }
 
+  /** Of tables and triggers. */
   private List<String> definitions(List<String> tables) {
-    return tables.stream()
+    List<String> definitions = new ArrayList<>();
+    server.sqlIn(NAME, "SHOW TRIGGERS").forEach(row -> definitions.add(row.deepToString()));
+    tables.stream()
         .map(
             table ->
                 server
@@ -133,7 +137,8 @@ class LegacyDatabaseTest {
                     .next()
                     .getString(1)
                     .replaceAll(" AUTO_INCREMENT=[0-9]+", ""))
-        .toList();
+        .forEach(definitions::add);
+    return definitions;
   }
 
   private List<String> rows(List<String> tables) {

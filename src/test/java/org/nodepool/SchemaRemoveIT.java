@@ -47,8 +47,14 @@ class SchemaRemoveIT {
     assertThat(second.status()).isZero();
     assertThat(second.out()).startsWith("nothing of ours is in mysql://");
     assertThat(service.remains()).isEmpty();
+    assertThat(service.dir().resolve("var/db/data/nodepool"))
+        .isDirectoryNotContaining("glob:**.{TRG,TRN}")
+        .isDirectoryContaining("glob:**/node.frm");
 
     service.start();
+    service.sql("UPDATE node SET state = 2");
+    assertThat(service.sql("SELECT old_state, new_state FROM api_change").iterator().next())
+        .satisfies(row -> assertThat(row.deepToString()).isEqualTo("[5,2]"));
     assertThat(service.http().get("/v1/nodes").array()).hasSize(1);
     assertThat(service.sql(TABLES).iterator().next().getString("names"))
         .isEqualTo(

@@ -28,6 +28,7 @@ import org.nodepool.config.ApiConfig;
 import org.nodepool.config.CloudsFile;
 import org.nodepool.config.PoolFile;
 import org.nodepool.store.Database;
+import org.nodepool.store.DatabaseWatch;
 
 /**
  * The real service in this JVM, on its embedded database or, with {@code -Dnodepool.test.database=
@@ -103,6 +104,11 @@ public final class TestService {
   /** Why its database does not serve. */
   Optional<String> trouble() {
     return service.database().check().await();
+  }
+
+  /** The service's own. */
+  DatabaseWatch watch() {
+    return service.database();
   }
 
   /** What the tests are to be run on: empty for the embedded database. */

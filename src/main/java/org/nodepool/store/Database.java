@@ -115,7 +115,7 @@ public final class Database {
   }
 
   private final Vertx vertx;
-  private final Pool pool;
+  private volatile Pool pool;
   private final Address address;
   private final Clock clock;
   private final ChangeLog changes;
@@ -339,6 +339,16 @@ public final class Database {
   /** One sentence for people: which database, for which user, and why it does not serve. */
   public String explain(Throwable cause) {
     return Trouble.sentence(address, cause);
+  }
+
+  /**
+   * Uses new connections from now on, which have the rights that the user has been given since; the
+   * others are closed when all that is under way on them has been answered.
+   */
+  void renew() {
+    Pool old = pool;
+    pool = newPool(CONNECTIONS, ANSWER_LIMIT_MS);
+    vertx.setTimer(2 * ANSWER_LIMIT_MS, timer -> old.close());
   }
 
   /** Closes the connections; what is under way on them fails. */

@@ -138,6 +138,10 @@ public final class DatabaseWatch {
       return;
     }
     isEnsuring = true;
+    if (refusal != null) {
+      // a connection from before a GRANT of TRIGGER cannot write where the triggers are
+      db.renew();
+    }
     Triggers.ensure(db)
         .onComplete(
             ensured -> {

@@ -464,8 +464,8 @@ final class Triggers {
   private static String why(Database db, Found found, DatabaseException e) {
     return switch (e.getErrorCode()) {
       case NO_RIGHT_TO_A_TABLE ->
-          "the user lacks the right TRIGGER; what helps is GRANT TRIGGER ON `%s`.* TO %s"
-              .formatted(db.address().database(), account(found.me()));
+          "the user lacks the right TRIGGER; what helps is "
+              + grants(db.address().database(), account(found.me()));
       case BINARY_LOG ->
           "the server writes binary logs, and lets only users with SUPER make them; what helps is"
               + " SET GLOBAL log_bin_trust_function_creators = 1";
@@ -473,6 +473,16 @@ final class Triggers {
           "a transaction of another program is using a table for long; it is tried again";
       default -> "the server answers " + Trouble.words(e);
     };
+  }
+
+  /**
+   * Table by table: a right to the whole database is not had by connections that are open already,
+   * and whoever has these would not be let write any more.
+   */
+  private static String grants(String database, String account) {
+    return SOURCES.stream()
+        .map(s -> "GRANT TRIGGER ON `%s`.`%s` TO %s".formatted(database, s.table(), account))
+        .collect(joining("; "));
   }
 
   /** {@code user@host} as a GRANT has it. */
