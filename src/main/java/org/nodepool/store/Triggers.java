@@ -457,7 +457,8 @@ final class Triggers {
   }
 
   private static String sayRefusal(Database db, Found found, DatabaseException e) {
-    return "Every poll reads whole tables, because the triggers that tell changes cannot be made: %s."
+    return ("Every poll reads whole tables, because the triggers that tell changes cannot be made:"
+            + " %s.")
         .formatted(why(db, found, e));
   }
 

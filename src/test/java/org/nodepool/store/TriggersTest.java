@@ -32,6 +32,8 @@ class TriggersTest {
       "INSERT INTO node (provider_name, label_name, target_name, state) VALUES ('p', 'l', 't', 2)";
   private static final String HELD =
       "Every poll reads whole tables, because the triggers that tell changes cannot be made: ";
+  private static final String OURS =
+      "trigger_schema = DATABASE() AND trigger_name LIKE 'api\\_change\\_%'";
 
   private final Vertx vertx = Vertx.vertx();
   private ExternalMariaDb server = SERVER;
@@ -356,9 +358,6 @@ class TriggersTest {
     Database away = database(new Database.Address("127.0.0.1", 1, NAME, NAME, address.password()));
     assertThatThrownBy(() -> Triggers.ensure(away).await()).hasMessageContaining("refused");
   }
-
-  private static final String OURS =
-      "trigger_schema = DATABASE() AND trigger_name LIKE 'api\\_change\\_%'";
 
   private void own(String... options) {
     server = ExternalMariaDb.in("triggers").start(options);
