@@ -32,9 +32,9 @@ public final class Data implements AutoCloseable {
           + " external_id, az, ip, ip_private, state, state_time)"
           + " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
   private static final String EVERY_TWENTIETH_HAS_A_SUBNODE =
-      "INSERT INTO subnode (node_id, hostname, external_id, ip, ip_private, state, state_time)"
-          + " SELECT id, CONCAT('sub0-', hostname), REPLACE(external_id, '-', ''), ip, ip_private,"
-          + " state, state_time FROM node WHERE id % 20 = 0 ORDER BY id";
+      "INSERT INTO subnode (id, node_id, hostname, external_id, ip, ip_private, state, state_time)"
+          + " SELECT id DIV 20, id, CONCAT('sub0-', hostname), REPLACE(external_id, '-', ''), ip,"
+          + " ip_private, state, state_time FROM node WHERE id % 20 = 0 ORDER BY id";
 
   /** Reads of the list or of the change log that are under way. */
   private static final String READS =

@@ -1,5 +1,6 @@
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
+import io.vertx.core.Context;
 import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
 import io.vertx.core.VerticleBase;
@@ -119,6 +120,7 @@ public final class Reference extends VerticleBase {
 
     private final MySQLConnectOptions database;
     private List<HttpServerRequest> waiting = new ArrayList<>();
+    private Context context;
     private PreparedStatement probe;
     private boolean isProbing;
 
@@ -128,6 +130,7 @@ public final class Reference extends VerticleBase {
 
     @Override
     public Future<Void> start(Vertx vertx) {
+      context = vertx.getOrCreateContext();
       return MySQLConnection.connect(vertx, database)
           .compose(
               connection ->
@@ -153,22 +156,23 @@ public final class Reference extends VerticleBase {
     public void handle(HttpServerRequest request, Answer answer) {
       waiting.add(request);
       if (!isProbing) {
-        probe(answer);
+        isProbing = true;
+        // when the loop has read all requests that are there: they share it
+        context.runOnContext(v -> probe(answer));
       }
     }
 
     private void probe(Answer answer) {
       List<HttpServerRequest> sharing = waiting;
       waiting = new ArrayList<>();
-      isProbing = true;
       probe
           .query()
           .execute()
           .onComplete(
               rows -> {
-                isProbing = false;
-                // the next probe is under way while these are sent
-                if (!waiting.isEmpty()) {
+                // the next one is under way while these are sent
+                isProbing = !waiting.isEmpty();
+                if (isProbing) {
                   probe(answer);
                 }
                 for (HttpServerRequest request : sharing) {

@@ -6,11 +6,11 @@
 #   B  a handler that reads the rows for every request
 #   N  nginx with a file of the same bytes
 #   C  the service, with its embedded database
-# Prints its report, and with the usual number of rounds keeps it in docs/performance.md.
+# Prints its report, and keeps it in docs/performance.md unless it is less than the whole:
 #   bench/polls.sh
 # BENCH_ROUNDS (5) and BENCH_SECONDS (2, of one measurement) make it shorter or longer; BENCH_NODES
 # ("10 100 1000 10000") has it do some lists only, and BENCH_PARTS ("rates latency changes pollers
-# waiters") some parts. What was measured is in target/bench-polls/results, one line each.
+# waiters") some parts. What was measured is in target/bench-polls/results, a line each.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 rounds=${BENCH_ROUNDS:-5} seconds=${BENCH_SECONDS:-2}
@@ -47,16 +47,17 @@ stop() {
 end() {
   local name
   # the service last: its database is the others'
-  for name in load changes N A D B C; do
+  for name in load wrk changes N A D B C; do
     stop "$name"
   done
 }
 trap end EXIT
+trap 'echo "polls.sh: failed in line $LINENO" >&2' ERR
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # A connection is a file: the crowd needs many, here and in the service.
-ulimit -n "$(ulimit -Hn)"
+ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 
 has() {
   [[ " $parts " = *" $1 "* ]]
@@ -278,9 +279,9 @@ rates() {
 probes() {
   local time=$((seconds > 3 ? seconds : 3))
   wrk -t 2 -c 64 -d "$((time + 2))s" "$(url C)/v1/nodes" >/dev/null &
-  pid[changes]=$!
+  pid[wrk]=$!
   run Data probes "$dburi" "$time" >>"$results"
-  stop changes
+  stop wrk
 }
 
 latency() {
@@ -302,16 +303,20 @@ changes() {
   echo 100 >&8
   read -r achieved <&9
   wrk_of 64 1 C >/dev/null
+  echo 0 >&8
+  read -r achieved <&9
   for ((round = 0; round < rounds; round++)); do
     for kind in $(in_turn "$round" quiet changes); do
-      echo "$([ "$kind" = quiet ] && echo 0 || echo 100)" >&8
-      read -r achieved <&9
+      [ "$kind" = quiet ] || {
+        echo 100 >&8
+        read -r achieved <&9
+      }
       measure "$kind" "$nodes" 64 C
-      if [ "$kind" = changes ]; then
+      [ "$kind" = quiet ] || {
         echo 0 >&8
         read -r achieved <&9
         result changes "$achieved"
-      fi
+      }
     done
   done
   exec 8>&- 9<&-
