@@ -11,7 +11,7 @@
 # BENCH_ROUNDS (5) and BENCH_SECONDS (2, of one measurement) make it shorter or longer; BENCH_NODES
 # ("10 100 1000 10000") has it do some lists only, and BENCH_PARTS ("rates latency changes pollers
 # waiters") some parts. What was measured is in target/bench-polls/results, a line each.
-set -euo pipefail
+set -Eeuo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 rounds=${BENCH_ROUNDS:-5} seconds=${BENCH_SECONDS:-2}
 read -ra sizes <<<"${BENCH_NODES:-10 100 1000 10000}"
