@@ -110,7 +110,8 @@ public final class Reference extends VerticleBase {
 
   /**
    * D: after a probe of the database that began when the request was there already, one at a time
-   * on this event loop, each for all requests that waited for it. No fresh poll can be faster.
+   * on this event loop, each for all requests that waited for it: the least that a fresh answer
+   * takes.
    */
   private static final class Probed implements Mode {
     private static final String PROBE = "SELECT (SELECT MAX(id) FROM %s)";
@@ -155,9 +156,13 @@ public final class Reference extends VerticleBase {
     @Override
     public void handle(HttpServerRequest request, Answer answer) {
       waiting.add(request);
-      if (!isProbing) {
+      probeLater(answer);
+    }
+
+    /** When the loop has read all requests that are there: they share the probe. */
+    private void probeLater(Answer answer) {
+      if (!isProbing && !waiting.isEmpty()) {
         isProbing = true;
-        // when the loop has read all requests that are there: they share it
         context.runOnContext(v -> probe(answer));
       }
     }
@@ -170,11 +175,6 @@ public final class Reference extends VerticleBase {
           .execute()
           .onComplete(
               rows -> {
-                // the next one is under way while these are sent
-                isProbing = !waiting.isEmpty();
-                if (isProbing) {
-                  probe(answer);
-                }
                 for (HttpServerRequest request : sharing) {
                   if (rows.succeeded()) {
                     answer.send(request);
@@ -182,6 +182,8 @@ public final class Reference extends VerticleBase {
                     request.response().setStatusCode(503).end();
                   }
                 }
+                isProbing = false;
+                probeLater(answer);
               });
     }
   }

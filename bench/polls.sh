@@ -2,7 +2,7 @@
 # How fast a poll is answered, GET /v1/nodes, beside what it is measured by, all on this machine, in
 # one run, each round every contender in turn:
 #   A  a bare Vert.x server that sends the same headers and bytes from one buffer
-#   D  the same with one shared probe of the database before each answer: the limit of a fresh poll
+#   D  the same with one shared probe of the database before each answer, the least that a fresh one takes
 #   B  a handler that reads the rows for every request
 #   N  nginx with a file of the same bytes
 #   C  the service, with its embedded database
