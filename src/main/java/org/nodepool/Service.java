@@ -20,6 +20,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.nodepool.api.ApiVerticle;
+import org.nodepool.api.Metrics;
 import org.nodepool.api.Readiness;
 import org.nodepool.api.StoredPassword;
 import org.nodepool.config.ApiConfig;
@@ -46,6 +47,8 @@ import org.nodepool.store.ProviderCallTable;
 import org.nodepool.store.Schema;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.WorkerTable;
+import org.nodepool.view.Picture;
+import org.nodepool.view.PollStats;
 import org.nodepool.view.PoolProvider;
 import org.nodepool.view.PoolReads;
 import org.slf4j.Logger;
@@ -54,6 +57,9 @@ import org.slf4j.LoggerFactory;
 /** The running service: makes every object by hand, in the order in which they need each other. */
 final class Service {
   private static final Logger log = LoggerFactory.getLogger(Service.class);
+
+  /** The event loops that answer: one would leave all but one processor to others. */
+  private static final int LOOPS = Math.max(2, Runtime.getRuntime().availableProcessors());
 
   private static final long START_LIMIT_SECONDS = 120;
 
@@ -78,7 +84,7 @@ final class Service {
   /** The verticles' deployments: that of a role which this process does not have has failed. */
   private Future<String> worker = Future.failedFuture("it runs no jobs");
 
-  private Future<String> api = Future.failedFuture("it answers no requests");
+  private final List<Future<String>> api = new ArrayList<>();
 
   private JobWaits waits;
   private int port;
@@ -216,17 +222,18 @@ final class Service {
             ? Optional.of(
                 new JobVerticle(db, tables, logs, pool::current, config, identity, environment))
             : Optional.empty();
-    PoolReads reads =
-        new PoolReads(
-            nodes,
-            images,
-            dibImages,
+    Picture picture = new Picture(db, watch::triggersMissing);
+    PoolReads.Sources reads =
+        new PoolReads.Sources(
+            db,
+            picture,
             jobTable,
             attempts,
             workers,
             calls,
             () -> providers(pool.current()),
-            Clock.systemUTC());
+            Clock.systemUTC(),
+            new PollStats());
     Supplier<Future<Void>> refresh = refreshing(pool);
     Readiness readiness = () -> readiness(pool, runner, workers);
     if (server.isPresent()) {
@@ -244,6 +251,7 @@ final class Service {
       worker.onFailure(e -> log.error("no job will be run", e));
     }
     if (config.roles().contains(Role.API)) {
+      await(vertx.deployVerticle(picture));
       var settings =
           new ApiVerticle.Settings(
               config.server().host(),
@@ -253,19 +261,22 @@ final class Service {
               password,
               config.auth().protectReads(),
               config.server().allowedOrigins());
+      var shared = new ApiVerticle.Shared(config.server().maxConnections(), new Metrics(reads));
       listen(
           settings,
-          new ApiVerticle(
-              settings,
-              reads,
-              nodes,
-              jobTable,
-              jobs,
-              deletions,
-              logs,
-              waits,
-              () -> beforeWrites(refresh),
-              readiness));
+          () ->
+              new ApiVerticle(
+                  settings,
+                  shared,
+                  reads,
+                  nodes,
+                  jobTable,
+                  jobs,
+                  deletions,
+                  logs,
+                  waits,
+                  () -> beforeWrites(refresh),
+                  readiness));
     }
   }
 
@@ -281,15 +292,19 @@ final class Service {
         .toList();
   }
 
-  private void listen(ApiVerticle.Settings settings, ApiVerticle verticle)
+  private void listen(ApiVerticle.Settings settings, Supplier<ApiVerticle> verticle)
       throws IOException, InterruptedException {
-    api = vertx.deployVerticle(verticle);
-    try {
-      await(api);
-    } catch (IOException e) {
-      throw new IOException("it cannot listen at %s: %s".formatted(settings, e.getMessage()), e);
+    for (int loop = 0; loop < LOOPS; loop++) {
+      ApiVerticle listening = verticle.get();
+      Future<String> deployed = vertx.deployVerticle(listening);
+      api.add(deployed);
+      try {
+        await(deployed);
+      } catch (IOException e) {
+        throw new IOException("it cannot listen at %s: %s".formatted(settings, e.getMessage()), e);
+      }
+      port = listening.port();
     }
-    port = verticle.port();
   }
 
   private Future<Void> beforeWrites(Supplier<Future<Void>> refresh) {
@@ -405,7 +420,9 @@ final class Service {
       if (waits != null) {
         waits.close();
       }
-      await(undeploy(api), deadline);
+      for (Future<String> loop : api) {
+        await(undeploy(loop), deadline);
+      }
       await(watch.leave().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS), deadline);
       await(db.close().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS), deadline);
       await(vertx.close(), deadline);

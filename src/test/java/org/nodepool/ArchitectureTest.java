@@ -42,7 +42,7 @@ class ArchitectureTest {
 
   @Test
   void the_view_knows_the_store() {
-    room("view").knowsNoRoomBut("model", "store").check();
+    room("view").knowsNoRoomBut("model", "store").andLibraries("io.netty.buffer..").check();
   }
 
   @Test
@@ -64,7 +64,12 @@ class ArchitectureTest {
   void the_api_knows_no_provider_and_no_configuration() {
     room("api")
         .knowsNoRoomBut("model", "store", "view", "events", "jobs")
-        .andLibraries("javax.crypto..", "javax.net.ssl..", "org.bouncycastle..")
+        .andLibraries(
+            "javax.crypto..",
+            "javax.net.ssl..",
+            "org.bouncycastle..",
+            "io.netty.channel..",
+            "io.micrometer..")
         .check();
   }
 

@@ -43,7 +43,8 @@ class RolesTest {
 
     assertThat(build.status()).isEqualTo(201);
     assertThat(http.get(build.job()).json().getString("state")).isEqualTo("queued");
-    assertThat(service.vertx().deploymentIDs()).hasSize(1);
+    int loops = Math.max(2, Runtime.getRuntime().availableProcessors());
+    assertThat(service.vertx().deploymentIDs()).hasSize(loops + 1); // and the picture: no worker
   }
 
   @Test

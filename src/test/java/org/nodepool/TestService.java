@@ -137,6 +137,17 @@ public final class TestService {
     return start(dir, settings, external, "");
   }
 
+  /** Another one, that answers requests only, on the database of one that runs. */
+  static TestService sameDatabase(Path dir, TestService other) throws Exception {
+    MySQLConnectOptions at = other.options;
+    Database.Address address =
+        new Database.Address(
+            at.getHost(), at.getPort(), at.getDatabase(), at.getUser(), at.getPassword());
+    TestService started = start(dir, "roles: [api]", Optional.of(address));
+    started.awaitDatabase();
+    return started;
+  }
+
   private static TestService start(
       Path dir, String settings, Optional<Database.Address> external, String providers)
       throws Exception {

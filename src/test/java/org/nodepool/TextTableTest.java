@@ -191,7 +191,7 @@ class TextTableTest {
     assertThat(answer.status()).as(answer.toString()).isEqualTo(200);
     assertThat(answer.header("Content-Type")).isEqualTo("text/plain; charset=utf-8");
     assertThat(answer.header("Cache-Control")).isEqualTo("no-cache");
-    assertThat(answer.header("Vary")).isEqualTo("Accept");
+    assertThat(answer.header("Vary")).isEqualTo("Accept, Accept-Encoding");
     return answer;
   }
 

@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.BufferedInputStream;
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
@@ -16,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.zip.GZIPInputStream;
 
 /**
  * One connection to the service, byte by byte: for what a library's client would not send, and to
@@ -112,11 +114,20 @@ final class Wire implements AutoCloseable {
     if ("chunked".equals(head.header("Transfer-Encoding"))) {
       body = isStream(head) ? "" : new String(chunks(), UTF_8);
     } else if (length != null) {
-      body = new String(in.readNBytes(Integer.parseInt(length)), UTF_8);
-    } else if (head.status() != 204 && head.status() / 100 != 1) {
+      byte[] bytes = in.readNBytes(Integer.parseInt(length));
+      body =
+          new String(
+              "gzip".equals(head.header("Content-Encoding")) ? unzipped(bytes) : bytes, UTF_8);
+    } else if (head.status() != 204 && head.status() != 304 && head.status() / 100 != 1) {
       body = new String(in.readAllBytes(), UTF_8);
     }
     return new Http.Answer(head.status(), body, head.headers());
+  }
+
+  private static byte[] unzipped(byte[] bytes) throws IOException {
+    try (GZIPInputStream zipped = new GZIPInputStream(new ByteArrayInputStream(bytes))) {
+      return zipped.readAllBytes();
+    }
   }
 
   /** The next answer as far as its body, which is read by {@link #chunk}. */

@@ -1,5 +1,6 @@
 package org.nodepool.api;
 
+import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.ext.web.RoutingContext;
@@ -11,15 +12,17 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One line for each request, when its answer has ended: method, path and query, status, how long,
- * bytes of the answer's body, verified user or {@code -}, request id; {@code aborted} behind it
- * when the connection ended first, and a {@code -} for a status that was never sent. The line has a
- * logger of its own, which the configuration of logging keeps from holding up requests.
+ * One line for each request but {@link #poll}, when its answer has ended: method, path and query,
+ * status, how long, bytes of the answer's body, verified user or {@code -}, request id; {@code
+ * aborted} behind it when the connection ended first, and a {@code -} for a status that was never
+ * sent. The line has a logger of its own, which the configuration of logging keeps from holding up
+ * requests.
  */
 final class AccessLog {
   private static final Logger log = LoggerFactory.getLogger("nodepool.access");
+  private static final Logger polls = LoggerFactory.getLogger("nodepool.access.polls");
 
-  private static final String HEADER = "X-Request-Id";
+  static final CharSequence HEADER = HttpHeaders.createOptimized("X-Request-Id");
   private static final String ID = "nodepool.request.id";
   private static final Pattern ACCEPTED_ID = Pattern.compile("[A-Za-z0-9._-]{1,64}");
 
@@ -35,17 +38,38 @@ final class AccessLog {
     if (ctx.get(ID) != null) {
       return;
     }
-    String given = ctx.request().getHeader(HEADER);
-    String id = given != null && ACCEPTED_ID.matcher(given).matches() ? given : newId();
+    String id = id(ctx.request());
     ctx.put(ID, id);
     ctx.response().putHeader(HEADER, id);
     long began = System.nanoTime();
     ctx.addEndHandler(end -> write(ctx, id, began, end.succeeded()));
   }
 
+  /** The id that a request has, or gets. */
+  static String id(HttpServerRequest request) {
+    String given = request.getHeader(HEADER);
+    return given != null && ACCEPTED_ID.matcher(given).matches() ? given : newId();
+  }
+
   /** The id of a request that has begun. */
   static String id(RoutingContext ctx) {
     return ctx.get(ID);
+  }
+
+  /**
+   * A poll that went well. There are tens of thousands of them a second, and a line costs as much
+   * as the answer: so only those have one that the client has given an id to, to find them again,
+   * or all when somebody turns the level to DEBUG.
+   */
+  static void poll(HttpServerRequest request, String id, long began) {
+    if (polls.isDebugEnabled() || request.headers().contains(HEADER)) {
+      failedPoll(request, id, began);
+    }
+  }
+
+  /** A poll that was refused. */
+  static void failedPoll(HttpServerRequest request, String id, long began) {
+    write(request, "-", id, began, "");
   }
 
   /**
@@ -65,8 +89,13 @@ final class AccessLog {
   }
 
   private static void write(RoutingContext ctx, String id, long began, boolean isWhole) {
-    HttpServerRequest request = ctx.request();
-    HttpServerResponse response = ctx.response();
+    String user = ctx.user() == null ? "-" : printable(ctx.user().subject());
+    write(ctx.request(), user, id, began, isWhole ? "" : " aborted");
+  }
+
+  private static void write(
+      HttpServerRequest request, String user, String id, long began, String end) {
+    HttpServerResponse response = request.response();
     log.info(
         "{} {} {} {} ms {} B {} {}{}",
         printable(request.method().name()),
@@ -74,26 +103,32 @@ final class AccessLog {
         response.headWritten() ? response.getStatusCode() : "-",
         TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - began),
         response.bytesWritten(),
-        ctx.user() == null ? "-" : printable(ctx.user().subject()),
+        user,
         id,
-        isWhole ? "" : " aborted");
+        end);
   }
 
   /** As one word of ASCII: a caller must not write lines of his own. */
   static String printable(String text) {
-    if (text.chars().allMatch(c -> c > ' ' && c < 0x7f)) {
+    int first = 0;
+    while (first < text.length() && isPrintable(text.charAt(first))) {
+      first++;
+    }
+    if (first == text.length()) {
       return text;
     }
     StringBuilder printable = new StringBuilder();
-    text.chars()
-        .forEach(
-            c -> {
-              if (c > ' ' && c < 0x7f) {
-                printable.append((char) c);
-              } else {
-                printable.append("\\u%04x".formatted(c));
-              }
-            });
+    for (char c : text.toCharArray()) {
+      if (isPrintable(c)) {
+        printable.append(c);
+      } else {
+        printable.append("\\u%04x".formatted((int) c));
+      }
+    }
     return printable.toString();
+  }
+
+  private static boolean isPrintable(char c) {
+    return c > ' ' && c < 0x7f;
   }
 }

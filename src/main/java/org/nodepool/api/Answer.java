@@ -3,6 +3,7 @@ package org.nodepool.api;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.ext.web.RoutingContext;
+import java.util.List;
 import org.nodepool.jobs.Ticket;
 import org.nodepool.model.Job;
 import org.nodepool.view.Page;
@@ -10,33 +11,65 @@ import org.nodepool.view.Representation;
 
 /** What a handler returns: how the response is sent. */
 interface Answer {
+  CharSequence NO_CACHE = HttpHeaders.createOptimized("no-cache");
+
   /** Sends it, to its end. */
   void send(HttpServerResponse response);
 
-  /** 200 and these bytes. */
-  static Answer of(Representation representation) {
-    return of(200, representation);
+  /** 200 and these bytes, or what the client needs of them. */
+  static Answer of(RoutingContext ctx, Representation representation) {
+    return of(ctx, 200, representation);
   }
 
-  /** This status and these bytes. */
-  static Answer of(int status, Representation representation) {
-    return response ->
-        response
-            .setStatusCode(status)
-            .putHeader(HttpHeaders.CONTENT_TYPE, representation.contentType())
-            .putHeader(HttpHeaders.CACHE_CONTROL, "no-cache")
-            .putHeader(HttpHeaders.CONTENT_LENGTH, Integer.toString(representation.body().length()))
-            .end(representation.body());
-  }
-
-  /** 200, a list or a page of it, and where it goes on. */
-  static Answer page(RoutingContext ctx, Page page) {
+  /** This status and these bytes, without a word of what tells them from others. */
+  static Answer untagged(RoutingContext ctx, int status, Representation representation) {
     return response -> {
-      if (page.nextMarker() != null) {
-        String next = ListInput.nextPage(ctx, page.nextMarker());
-        response.putHeader("Link", "<%s>; rel=\"next\"".formatted(next));
+      boolean gzip = acceptsGzip(ctx);
+      send(response.setStatusCode(status), gzip ? representation.forGzip() : representation);
+    };
+  }
+
+  private static Answer of(RoutingContext ctx, int status, Representation representation) {
+    if (representation.etag() == null) {
+      return untagged(ctx, status, representation);
+    }
+    return response -> {
+      boolean gzip = acceptsGzip(ctx);
+      response.putHeader(HttpHeaders.ETAG, representation.etag(gzip));
+      List<String> known = ctx.request().headers().getAll(HttpHeaders.IF_NONE_MATCH);
+      if (!known.isEmpty() && Polls.isKnown(representation, EntityTags.of(known), gzip)) {
+        response.setStatusCode(304).putHeader(HttpHeaders.CACHE_CONTROL, NO_CACHE).end();
+      } else {
+        send(response.setStatusCode(status), gzip ? representation.forGzip() : representation);
       }
-      of(page.representation()).send(response);
+    };
+  }
+
+  private static boolean acceptsGzip(RoutingContext ctx) {
+    return Codings.acceptGzip(ctx.request().headers().getAll(HttpHeaders.ACCEPT_ENCODING));
+  }
+
+  private static void send(HttpServerResponse response, Representation representation) {
+    response
+        .putHeader(HttpHeaders.CONTENT_TYPE, representation.contentType())
+        .putHeader(HttpHeaders.CACHE_CONTROL, NO_CACHE)
+        .putHeader(HttpHeaders.CONTENT_LENGTH, representation.contentLength());
+    if (representation.coding() != null) {
+      response.putHeader(HttpHeaders.CONTENT_ENCODING, representation.coding());
+    }
+    response.end(representation.body());
+  }
+
+  /** A list or a page of it, and where it goes on; or one object. */
+  static Answer page(RoutingContext ctx, Page page) {
+    Answer answer = of(ctx, page.representation());
+    if (page.nextMarker() == null) {
+      return answer;
+    }
+    return response -> {
+      String next = ListInput.nextPage(ctx, page.nextMarker());
+      response.putHeader("Link", "<%s>; rel=\"next\"".formatted(next));
+      answer.send(response);
     };
   }
 

@@ -1,10 +1,13 @@
 package org.nodepool.api;
 
 import io.vertx.core.Future;
+import io.vertx.core.Handler;
 import io.vertx.core.VerticleBase;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.ext.web.Router;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -20,7 +23,7 @@ import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
 import org.nodepool.view.PoolReads;
 
-/** The HTTP server. */
+/** The HTTP server of one event loop; those of several loops share a port. */
 public final class ApiVerticle extends VerticleBase {
   /**
    * Where HTTPS has its certificate, first in a chain of them or alone, and its key, both in PEM
@@ -64,11 +67,37 @@ public final class ApiVerticle extends VerticleBase {
     }
   }
 
+  /** What the event loops that answer have in common. Thread-safe. */
+  public static final class Shared {
+    private final Connections.Total connections;
+    private final Connections.Patience patience;
+    private final Metrics metrics;
+    private final Login.Memory logins = new Login.Memory(System::nanoTime);
+
+    /**
+     * @param maxConnections the newest beyond that are refused
+     */
+    public Shared(int maxConnections, Metrics metrics) {
+      this(maxConnections, metrics, Connections.Patience.USUAL);
+    }
+
+    Shared(int maxConnections, Metrics metrics, Connections.Patience patience) {
+      this.metrics = metrics;
+      this.connections = new Connections.Total(maxConnections);
+      this.patience = patience;
+      metrics.watch(connections);
+    }
+  }
+
+  /** To Vert.x: a free one, the same for all loops. */
+  private static final int ANY_SHARED_PORT = -1;
+
   /** A stream of events would never end by itself. */
   private static final long STOP_LIMIT_SECONDS = 1;
 
   private final Settings settings;
-  private final PoolReads reads;
+  private final Shared shared;
+  private final PoolReads.Sources sources;
   private final NodeTable nodes;
   private final JobTable jobTable;
   private final Jobs jobs;
@@ -77,6 +106,7 @@ public final class ApiVerticle extends VerticleBase {
   private final JobWaits waits;
   private final Supplier<Future<Void>> beforeWrites;
   private final Readiness readiness;
+  private PoolReads reads;
   private HttpServer server;
 
   /**
@@ -85,7 +115,8 @@ public final class ApiVerticle extends VerticleBase {
    */
   public ApiVerticle(
       Settings settings,
-      PoolReads reads,
+      Shared shared,
+      PoolReads.Sources sources,
       NodeTable nodes,
       JobTable jobTable,
       Jobs jobs,
@@ -95,7 +126,8 @@ public final class ApiVerticle extends VerticleBase {
       Supplier<Future<Void>> beforeWrites,
       Readiness readiness) {
     this.settings = settings;
-    this.reads = reads;
+    this.shared = shared;
+    this.sources = sources;
     this.nodes = nodes;
     this.jobTable = jobTable;
     this.jobs = jobs;
@@ -108,27 +140,35 @@ public final class ApiVerticle extends VerticleBase {
 
   @Override
   public Future<?> start() {
+    reads = new PoolReads(vertx, sources);
+    shared.metrics.watch(vertx);
+    Polls polls = new Polls(reads);
     Routes routes =
         new Routes(
-            new NodeHandlers(reads, nodes, deletions),
-            new ImageHandlers(reads, jobs, deletions),
-            new DibImageHandlers(reads, jobs, deletions),
-            new JobHandlers(reads, jobTable, jobs, logs, waits),
+            polls,
+            new NodeHandlers(nodes, deletions),
+            new ImageHandlers(jobs, deletions),
+            new DibImageHandlers(jobs, deletions),
+            new JobHandlers(reads, polls, jobTable, jobs, logs, waits),
             new ProviderHandlers(reads),
             new EventHandlers(vertx),
             new OpenApiHandlers(),
-            new SelfHandlers(readiness));
-    LoginThrottle throttle = new LoginThrottle(System::nanoTime);
-    Login login = new Login(vertx, settings.user(), settings.password(), throttle);
+            new SelfHandlers(readiness),
+            ctx -> shared.metrics.get(ctx, reads));
+    Login login = new Login(vertx, settings.user(), settings.password(), shared.logins);
+    Connections connections = new Connections(vertx, shared.connections, shared.patience);
     Browsers browsers = new Browsers(settings.allowedOrigins());
-    var guards = new Routes.Guards(login, browsers, beforeWrites, settings.protectReads());
+    var guards =
+        new Routes.Guards(
+            shared.metrics, connections, login, browsers, beforeWrites, settings.protectReads());
     return vertx
         .executeBlocking(this::options)
         .compose(
             options ->
                 vertx
                     .createHttpServer(options)
-                    .requestHandler(routes.router(vertx, guards))
+                    .connectionHandler(connections::opened)
+                    .requestHandler(requests(routes.router(vertx, guards), connections))
                     .invalidRequestHandler(Failures::invalidRequest)
                     .listen())
         .map(
@@ -138,9 +178,16 @@ public final class ApiVerticle extends VerticleBase {
             });
   }
 
+  /** What needs a login, or is for pages of other origins, has no short way. */
+  private Handler<HttpServerRequest> requests(Router router, Connections connections) {
+    boolean isPlain = !settings.protectReads() && settings.allowedOrigins().isEmpty();
+    return isPlain ? new ShortWay(reads, connections, shared.metrics, router) : router;
+  }
+
   /** Lets the answers that are under way go out. */
   @Override
   public Future<?> stop() {
+    reads.close();
     return server == null
         ? Future.succeededFuture()
         : server.shutdown(STOP_LIMIT_SECONDS, TimeUnit.SECONDS);
@@ -154,8 +201,11 @@ public final class ApiVerticle extends VerticleBase {
     HttpServerOptions options =
         new HttpServerOptions()
             .setHost(settings.host())
-            .setPort(settings.port())
+            .setPort(settings.port() == 0 ? ANY_SHARED_PORT : settings.port())
             .setHttp2ClearTextEnabled(false)
+            // each would look at every request and answer
+            .setPerFrameWebSocketCompressionSupported(false)
+            .setPerMessageWebSocketCompressionSupported(false)
             .setUseAlpn(false);
     if (settings.tls() != null) {
       options

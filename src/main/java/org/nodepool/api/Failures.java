@@ -85,15 +85,24 @@ final class Failures {
   }
 
   private static void sendFailure(RoutingContext ctx, Throwable failure, String path) {
-    HttpServerResponse response = ctx.response();
+    send(ctx.request(), AccessLog.id(ctx), failure, path);
+  }
+
+  /** For a request that has not come by way of the router. */
+  static void send(HttpServerRequest request, String id, Throwable failure) {
+    send(request, id, failure, request.path());
+  }
+
+  private static void send(HttpServerRequest request, String id, Throwable failure, String path) {
+    HttpServerResponse response = request.response();
     Slug slug = slug(failure);
     String detail = failure == null ? null : failure.getMessage();
     if (slug == Slug.INTERNAL) {
       log.error(
           "{} {} (request {})",
-          AccessLog.printable(ctx.request().method().name()),
+          AccessLog.printable(request.method().name()),
           AccessLog.printable(String.valueOf(path)),
-          AccessLog.id(ctx),
+          id,
           failure);
       detail = "Something went wrong in the service; its log has the details.";
     }

@@ -4,38 +4,17 @@ import io.vertx.core.Future;
 import io.vertx.ext.web.RoutingContext;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.Jobs;
-import org.nodepool.view.Kind;
-import org.nodepool.view.PoolReads;
 
 /** {@code /v1/images}. */
 final class ImageHandlers {
   private static final String IMAGE = "image";
 
-  private final PoolReads reads;
   private final Jobs jobs;
   private final Deletions deletions;
 
-  ImageHandlers(PoolReads reads, Jobs jobs, Deletions deletions) {
-    this.reads = reads;
+  ImageHandlers(Jobs jobs, Deletions deletions) {
     this.jobs = jobs;
     this.deletions = deletions;
-  }
-
-  Future<Answer> list(RoutingContext ctx) {
-    return reads
-        .images(ListInput.list(ctx, Kind.SNAPSHOT_IMAGE))
-        .map(page -> Answer.page(ctx, page));
-  }
-
-  Future<Answer> summary(RoutingContext ctx) {
-    return reads
-        .images(ListInput.summary(ctx, Kind.SNAPSHOT_IMAGE))
-        .map(page -> Answer.page(ctx, page));
-  }
-
-  Future<Answer> get(RoutingContext ctx) {
-    Input.noQuery(ctx);
-    return reads.image(Input.id(ctx, IMAGE)).map(Answer::of);
   }
 
   Future<Answer> update(RoutingContext ctx) {

@@ -17,6 +17,7 @@ import org.nodepool.model.Job;
 import org.nodepool.model.Problem;
 import org.nodepool.store.JobTable;
 import org.nodepool.view.Kind;
+import org.nodepool.view.OneQuery;
 import org.nodepool.view.PoolReads;
 
 /** {@code /v1/jobs}. */
@@ -29,25 +30,20 @@ final class JobHandlers {
   private static final Duration LONGEST_WAIT = Duration.ofHours(1);
 
   private final PoolReads reads;
+  private final Polls polls;
   private final JobTable table;
   private final Jobs jobs;
   private final JobLogs logs;
   private final JobWaits waits;
 
-  JobHandlers(PoolReads reads, JobTable table, Jobs jobs, JobLogs logs, JobWaits waits) {
+  JobHandlers(
+      PoolReads reads, Polls polls, JobTable table, Jobs jobs, JobLogs logs, JobWaits waits) {
     this.reads = reads;
+    this.polls = polls;
     this.table = table;
     this.jobs = jobs;
     this.logs = logs;
     this.waits = waits;
-  }
-
-  Future<Answer> list(RoutingContext ctx) {
-    return reads.jobs(ListInput.list(ctx, Kind.JOB)).map(page -> Answer.page(ctx, page));
-  }
-
-  Future<Answer> summary(RoutingContext ctx) {
-    return reads.jobs(ListInput.summary(ctx, Kind.JOB)).map(page -> Answer.page(ctx, page));
   }
 
   Future<Answer> get(RoutingContext ctx) {
@@ -55,7 +51,11 @@ final class JobHandlers {
     Duration wait = Input.seconds(ctx, WAIT, LONGEST_WAIT);
     boolean fail = Input.flag(ctx, FAIL);
     long id = Input.id(ctx, JOB);
-    return ended(ctx, id, wait).map(job -> Answer.of(fail ? status(job) : 200, Kind.JOB.one(job)));
+    if (wait.isZero() && !fail) {
+      return polls.answer(ctx, new OneQuery<>(Kind.JOB, id));
+    }
+    return ended(ctx, id, wait)
+        .map(job -> Answer.untagged(ctx, fail ? status(job) : 200, Kind.JOB.one(job)));
   }
 
   /** The job when it has ended, or as it is when the time is over. */
@@ -101,7 +101,7 @@ final class JobHandlers {
 
   Future<Answer> attempts(RoutingContext ctx) {
     Input.noQuery(ctx);
-    return reads.attempts(Input.id(ctx, JOB)).map(Answer::of);
+    return reads.attempts(Input.id(ctx, JOB)).map(page -> Answer.page(ctx, page));
   }
 
   /** The log as it is when the file is opened, a part of it, or all that it becomes. */

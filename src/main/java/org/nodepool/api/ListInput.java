@@ -47,7 +47,7 @@ final class ListInput {
     Map<String, List<String>> given = Input.parameters(ctx);
     List<Filter<T>> filters = filters(given, kind, List.of(BY));
     List<Key<T>> by = keys(BY, given.getOrDefault(BY, List.of("")), kind.filterKeys());
-    return new SummaryQuery<>(filters, by, Offer.format(ctx));
+    return new SummaryQuery<>(kind, filters, by, Offer.format(ctx));
   }
 
   /** The path and query of the page behind that marker, with all else as in this request. */

@@ -18,6 +18,7 @@ import java.security.SecureRandom;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 
@@ -25,7 +26,7 @@ import javax.crypto.spec.SecretKeySpec;
  * HTTP Basic (RFC 7617) against the one user of api.yaml. The login that was right last is
  * remembered, as a keyed hash, and costs next to nothing from then on; any other is checked, on a
  * thread of its own if that takes long, and only so often ({@link LoginThrottle}). Lives on one
- * event loop.
+ * event loop; what it remembers is of all of them.
  */
 final class Login implements Handler<RoutingContext> {
   static final String CHALLENGE = "Basic realm=\"nodepool\"";
@@ -55,14 +56,30 @@ final class Login implements Handler<RoutingContext> {
   /** Apart, so that whoever makes up names neither delays the user nor hides his own guesses. */
   private final Lane ofOthers;
 
-  private final SecretKeySpec key = randomKey();
-  private ByteBuffer remembered;
+  private final Memory memory;
 
-  Login(Vertx vertx, String user, StoredPassword password, LoginThrottle throttle) {
+  /** What the logins of all event loops know together. Thread-safe. */
+  static final class Memory {
+    private final SecretKeySpec key = randomKey();
+    private final LoginThrottle ofUser;
+    private final LoginThrottle ofOthers;
+    private volatile ByteBuffer remembered;
+
+    /**
+     * @param nanoTime {@link System#nanoTime} or what behaves like it
+     */
+    Memory(LongSupplier nanoTime) {
+      this.ofUser = new LoginThrottle(nanoTime);
+      this.ofOthers = new LoginThrottle(nanoTime);
+    }
+  }
+
+  Login(Vertx vertx, String user, StoredPassword password, Memory memory) {
     this.user = user;
     this.password = password;
-    this.ofUser = lane(vertx, "nodepool-login", throttle);
-    this.ofOthers = lane(vertx, "nodepool-login-others", new LoginThrottle(System::nanoTime));
+    this.memory = memory;
+    this.ofUser = lane(vertx, "nodepool-login", memory.ofUser);
+    this.ofOthers = lane(vertx, "nodepool-login-others", memory.ofOthers);
   }
 
   /** Of one thread, because a check may need as much memory as is allowed at all. */
@@ -102,7 +119,8 @@ final class Login implements Handler<RoutingContext> {
       return Future.failedFuture(WRONG);
     }
     ByteBuffer login = hash(given.getUsername(), given.getPassword(), password.text());
-    if (remembered != null && MessageDigest.isEqual(login.array(), remembered.array())) {
+    ByteBuffer last = memory.remembered;
+    if (last != null && MessageDigest.isEqual(login.array(), last.array())) {
       return Future.succeededFuture(User.fromName(user));
     }
     ByteBuffer who = hash(address, given.getUsername());
@@ -116,7 +134,7 @@ final class Login implements Handler<RoutingContext> {
                 lane.throttle().failed(who);
                 throw WRONG;
               }
-              remembered = login;
+              memory.remembered = login;
               return User.fromName(user);
             });
   }
@@ -161,7 +179,7 @@ final class Login implements Handler<RoutingContext> {
   private ByteBuffer hash(String... parts) {
     try {
       Mac mac = Mac.getInstance(HMAC);
-      mac.init(key);
+      mac.init(memory.key);
       for (String part : parts) {
         byte[] bytes = bytes(part);
         mac.update(ByteBuffer.allocate(Integer.BYTES).putInt(bytes.length).flip());

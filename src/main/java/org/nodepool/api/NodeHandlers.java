@@ -7,35 +7,18 @@ import org.nodepool.model.Node;
 import org.nodepool.model.Problem;
 import org.nodepool.model.State;
 import org.nodepool.store.NodeTable;
-import org.nodepool.view.Kind;
-import org.nodepool.view.PoolReads;
 
 /** {@code /v1/nodes}. */
 final class NodeHandlers {
   private static final String NODE = "node";
   private static final String STATES = "hold or ready";
 
-  private final PoolReads reads;
   private final NodeTable nodes;
   private final Deletions deletions;
 
-  NodeHandlers(PoolReads reads, NodeTable nodes, Deletions deletions) {
-    this.reads = reads;
+  NodeHandlers(NodeTable nodes, Deletions deletions) {
     this.nodes = nodes;
     this.deletions = deletions;
-  }
-
-  Future<Answer> list(RoutingContext ctx) {
-    return reads.nodes(ListInput.list(ctx, Kind.NODE)).map(page -> Answer.page(ctx, page));
-  }
-
-  Future<Answer> summary(RoutingContext ctx) {
-    return reads.nodes(ListInput.summary(ctx, Kind.NODE)).map(page -> Answer.page(ctx, page));
-  }
-
-  Future<Answer> get(RoutingContext ctx) {
-    Input.noQuery(ctx);
-    return reads.node(Input.id(ctx, NODE)).map(Answer::of);
   }
 
   Future<Answer> put(RoutingContext ctx) {

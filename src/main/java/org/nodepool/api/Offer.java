@@ -14,6 +14,9 @@ public enum Offer {
   TEXT("text/plain"),
   EVENTS("text/event-stream");
 
+  /** What is sent may be zipped besides, whatever the media type. */
+  private static final CharSequence VARIES = HttpHeaders.createOptimized("Accept, Accept-Encoding");
+
   private static final String CHOSEN = "nodepool.chosen";
 
   private final List<String> mediaTypes;
@@ -32,8 +35,8 @@ public enum Offer {
     if (mediaTypes.isEmpty()) {
       return ctx;
     }
-    if (mediaTypes.size() > 1) {
-      ctx.response().headers().add(HttpHeaders.VARY, "Accept");
+    if (this == JSON || this == JSON_OR_TABLE) {
+      ctx.response().headers().add(HttpHeaders.VARY, VARIES);
     }
     Accept accept = Accept.of(ctx.request().headers().getAll(HttpHeaders.ACCEPT));
     ctx.put(CHOSEN, accept.best(mediaTypes).orElseThrow(this::notAcceptable));

@@ -11,11 +11,11 @@ import org.nodepool.view.Representation;
 
 /** {@code /openapi.json}: what this service answers, for programs. */
 final class OpenApiHandlers {
-  private final Answer document = Answer.of(new Representation(read(), Json.CONTENT_TYPE));
+  private final Representation document = new Representation(read(), Json.CONTENT_TYPE);
 
   Future<Answer> get(RoutingContext ctx) {
     Input.noQuery(ctx);
-    return Future.succeededFuture(document);
+    return Future.succeededFuture(Answer.of(ctx, document));
   }
 
   static Buffer read() {

@@ -14,6 +14,6 @@ final class ProviderHandlers {
 
   Future<Answer> list(RoutingContext ctx) {
     Input.noQuery(ctx);
-    return reads.providers().map(Answer::of);
+    return reads.providers().map(page -> Answer.page(ctx, page));
   }
 }

@@ -14,8 +14,6 @@ import static org.nodepool.api.Offer.TEXT;
 
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
-import io.vertx.core.http.HttpConnection;
-import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.ext.web.Route;
 import io.vertx.ext.web.Router;
@@ -25,13 +23,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.nodepool.model.Problem;
+import org.nodepool.view.Kind;
 
 /**
  * The table of routes, one line each. Whatever is not a GET asks for the login and then reads the
@@ -53,21 +51,24 @@ public final class Routes {
   private static final Set<String> ALWAYS_OPEN = Set.of("/healthz");
 
   /**
-   * What requests have to pass.
+   * What requests have to pass, and what counts them.
    *
    * @param beforeWrites reads the pool's configuration before the operation of each write, which
    *     waits for it, but not for ever; its failure is the write's
    * @param protectReads whether reads need a login too
    */
   record Guards(
-      Login login, Browsers browsers, Supplier<Future<Void>> beforeWrites, boolean protectReads) {}
+      Metrics metrics,
+      Connections connections,
+      Login login,
+      Browsers browsers,
+      Supplier<Future<Void>> beforeWrites,
+      boolean protectReads) {}
 
   private final List<Line> table;
 
-  /** Connections on which what follows is no request, until they are closed. */
-  private final Set<HttpConnection> refused = ConcurrentHashMap.newKeySet();
-
   Routes(
+      Polls polls,
       NodeHandlers nodes,
       ImageHandlers images,
       DibImageHandlers dibImages,
@@ -75,27 +76,28 @@ public final class Routes {
       ProviderHandlers providers,
       EventHandlers events,
       OpenApiHandlers openApi,
-      SelfHandlers self) {
+      SelfHandlers self,
+      Function<RoutingContext, Future<Answer>> metrics) {
     // spotless:off
     table = List.of(
-        new Line(GET,    "/v1/nodes",                    JSON_OR_TABLE, nodes::list),
-        new Line(GET,    "/v1/nodes/summary",            JSON_OR_TABLE, nodes::summary),
-        new Line(GET,    "/v1/nodes/:id",                JSON,          nodes::get),
+        new Line(GET,    "/v1/nodes",                    JSON_OR_TABLE, polls.list(Kind.NODE)),
+        new Line(GET,    "/v1/nodes/summary",            JSON_OR_TABLE, polls.summary(Kind.NODE)),
+        new Line(GET,    "/v1/nodes/:id",                JSON,          polls.one(Kind.NODE)),
         new Line(PUT,    "/v1/nodes/:id",                NOTHING,       nodes::put),
         new Line(DELETE, "/v1/nodes/:id",                NOTHING,       nodes::delete),
-        new Line(GET,    "/v1/images",                   JSON_OR_TABLE, images::list),
-        new Line(GET,    "/v1/images/summary",           JSON_OR_TABLE, images::summary),
-        new Line(GET,    "/v1/images/:id",               JSON,          images::get),
+        new Line(GET,    "/v1/images",                   JSON_OR_TABLE, polls.list(Kind.SNAPSHOT_IMAGE)),
+        new Line(GET,    "/v1/images/summary",           JSON_OR_TABLE, polls.summary(Kind.SNAPSHOT_IMAGE)),
+        new Line(GET,    "/v1/images/:id",               JSON,          polls.one(Kind.SNAPSHOT_IMAGE)),
         new Line(DELETE, "/v1/images/:id",               NOTHING,       images::delete),
         new Line(POST,   "/v1/images/:image/update",     NOTHING,       images::update),
-        new Line(GET,    "/v1/dib_images",               JSON_OR_TABLE, dibImages::list),
-        new Line(GET,    "/v1/dib_images/summary",       JSON_OR_TABLE, dibImages::summary),
-        new Line(GET,    "/v1/dib_images/:id",           JSON,          dibImages::get),
+        new Line(GET,    "/v1/dib_images",               JSON_OR_TABLE, polls.list(Kind.DIB_IMAGE)),
+        new Line(GET,    "/v1/dib_images/summary",       JSON_OR_TABLE, polls.summary(Kind.DIB_IMAGE)),
+        new Line(GET,    "/v1/dib_images/:id",           JSON,          polls.one(Kind.DIB_IMAGE)),
         new Line(DELETE, "/v1/dib_images/:id",           NOTHING,       dibImages::delete),
         new Line(POST,   "/v1/dib_images/:name/build",   NOTHING,       dibImages::build),
         new Line(POST,   "/v1/dib_images/:name/upload",  NOTHING,       dibImages::upload),
-        new Line(GET,    "/v1/jobs",                     JSON_OR_TABLE, jobs::list),
-        new Line(GET,    "/v1/jobs/summary",             JSON_OR_TABLE, jobs::summary),
+        new Line(GET,    "/v1/jobs",                     JSON_OR_TABLE, polls.list(Kind.JOB)),
+        new Line(GET,    "/v1/jobs/summary",             JSON_OR_TABLE, polls.summary(Kind.JOB)),
         new Line(GET,    "/v1/jobs/:id",                 JSON,          jobs::get),
         new Line(DELETE, "/v1/jobs/:id",                 NOTHING,       jobs::cancel),
         new Line(POST,   "/v1/jobs/:id/retry",           NOTHING,       jobs::retry),
@@ -106,7 +108,8 @@ public final class Routes {
         new Line(GET,    "/v1",                          JSON,          ctx -> self.version(ctx, this::links)),
         new Line(GET,    "/openapi.json",                JSON,          openApi::get),
         new Line(GET,    "/healthz",                     JSON,          self::healthz),
-        new Line(GET,    "/readyz",                      JSON,          self::readyz));
+        new Line(GET,    "/readyz",                      JSON,          self::readyz),
+        new Line(GET,    "/metrics",                     TEXT,          metrics));
     // spotless:on
   }
 
@@ -132,9 +135,10 @@ public final class Routes {
         .handler(
             ctx -> {
               AccessLog.begin(ctx);
+              guards.metrics().begin(ctx);
               ctx.next();
             });
-    router.route().handler(this::checkFraming);
+    router.route().handler(guards.connections()::check);
     router.route().handler(guards.browsers()::share);
     // path by path: what one does not allow must not be taken for another with a parameter there
     byPath()
@@ -147,26 +151,6 @@ public final class Routes {
     return router;
   }
 
-  /**
-   * A body in a coding that nobody here knows would be read as the next request: a way to smuggle
-   * one past a proxy (RFC 9112, 6.1).
-   */
-  private void checkFraming(RoutingContext ctx) {
-    HttpConnection connection = ctx.request().connection();
-    String coding = ctx.request().getHeader(HttpHeaders.TRANSFER_ENCODING);
-    if (refused.contains(connection)) {
-      connection.close();
-    } else if (coding == null || coding.equalsIgnoreCase("chunked")) {
-      ctx.next();
-    } else {
-      refused.add(connection);
-      connection.closeHandler(v -> refused.remove(connection));
-      ctx.response().putHeader(HttpHeaders.CONNECTION, "close");
-      ctx.addEndHandler(v -> connection.close());
-      ctx.fail(new Refusal(Slug.MALFORMED_BODY, "The Transfer-Encoding must be chunked, or none."));
-    }
-  }
-
   /** The lines of each path, in the order of the table. */
   private Map<String, List<Line>> byPath() {
     return table.stream()
@@ -175,6 +159,12 @@ public final class Routes {
 
   private static void add(Router router, Line line, Guards guards) {
     boolean writes = line.method() != GET;
+    with(router, line)
+        .handler(
+            ctx -> {
+              Metrics.route(ctx, line);
+              ctx.next();
+            });
     if (writes) {
       with(router, line).handler(Body::keep);
     }

@@ -58,7 +58,7 @@ final class SelfHandlers {
   /** The process lives and answers; it looks at nothing else. */
   Future<Answer> healthz(RoutingContext ctx) {
     Input.noQuery(ctx);
-    return Future.succeededFuture(Answer.of(ALIVE));
+    return Future.succeededFuture(Answer.of(ctx, ALIVE));
   }
 
   Future<Answer> readyz(RoutingContext ctx) {
@@ -74,10 +74,10 @@ final class SelfHandlers {
                       .put("warnings", new JsonArray(report.warnings()));
               Representation shown = new Representation(document.toBuffer(), Json.CONTENT_TYPE);
               return isReady
-                  ? Answer.of(shown)
+                  ? Answer.of(ctx, shown)
                   : response -> {
                     response.putHeader(HttpHeaders.RETRY_AFTER, "1");
-                    Answer.of(503, shown).send(response);
+                    Answer.untagged(ctx, 503, shown).send(response);
                   };
             });
   }
@@ -118,6 +118,6 @@ final class SelfHandlers {
             .put("api", "v1")
             .put("links", links);
     return Future.succeededFuture(
-        Answer.of(new Representation(document.toBuffer(), Json.CONTENT_TYPE)));
+        Answer.of(ctx, new Representation(document.toBuffer(), Json.CONTENT_TYPE)));
   }
 }

@@ -81,10 +81,12 @@ public record ApiConfig(
    *
    * @param port 0 to 65535; 0 is any free port
    * @param tls null: plain HTTP
+   * @param maxConnections at one time; those beyond are refused
    * @param allowedOrigins of web pages that may call the service, as browsers write them: lower
    *     case, without a default port
    */
-  public record Server(String host, int port, Tls tls, List<String> allowedOrigins) {
+  public record Server(
+      String host, int port, Tls tls, int maxConnections, List<String> allowedOrigins) {
     public Server {
       requireNonNull(host, "host");
       allowedOrigins = List.copyOf(allowedOrigins);
@@ -199,7 +201,7 @@ public record ApiConfig(
             jobs(jobs),
             new Cleanup(cleanup.bool("enabled"), cleanup.duration("image_age", "PT8H")),
             roles(root));
-    notYet(root, server);
+    notYet(root);
     List.of(root, server, auth, database, jobs, cleanup).forEach(Section::refuseRest);
     return config;
   }
@@ -229,6 +231,7 @@ public record ApiConfig(
         server.text("host", "127.0.0.1"),
         server.integer("port", 8080, 0, 65535, "a port"),
         tls(server.section("tls")),
+        server.integer("max_connections", 20_000, 1, 1_000_000, "a number of connections"),
         allowedOrigins(server));
   }
 
@@ -312,8 +315,7 @@ public record ApiConfig(
   }
 
   /** The settings that this version knows and does not act on. */
-  private static void notYet(Section root, Section server) {
-    server.unsupported("max_connections", 20000);
+  private static void notYet(Section root) {
     if (!root.isOff("cluster")) {
       root.section("cluster").unsupportedRest();
     }

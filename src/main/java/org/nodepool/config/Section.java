@@ -10,7 +10,6 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -336,13 +335,6 @@ final class Section {
       }
     }
     return sections;
-  }
-
-  /** A setting that would have no effect is refused, unless it asks for nothing but its default. */
-  void unsupported(String key, Object itsDefault) {
-    if (!Objects.equals(value(key, itsDefault), itsDefault)) {
-      mistake(key, "is not supported by this version");
-    }
   }
 
   void unsupportedRest() {

@@ -72,6 +72,24 @@ public record Node(
         subnodes);
   }
 
+  /** This node with other subnodes. */
+  public Node with(List<SubNode> others) {
+    return new Node(
+        id,
+        providerName,
+        labelName,
+        targetName,
+        hostname,
+        nodename,
+        externalId,
+        az,
+        ip,
+        ipPrivate,
+        state,
+        stateTime,
+        others);
+  }
+
   /**
    * Refuses what a person may not ask of this node: hold and ready are the only states to ask for,
    * ready is for held nodes, and a node on its way out stays on it (the original's hold brought it

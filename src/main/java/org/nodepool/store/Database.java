@@ -15,8 +15,10 @@ import io.vertx.sqlclient.Transaction;
 import java.time.Clock;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Problem;
 import org.slf4j.Logger;
@@ -27,7 +29,7 @@ public final class Database {
   private static final Logger log = LoggerFactory.getLogger(Database.class);
 
   /** API.md: a database that is away is a 503 within 2 seconds. */
-  private static final long ANSWER_LIMIT_MS = 1_800;
+  static final long ANSWER_LIMIT_MS = 1_800;
 
   /** Nobody waits for a look at the schema, so a busy machine may take its time. */
   private static final long LOOK_LIMIT_MS = 10_000;
@@ -119,6 +121,7 @@ public final class Database {
   private final Address address;
   private final Clock clock;
   private final ChangeLog changes;
+  private final AtomicInteger underWay = new AtomicInteger();
 
   /** Whether the schema is in place; until then nothing is let through. */
   private volatile boolean isOpen;
@@ -134,7 +137,7 @@ public final class Database {
     this.pool = newPool(CONNECTIONS, ANSWER_LIMIT_MS);
   }
 
-  private Pool newPool(int connections, long waitLimitMs) {
+  Pool newPool(int connections, long waitLimitMs) {
     return MySQLBuilder.pool()
         .with(
             new PoolOptions()
@@ -209,14 +212,16 @@ public final class Database {
   /** Runs statements that only read, each seeing the last commit before it began. */
   <T> Future<T> read(Function<SqlClient, Future<T>> statements) {
     return isOpen
-        ? within(statements.apply(pool)).recover(e -> Future.failedFuture(problem(e, false)))
+        ? counted(() -> within(statements.apply(pool)))
+            .recover(e -> Future.failedFuture(problem(e, false)))
         : notOpen();
   }
 
   /** Runs one statement that writes, committed by itself, and that nobody is told of. */
   <T> Future<T> note(Function<SqlClient, Future<T>> statement) {
     return isOpen
-        ? within(statement.apply(pool)).recover(e -> Future.failedFuture(problem(e, true)))
+        ? counted(() -> within(statement.apply(pool)))
+            .recover(e -> Future.failedFuture(problem(e, true)))
         : notOpen();
   }
 
@@ -234,7 +239,8 @@ public final class Database {
 
   private <T> Future<T> transaction(Failpoint what, Function<Tx, Future<T>> work, int attempts) {
     Tx tx = new Tx(now(), what);
-    return within(pool.getConnection().compose(connection -> run(work, tx, connection)))
+    return counted(
+            () -> within(pool.getConnection().compose(connection -> run(work, tx, connection))))
         .recover(
             e ->
                 attempts > 1 && isError(e, DEADLOCK)
@@ -275,11 +281,26 @@ public final class Database {
     return transaction.rollback().transform(v -> Future.failedFuture(reason));
   }
 
+  private <T> Future<T> counted(Supplier<Future<T>> statements) {
+    underWay.incrementAndGet();
+    return statements.get().onComplete(done -> underWay.decrementAndGet());
+  }
+
+  /** How many reads and transactions are under way; those beyond the connections wait for one. */
+  public int underWay() {
+    return underWay.get();
+  }
+
+  /** How many connections the pool has at most. */
+  public int mostConnections() {
+    return CONNECTIONS;
+  }
+
   private static <T> Future<T> within(Future<T> answer) {
     return answer.timeout(ANSWER_LIMIT_MS, TimeUnit.MILLISECONDS);
   }
 
-  private static <T> Future<T> notOpen() {
+  static <T> Future<T> notOpen() {
     return Future.failedFuture(
         new Problem.Unavailable("The database is not in service yet. Nothing was changed."));
   }
@@ -293,7 +314,7 @@ public final class Database {
    * that it cannot serve; whatever else the client reports is a connection that was lost, or could
    * not be had. {@link DatabaseWatch} says which.
    */
-  private Throwable problem(Throwable e, boolean mayBeWritten) {
+  Throwable problem(Throwable e, boolean mayBeWritten) {
     if (isError(e, DUPLICATE_KEY)) {
       return new DuplicateKey(e);
     }

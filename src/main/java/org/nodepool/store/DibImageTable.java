@@ -92,7 +92,11 @@ public final class DibImageTable {
 
   /** Every dib image, by id. */
   public Future<List<DibImage>> list() {
-    return db.read(c -> select(c, LIST, Tuple.tuple()));
+    return db.read(DibImageTable::list);
+  }
+
+  static Future<List<DibImage>> list(SqlClient client) {
+    return select(client, LIST, Tuple.tuple());
   }
 
   /** The dib image; fails with {@link Problem.NotFound}. */
@@ -241,7 +245,7 @@ public final class DibImageTable {
         .map(SqlResult::value);
   }
 
-  private static DibImage image(Row row) {
+  static DibImage image(Row row) {
     return new DibImage(
         row.getLong("id"),
         row.getString("image_name"),

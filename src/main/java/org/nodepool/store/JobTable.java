@@ -230,8 +230,8 @@ public final class JobTable {
   }
 
   /** Every job, by id. */
-  public Future<List<Job>> list() {
-    return db.read(c -> select(c, LIST, Tuple.tuple()));
+  static Future<List<Job>> list(SqlClient client) {
+    return select(client, LIST, Tuple.tuple());
   }
 
   /** The jobs that have not ended, by id. */
@@ -612,11 +612,15 @@ public final class JobTable {
   }
 
   private static Job job(Row row) {
+    return job(row, row.getString("state"));
+  }
+
+  static Job job(Row row, String state) {
     return new Job(
         row.getLong("id"),
         row.getString("uuid"),
         Job.Kind.named(row.getString("kind")),
-        JobState.named(row.getString("state")),
+        JobState.named(state),
         row.getString("subject"),
         row.getString("image_name"),
         row.getString("provider_name"),

@@ -3,6 +3,7 @@ package org.nodepool.store;
 import io.vertx.core.Future;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
+import io.vertx.sqlclient.SqlClient;
 import io.vertx.sqlclient.Tuple;
 import java.util.ArrayList;
 import java.util.List;
@@ -29,7 +30,14 @@ public final class NodeTable {
              s.state_time AS subnode_state_time
         FROM node n LEFT JOIN subnode s ON s.node_id = n.id
       """;
-  private static final String LIST = SELECT + " ORDER BY n.id, s.id";
+  private static final String BARE =
+      """
+      SELECT id, provider_name, label_name, target_name, hostname, nodename, external_id, az, ip,
+             ip_private, state, state_time
+        FROM node
+      """;
+  private static final String SUBNODES =
+      "SELECT id, node_id, hostname, external_id, ip, ip_private, state, state_time FROM subnode";
   private static final String GET = SELECT + " WHERE n.id = ? ORDER BY s.id";
   private static final String LOCK = GET + " FOR UPDATE";
   private static final String SET_STATE =
@@ -43,9 +51,14 @@ public final class NodeTable {
     this.db = db;
   }
 
-  /** Every node, by id. */
-  public Future<List<Node>> list() {
-    return db.read(c -> c.preparedQuery(LIST).execute()).map(NodeTable::nodes);
+  /** Every node without its subnodes, in no order. */
+  static Future<List<Node>> bare(SqlClient client) {
+    return Values.list(client, BARE, row -> node(row, List.of()));
+  }
+
+  /** Every subnode, also of nodes that are not there, in no order. */
+  static Future<List<SubNode>> subnodes(SqlClient client) {
+    return Values.list(client, SUBNODES, NodeTable::subnode);
   }
 
   /** The node; fails with {@link Problem.NotFound}. */
@@ -129,7 +142,7 @@ public final class NodeTable {
       }
       if (row.getLong("subnode_id") != null) {
         subnodes = subnodes.isEmpty() ? new ArrayList<>() : subnodes;
-        subnodes.add(subnode(row));
+        subnodes.add(joinedSubnode(row));
       }
     }
     if (first != null) {
@@ -138,7 +151,7 @@ public final class NodeTable {
     return nodes;
   }
 
-  private static Node node(Row row, List<SubNode> subnodes) {
+  static Node node(Row row, List<SubNode> subnodes) {
     return new Node(
         row.getLong("id"),
         row.getString("provider_name"),
@@ -155,7 +168,19 @@ public final class NodeTable {
         List.copyOf(subnodes));
   }
 
-  private static SubNode subnode(Row row) {
+  static SubNode subnode(Row row) {
+    return new SubNode(
+        row.getLong("id"),
+        row.getLong("node_id"),
+        row.getString("hostname"),
+        row.getString("external_id"),
+        row.getString("ip"),
+        row.getString("ip_private"),
+        State.ofCode(row.getInteger("state")),
+        row.getLong("state_time"));
+  }
+
+  private static SubNode joinedSubnode(Row row) {
     return new SubNode(
         row.getLong("subnode_id"),
         row.getLong("id"),

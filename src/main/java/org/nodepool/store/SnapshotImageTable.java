@@ -63,7 +63,11 @@ public final class SnapshotImageTable {
 
   /** Every image, by id. */
   public Future<List<SnapshotImage>> list() {
-    return db.read(c -> select(c, LIST, Tuple.tuple()));
+    return db.read(SnapshotImageTable::list);
+  }
+
+  static Future<List<SnapshotImage>> list(SqlClient client) {
+    return select(client, LIST, Tuple.tuple());
   }
 
   /** The image; fails with {@link Problem.NotFound}. */
@@ -189,7 +193,7 @@ public final class SnapshotImageTable {
         .map(SqlResult::value);
   }
 
-  private static SnapshotImage image(Row row) {
+  static SnapshotImage image(Row row) {
     return new SnapshotImage(
         row.getLong("id"),
         row.getString("provider_name"),

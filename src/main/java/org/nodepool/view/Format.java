@@ -11,7 +11,7 @@ public enum Format {
 
   <T> Representation write(List<Key<T>> keys, List<T> rows, Instant now) {
     return this == JSON
-        ? new Representation(Json.array(keys, rows), Json.CONTENT_TYPE)
+        ? Representation.of(Json.array(keys, rows))
         : new Representation(TextTable.of(keys, rows, now), TextTable.CONTENT_TYPE);
   }
 }

@@ -25,16 +25,18 @@ import org.nodepool.model.SubNode;
  * What clients see of one kind of rows. An allow-list: what is no key here is seen by nobody, and
  * nobody can filter by it.
  *
+ * @param name what one is called in a sentence
  * @param keys in the contract's order
  * @param listOrder of the whole list
  * @param isNewestFirst whether pages go from the greatest id down
  */
 public record Kind<T extends Resource>(
-    List<Key<T>> keys, Comparator<T> listOrder, boolean isNewestFirst) {
+    String name, List<Key<T>> keys, Comparator<T> listOrder, boolean isNewestFirst) {
 
   /** {@code /v1/nodes}. */
   public static final Kind<Node> NODE =
       new Kind<>(
+          "node",
           List.of(
               Key.of("id", WHOLE_NUMBER, Node::id),
               Key.of("provider_name", TEXT, Node::providerName),
@@ -55,6 +57,7 @@ public record Kind<T extends Resource>(
   /** {@code /v1/images}. */
   public static final Kind<SnapshotImage> SNAPSHOT_IMAGE =
       new Kind<>(
+          "image",
           List.of(
               Key.of("id", WHOLE_NUMBER, SnapshotImage::id),
               Key.of("provider_name", TEXT, SnapshotImage::providerName),
@@ -71,6 +74,7 @@ public record Kind<T extends Resource>(
   /** {@code /v1/dib_images}. */
   public static final Kind<DibImage> DIB_IMAGE =
       new Kind<>(
+          "dib image",
           List.of(
               Key.of("id", WHOLE_NUMBER, DibImage::id),
               Key.of("image_name", TEXT, DibImage::imageName),
@@ -84,6 +88,7 @@ public record Kind<T extends Resource>(
   /** {@code /v1/jobs}. */
   public static final Kind<Job> JOB =
       new Kind<>(
+          "job",
           List.of(
               Key.of("id", WHOLE_NUMBER, Job::id),
               Key.of("kind", JOB_KIND, job -> job.kind().toString()),
@@ -129,18 +134,12 @@ public record Kind<T extends Resource>(
 
   /** That row in JSON, as clients see it. */
   public Representation one(T row) {
-    return new Representation(Json.object(keys, row), Json.CONTENT_TYPE);
+    return Representation.of(Json.object(keys, row));
   }
 
   /** The keys that lists may be filtered and counted by: the scalar ones but the times. */
   public List<Key<T>> filterKeys() {
     return keys.stream().filter(key -> key.type().isFilterable()).toList();
-  }
-
-  /** The order of pages, which a row that comes or goes does not disturb. */
-  Comparator<T> pageOrder() {
-    Comparator<T> ascending = Comparator.comparingLong(Resource::id);
-    return isNewestFirst ? ascending.reversed() : ascending;
   }
 
   /** Whether that row is on a page behind that marker. */

@@ -22,24 +22,47 @@ public record ListQuery<T extends Resource>(
     Long marker,
     Format format)
     implements Query<T> {
-
-  @Override
-  public Page answer(List<T> rows, Instant now) {
-    List<T> found = found(rows).toList();
-    boolean goesOn = limit != null && found.size() > limit;
-    List<T> shown = goesOn ? found.subList(0, limit) : found;
-    Long nextMarker = goesOn ? shown.get(limit - 1).id() : null;
-    return new Page(format.write(fields, shown, now), nextMarker);
+  /** The whole list, in JSON. */
+  public static <T extends Resource> ListQuery<T> all(Kind<T> kind) {
+    return new ListQuery<>(kind, List.of(), kind.keys(), null, null, Format.JSON);
   }
 
-  private Stream<T> found(List<T> rows) {
-    Stream<T> matching =
-        rows.stream().filter(row -> filters.stream().allMatch(filter -> filter.matches(row)));
-    if (limit == null && marker == null) {
-      return matching.sorted(kind.listOrder());
-    }
-    return matching
-        .filter(row -> marker == null || kind.isBehind(marker, row))
-        .sorted(kind.pageOrder());
+  @Override
+  public Page answer(Table<T> table, Instant now) {
+    boolean isPage = limit != null || marker != null;
+    Stream<Entry<T>> rows = isPage ? table.inPageOrder() : table.inListOrder();
+    List<Entry<T>> found =
+        rows.filter(entry -> isAskedFor(entry.row()))
+            .limit(limit == null ? Long.MAX_VALUE : limit + 1L)
+            .toList();
+    boolean goesOn = limit != null && found.size() > limit;
+    List<Entry<T>> shown = goesOn ? found.subList(0, limit) : found;
+    Long nextMarker = goesOn ? shown.get(limit - 1).row().id() : null;
+    return new Page(written(shown, now), nextMarker);
+  }
+
+  private boolean isAskedFor(T row) {
+    return (marker == null || kind.isBehind(marker, row))
+        && filters.stream().allMatch(filter -> filter.matches(row));
+  }
+
+  private boolean isOfWholeRows() {
+    return format == Format.JSON && fields.size() == kind.keys().size();
+  }
+
+  @Override
+  public boolean isOfWholeList() {
+    return filters.isEmpty() && limit == null && marker == null && isOfWholeRows();
+  }
+
+  private Representation written(List<Entry<T>> entries, Instant now) {
+    return isOfWholeRows()
+        ? Representation.of(Entry.array(entries))
+        : format.write(fields, entries.stream().map(Entry::row).toList(), now);
+  }
+
+  @Override
+  public boolean isKept() {
+    return format == Format.JSON;
   }
 }

@@ -5,4 +5,8 @@ package org.nodepool.view;
  *
  * @param nextMarker the marker of the next page; null when there is none
  */
-public record Page(Representation representation, Long nextMarker) {}
+public record Page(Representation representation, Long nextMarker) {
+  Page(Representation representation) {
+    this(representation, null);
+  }
+}

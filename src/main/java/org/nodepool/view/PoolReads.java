@@ -1,148 +1,252 @@
 package org.nodepool.view;
 
+import static java.util.stream.Collectors.counting;
+import static java.util.stream.Collectors.groupingBy;
 import static java.util.stream.Collectors.toMap;
 
+import io.vertx.core.AsyncResult;
+import io.vertx.core.Context;
 import io.vertx.core.Future;
+import io.vertx.core.Handler;
+import io.vertx.core.Vertx;
 import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
-import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
-import org.nodepool.model.Node;
+import org.nodepool.model.Problem;
 import org.nodepool.model.ProviderCall;
-import org.nodepool.model.SnapshotImage;
+import org.nodepool.model.Resource;
+import org.nodepool.model.Worker;
 import org.nodepool.store.AttemptTable;
-import org.nodepool.store.DibImageTable;
+import org.nodepool.store.Database;
 import org.nodepool.store.JobTable;
-import org.nodepool.store.NodeTable;
+import org.nodepool.store.PoolLog;
 import org.nodepool.store.ProviderCallTable;
-import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.WorkerTable;
 
 /**
- * Answers every read of the pool, from database state that was read after the request arrived. One
- * object fails with {@link org.nodepool.model.Problem.NotFound} when there is none.
+ * Answers every read of the pool, from database state that was read after the request arrived: a
+ * probe that all share who ask at the same moment says whether the picture is still right. One for
+ * each event loop, to be used on it alone. Every future fails with {@link Problem.Unavailable},
+ * within two seconds, when the database is away.
  */
 public final class PoolReads {
-  private final NodeTable nodes;
-  private final SnapshotImageTable images;
-  private final DibImageTable dibImages;
-  private final JobTable jobs;
-  private final AttemptTable attempts;
-  private final WorkerTable workers;
-  private final ProviderCallTable providerCalls;
-  private final Supplier<List<PoolProvider>> providers;
-  private final Clock clock;
-
   /**
+   * What is read from; all safe for use by any thread.
+   *
    * @param workers who could run the jobs
    * @param providers of the configuration as it is now, in the order of the file
    * @param clock what the ages in tables count from, and pauses last by
    */
-  public PoolReads(
-      NodeTable nodes,
-      SnapshotImageTable images,
-      DibImageTable dibImages,
+  public record Sources(
+      Database db,
+      Picture picture,
       JobTable jobs,
       AttemptTable attempts,
       WorkerTable workers,
       ProviderCallTable providerCalls,
       Supplier<List<PoolProvider>> providers,
-      Clock clock) {
-    this.nodes = nodes;
-    this.images = images;
-    this.dibImages = dibImages;
-    this.jobs = jobs;
-    this.attempts = attempts;
-    this.workers = workers;
-    this.providerCalls = providerCalls;
-    this.providers = providers;
-    this.clock = clock;
+      Clock clock,
+      PollStats stats) {}
+
+  private static final Comparator<Job> BY_ID = Comparator.comparingLong(Job::id);
+
+  private final Sources sources;
+  private final Context context;
+  private final PoolLog log;
+  private final SharedRead<PoolView> fresh;
+  private final SharedRead<List<Worker>> workers;
+  private final Waiters waiters;
+
+  /** The jobs that {@code explained} was made of, and from whom. */
+  private Table<Job> stored;
+
+  private List<Job> unfinished = List.of();
+  private List<Worker> knownWorkers;
+  private Instant explainedAt;
+  private Table<Job> explained;
+
+  /** To be made on the event loop that it is for. */
+  public PoolReads(Vertx vertx, Sources sources) {
+    this.sources = sources;
+    this.context = vertx.getOrCreateContext();
+    this.log = new PoolLog(sources.db());
+    this.fresh = new SharedRead<>(vertx, this::probe);
+    this.workers = new SharedRead<>(vertx, sources.workers()::list);
+    this.waiters = new Waiters(vertx, sources.picture(), sources.stats(), this::answer);
   }
 
-  public Future<Page> nodes(Query<Node> query) {
-    return nodes.list().map(rows -> query.answer(rows, clock.instant()));
-  }
-
-  public Future<Representation> node(long id) {
-    return nodes.get(id).map(Kind.NODE::one);
-  }
-
-  public Future<Page> images(Query<SnapshotImage> query) {
-    return images.list().map(rows -> query.answer(rows, clock.instant()));
-  }
-
-  public Future<Representation> image(long id) {
-    return images.get(id).map(Kind.SNAPSHOT_IMAGE::one);
-  }
-
-  public Future<Page> dibImages(Query<DibImage> query) {
-    return dibImages.list().map(rows -> query.answer(rows, clock.instant()));
-  }
-
-  public Future<Representation> dibImage(long id) {
-    return dibImages.get(id).map(Kind.DIB_IMAGE::one);
-  }
-
-  public Future<Page> jobs(Query<Job> query) {
-    return jobs.list()
-        .compose(rows -> explained(rows, rows))
-        .map(rows -> query.answer(rows, clock.instant()));
-  }
-
-  /** The job as people see it: one that is queued says what it waits for. */
-  public Future<Job> job(long id) {
-    return jobs.get(id)
+  private Future<PoolView> probe() {
+    PoolView view = sources.picture().current();
+    if (view.seen() == null) {
+      return sources.picture().refreshed(context);
+    }
+    sources.stats().probed();
+    return log.isAll(view.seen())
         .compose(
-            row ->
-                row.state() == JobState.QUEUED
-                    ? jobs.unfinished().compose(all -> explained(List.of(row), all))
-                    : Future.succeededFuture(List.of(row)))
-        .map(rows -> rows.get(0));
+            isAll -> isAll ? Future.succeededFuture(view) : sources.picture().refreshed(context));
+  }
+
+  /** The answer to a query; fails with what the query fails with. */
+  public <T extends Resource> Future<Page> answer(Query<T> query) {
+    return fresh.get().compose(view -> answer(view, query));
+  }
+
+  /** As {@link #answer(Query)}, for those who come in thousands. */
+  public void answer(Query<?> query, Handler<AsyncResult<Page>> handler) {
+    fresh.get(
+        read -> {
+          if (read.failed()) {
+            handler.handle(read.mapEmpty());
+          } else {
+            answer(read.result(), query).onComplete(handler::handle);
+          }
+        });
+  }
+
+  private <T extends Resource> Future<Page> answer(PoolView view, Query<T> query) {
+    if (query.kind() == Kind.JOB && waits(view.jobs(), query)) {
+      return explained(view.jobs()).map(jobs -> page(jobs, query));
+    }
+    try {
+      return Future.succeededFuture(
+          view.table(query.kind()).answer(query, sources.clock().instant()));
+    } catch (Problem problem) {
+      return Future.failedFuture(problem);
+    }
+  }
+
+  @SuppressWarnings("unchecked") // a query of jobs
+  private Page page(Table<Job> jobs, Query<?> query) {
+    return jobs.answer((Query<Job>) query, sources.clock().instant());
+  }
+
+  /** Whether what is asked for may show what a queued job waits for. */
+  private boolean waits(Table<Job> jobs, Query<?> query) {
+    if (query instanceof OneQuery<?> one) {
+      return jobs.find(one.id()).filter(job -> job.state() == JobState.QUEUED).isPresent();
+    }
+    return unfinished(jobs).stream().anyMatch(job -> job.state() == JobState.QUEUED);
+  }
+
+  private List<Job> unfinished(Table<Job> jobs) {
+    if (jobs != stored) {
+      stored = jobs;
+      unfinished = jobs.rows().filter(job -> job.finished() == null).sorted(BY_ID).toList();
+      explained = null;
+    }
+    return unfinished;
+  }
+
+  /** The jobs as people see them: one that is queued says what it waits for. */
+  private Future<Table<Job>> explained(Table<Job> jobs) {
+    return workers.get().map(known -> explained(jobs, known));
+  }
+
+  private Table<Job> explained(Table<Job> jobs, List<Worker> known) {
+    List<Job> open = unfinished(jobs);
+    Instant now = sources.clock().instant();
+    boolean isKnown =
+        explained != null
+            && known == knownWorkers
+            && now.getEpochSecond() == explainedAt.getEpochSecond();
+    if (!isKnown) {
+      Waiting waiting = new Waiting(open, known, now);
+      Map<Long, Job> queued = new HashMap<>();
+      open.stream()
+          .filter(job -> job.state() == JobState.QUEUED)
+          .forEach(job -> queued.put(job.id(), waiting.explained(job)));
+      explained = jobs.with(queued);
+      knownWorkers = known;
+      explainedAt = now;
+    }
+    return explained;
+  }
+
+  /** A kind and a state that jobs have. */
+  public record JobCount(Job.Kind kind, JobState state) {}
+
+  /** How many jobs there are of each kind and state that there is one of. */
+  public Future<Map<JobCount, Long>> jobCounts() {
+    return fresh
+        .get()
+        .map(
+            view ->
+                view.jobs()
+                    .rows()
+                    .collect(groupingBy(job -> new JobCount(job.kind(), job.state()), counting())));
+  }
+
+  /** The job as people see it; fails with {@link Problem.NotFound}. */
+  public Future<Job> job(long id) {
+    return fresh
+        .get()
+        .compose(
+            view ->
+                waits(view.jobs(), new OneQuery<>(Kind.JOB, id))
+                    ? explained(view.jobs())
+                    : Future.succeededFuture(view.jobs()))
+        .map(jobs -> jobs.find(id).orElseThrow(() -> Problem.NotFound.row("job", id)));
+  }
+
+  /** One who waits for an answer to become another one. */
+  public interface Wait {
+    /**
+     * The other answer; null when the time is over or nobody waits any more. Fails when there is
+     * none any more, with what the query fails with.
+     */
+    Future<Page> other();
+
+    /** Ends the waiting. */
+    void end();
   }
 
   /**
-   * The rows as people see them, in the same order.
+   * Begins to wait for another answer than one that is known.
    *
-   * @param all at least the jobs that have not ended
+   * @param limit at least a millisecond
    */
-  private Future<List<Job>> explained(List<Job> rows, List<Job> all) {
-    if (rows.stream().noneMatch(row -> row.state() == JobState.QUEUED)) {
-      return Future.succeededFuture(rows);
-    }
-    List<Job> unfinished = all.stream().filter(job -> job.finished() == null).toList();
-    return workers
-        .list()
-        .map(
-            known -> {
-              Waiting waiting = new Waiting(unfinished, known, clock.instant());
-              return rows.stream().map(waiting::explained).toList();
-            });
+  public <T extends Resource> Wait begin(
+      Query<T> query, Predicate<Representation> isKnown, Duration limit) {
+    return waiters.begin(query, isKnown, limit);
   }
 
   /** The attempts at that job, the first one first. */
-  public Future<Representation> attempts(long jobId) {
+  public Future<Page> attempts(long jobId) {
     // then the job: of one that is removed meanwhile there is no empty list
-    return attempts
+    return sources
+        .attempts()
         .of(jobId)
         .compose(
             rows ->
-                jobs.get(jobId)
-                    .map(
-                        job ->
-                            new Representation(
-                                Json.array(Kind.ATTEMPT_KEYS, rows), Json.CONTENT_TYPE)));
+                sources
+                    .jobs()
+                    .get(jobId)
+                    .map(job -> new Page(Representation.of(Json.array(Kind.ATTEMPT_KEYS, rows)))));
   }
 
   /** The providers that are configured, each with the newest call to it. */
-  public Future<Representation> providers() {
-    return providerCalls.list().map(calls -> shown(providers.get(), calls));
+  public Future<Page> providers() {
+    return sources
+        .providerCalls()
+        .list()
+        .map(calls -> new Page(shown(sources.providers().get(), calls)));
   }
 
   private static Representation shown(List<PoolProvider> providers, List<ProviderCall> calls) {
     Map<String, ProviderCall> last = calls.stream().collect(toMap(ProviderCall::provider, c -> c));
-    return new Representation(Json.providers(providers, last), Json.CONTENT_TYPE);
+    return Representation.of(Json.providers(providers, last));
+  }
+
+  /** Those who wait are answered that nothing has changed. */
+  public void close() {
+    waiters.close();
   }
 }

@@ -1,16 +1,22 @@
 package org.nodepool.view;
 
 import java.time.Instant;
-import java.util.List;
 import org.nodepool.model.Resource;
 
-/** What is asked of all rows of a kind. Immutable. */
-public sealed interface Query<T extends Resource> permits ListQuery, SummaryQuery {
+/** What is asked of the rows of a kind. Immutable; queries are equal when they ask the same. */
+public sealed interface Query<T extends Resource> permits ListQuery, SummaryQuery, OneQuery {
+  Kind<T> kind();
+
   /**
    * The answer out of these rows.
    *
-   * @param rows all there are, in any order
-   * @param now what a table's ages count from
+   * @param now what a text table's ages count from
    */
-  Page answer(List<T> rows, Instant now);
+  Page answer(Table<T> table, Instant now);
+
+  /** Whether it asks for all rows as they are: what most who poll do. */
+  boolean isOfWholeList();
+
+  /** Whether the answer is worth keeping for the next who asks: it follows from the rows alone. */
+  boolean isKept();
 }

@@ -18,15 +18,16 @@ import org.nodepool.model.Resource;
  * @param by the keys whose values make a group; at least one, none twice
  */
 public record SummaryQuery<T extends Resource>(
-    List<Filter<T>> filters, List<Key<T>> by, Format format) implements Query<T> {
+    Kind<T> kind, List<Filter<T>> filters, List<Key<T>> by, Format format) implements Query<T> {
 
   /** Values in the order of {@code by}; each may be null. */
   private record Group(List<Object> values, Long count) {}
 
   @Override
-  public Page answer(List<T> rows, Instant now) {
+  public Page answer(Table<T> table, Instant now) {
     Map<List<Object>, Long> counts =
-        rows.stream()
+        table
+            .rows()
             .filter(row -> filters.stream().allMatch(filter -> filter.matches(row)))
             .collect(groupingBy(this::values, counting()));
     List<Group> groups =
@@ -34,7 +35,17 @@ public record SummaryQuery<T extends Resource>(
             .map(entry -> new Group(entry.getKey(), entry.getValue()))
             .sorted(order())
             .toList();
-    return new Page(format.write(keys(), groups, now), null);
+    return new Page(format.write(keys(), groups, now));
+  }
+
+  @Override
+  public boolean isOfWholeList() {
+    return false;
+  }
+
+  @Override
+  public boolean isKept() {
+    return format == Format.JSON;
   }
 
   private List<Object> values(T row) {

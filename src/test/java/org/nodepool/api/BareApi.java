@@ -2,8 +2,14 @@ package org.nodepool.api;
 
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import java.time.Clock;
 import java.util.List;
 import java.util.function.Supplier;
+import org.nodepool.store.ChangeLog;
+import org.nodepool.store.Database;
+import org.nodepool.store.WorkerTable;
+import org.nodepool.view.Picture;
+import org.nodepool.view.PoolReads;
 
 /**
  * The HTTP server alone, with settings of a test's own and nothing behind it: for what is answered
@@ -34,9 +40,29 @@ public final class BareApi implements AutoCloseable {
     ApiVerticle.Settings settings =
         new ApiVerticle.Settings(
             "127.0.0.1", 0, tls, USER, StoredPassword.of(PASSWORD), false, allowedOrigins);
+    Database db =
+        new Database(
+            vertx,
+            new Database.Address("127.0.0.1", 1, "none", "nobody", null),
+            Clock.systemUTC(),
+            new ChangeLog());
+    Picture picture = new Picture(db, () -> {});
+    PoolReads.Sources nothing =
+        new PoolReads.Sources(
+            db, picture, null, null, new WorkerTable(db), null, null, Clock.systemUTC(), null);
     ApiVerticle api =
         new ApiVerticle(
-            settings, null, null, null, null, null, null, null, beforeWrites, readiness);
+            settings,
+            new ApiVerticle.Shared(1_000, new Metrics(nothing)),
+            nothing,
+            null,
+            null,
+            null,
+            null,
+            null,
+            null,
+            beforeWrites,
+            readiness);
     try {
       vertx.deployVerticle(api).await();
     } catch (RuntimeException e) {

@@ -13,14 +13,16 @@ public final class DeclaredRoutes {
     try {
       Routes routes =
           new Routes(
-              new NodeHandlers(null, null, null),
-              new ImageHandlers(null, null, null),
-              new DibImageHandlers(null, null, null),
-              new JobHandlers(null, null, null, null, null),
+              new Polls(null),
+              new NodeHandlers(null, null),
+              new ImageHandlers(null, null),
+              new DibImageHandlers(null, null),
+              new JobHandlers(null, null, null, null, null, null),
               new ProviderHandlers(null),
               new EventHandlers(vertx),
               new OpenApiHandlers(),
-              new SelfHandlers(null));
+              new SelfHandlers(null),
+              ctx -> null);
       return routes.table().stream().map(line -> line.method() + " " + line.path()).toList();
     } finally {
       vertx.close().await();

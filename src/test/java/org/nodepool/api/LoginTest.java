@@ -51,7 +51,7 @@ class LoginTest {
     router
         .route()
         .handler(Body::keep)
-        .handler(new Login(vertx, "ann", slow, new LoginThrottle(System::nanoTime)));
+        .handler(new Login(vertx, "ann", slow, new Login.Memory(System::nanoTime)));
     router.route().handler(Body::read);
     router
         .route()

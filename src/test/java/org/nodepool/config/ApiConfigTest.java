@@ -35,7 +35,7 @@ class ApiConfigTest {
                 "admin",
                 null,
                 directory.resolveSibling("var"),
-                new ApiConfig.Server("127.0.0.1", 8080, null, List.of()),
+                new ApiConfig.Server("127.0.0.1", 8080, null, 20_000, List.of()),
                 new ApiConfig.Auth(false),
                 new ApiConfig.Database(directory.resolveSibling("var/db"), false),
                 new ApiConfig.Jobs(
@@ -98,7 +98,11 @@ class ApiConfigTest {
                 "secret: é",
                 directory.resolve("state/x"),
                 new ApiConfig.Server(
-                    "::1", 0, new ApiConfig.Tls(cert, key), List.of("https://ci.example.org")),
+                    "::1",
+                    0,
+                    new ApiConfig.Tls(cert, key),
+                    20_000,
+                    List.of("https://ci.example.org")),
                 new ApiConfig.Auth(true),
                 new ApiConfig.Database(directory.resolve("db"), true),
                 new ApiConfig.Jobs(
@@ -269,7 +273,6 @@ class ApiConfigTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "server.max_connections: 1",
         "cluster.host: 10.0.0.1",
       })
   void a_setting_that_would_have_no_effect_is_refused(String setting) throws Exception {
@@ -278,6 +281,14 @@ class ApiConfigTest {
     String close = "}".repeat((int) key.chars().filter(c -> c == '.').count());
     assertThat(mistakes(yaml + close))
         .containsExactly("api.yaml: " + key + ": is not supported by this version");
+  }
+
+  @Test
+  void connections_are_counted_from_one_to_a_million() throws Exception {
+    assertThat(read("").server().maxConnections()).isEqualTo(20_000);
+    assertThat(read("server: {max_connections: 1}").server().maxConnections()).isEqualTo(1);
+    assertThat(mistakes("server: {max_connections: 0}")).hasSize(1);
+    assertThat(mistakes("server: {max_connections: 1000001}")).hasSize(1);
   }
 
   @Test

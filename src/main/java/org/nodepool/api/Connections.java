@@ -1,0 +1,191 @@
+package org.nodepool.api;
+
+import io.netty.channel.Channel;
+import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpConnection;
+import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.net.impl.ConnectionBase;
+import io.vertx.ext.web.RoutingContext;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.nodepool.model.Problem;
+
+/**
+ * The connections of one event loop, so that none of them keeps what others need: beyond the limit
+ * the newest are refused, and those are closed on which nothing goes on. Lives on that event loop;
+ * what it does for a request is next to nothing.
+ */
+final class Connections {
+  /**
+   * When a connection is closed.
+   *
+   * @param idle after it has had no request under way for that long
+   * @param request when a request, or the first one, has not come as a whole for that long
+   * @param stalled when bytes of an answer wait for the client, who has taken none for that long
+   */
+  record Patience(Duration idle, Duration request, Duration stalled) {
+    static final Patience USUAL =
+        new Patience(Duration.ofMinutes(2), Duration.ofSeconds(30), Duration.ofSeconds(30));
+  }
+
+  /** Those of all event loops together. Thread-safe. */
+  static final class Total {
+    private final AtomicInteger open = new AtomicInteger();
+    private final int most;
+
+    Total(int most) {
+      this.most = most;
+    }
+
+    int open() {
+      return open.get();
+    }
+  }
+
+  /** Times are {@link System#nanoTime}. */
+  private static final class State {
+    /** Whether what comes on it is not answered any more. */
+    boolean isRefused;
+
+    /** Beyond the limit: its first request is told so. */
+    boolean isBeyond;
+
+    /** The last one; null before the first. */
+    HttpServerRequest request;
+
+    long since;
+
+    /** Whether it was idle when it was last looked at, and since when. */
+    boolean isIdle = true;
+
+    /** How many bytes of an answer had to be taken before there was room again; 0 for none. */
+    long unsent;
+
+    long unsentSince;
+
+    void begin(HttpServerRequest begun) {
+      request = begun;
+      since = System.nanoTime();
+      isIdle = false;
+    }
+  }
+
+  private static final long LOOK_MS = 1_000;
+
+  private final Patience patience;
+  private final Total total;
+  private final Map<HttpConnection, State> states = new HashMap<>();
+
+  Connections(Vertx vertx, Total total, Patience patience) {
+    this.total = total;
+    this.patience = patience;
+    vertx.setPeriodic(LOOK_MS, timer -> look());
+  }
+
+  /** A connection was made. */
+  void opened(HttpConnection connection) {
+    State state = new State();
+    state.since = System.nanoTime();
+    state.isBeyond = total.open.incrementAndGet() > total.most;
+    states.put(connection, state);
+    connection.closeHandler(
+        v -> {
+          states.remove(connection);
+          total.open.decrementAndGet();
+        });
+  }
+
+  /** Whether that request may be answered; if not, {@link #check} says why. */
+  boolean admit(HttpServerRequest request) {
+    State state = states.get(request.connection());
+    if (state == null || state.isRefused || state.isBeyond) {
+      return false;
+    }
+    state.begin(request);
+    return true;
+  }
+
+  /** To be passed by every request that the router gets, before all else. */
+  void check(RoutingContext ctx) {
+    HttpServerRequest request = ctx.request();
+    HttpConnection connection = request.connection();
+    State state = states.get(connection);
+    if (state == null) {
+      ctx.next(); // it is being closed
+      return;
+    }
+    state.begin(request);
+    if (state.isRefused) {
+      connection.close();
+    } else if (state.isBeyond) {
+      refuse(
+          ctx,
+          new Problem.Unavailable(
+              "There are too many connections (server.max_connections). Nothing was changed."));
+    } else if (isReadable(request)) {
+      ctx.next();
+    } else {
+      refuse(
+          ctx, new Refusal(Slug.MALFORMED_BODY, "The Transfer-Encoding must be chunked, or none."));
+    }
+  }
+
+  /**
+   * A body in a coding that nobody here knows would be read as the next request: a way to smuggle
+   * one past a proxy (RFC 9112, 6.1).
+   */
+  private static boolean isReadable(HttpServerRequest request) {
+    String coding = request.getHeader(HttpHeaders.TRANSFER_ENCODING);
+    return coding == null || coding.equalsIgnoreCase("chunked");
+  }
+
+  /** An answer, and whatever else comes on that connection is no request. */
+  private void refuse(RoutingContext ctx, Throwable failure) {
+    HttpConnection connection = ctx.request().connection();
+    states.get(connection).isRefused = true;
+    ctx.response().putHeader(HttpHeaders.CONNECTION, "close");
+    ctx.addEndHandler(v -> connection.close());
+    ctx.fail(failure);
+  }
+
+  private void look() {
+    long now = System.nanoTime();
+    for (Map.Entry<HttpConnection, State> entry : List.copyOf(states.entrySet())) {
+      if (isOver(entry.getKey(), entry.getValue(), now)) {
+        entry.getKey().close();
+      }
+    }
+  }
+
+  private boolean isOver(HttpConnection connection, State state, long now) {
+    if (isStalled(((ConnectionBase) connection).channel(), state, now)) {
+      return true;
+    }
+    HttpServerRequest request = state.request;
+    if (request == null || (!request.isEnded() && !request.response().ended())) {
+      return now - state.since > patience.request().toNanos();
+    }
+    if (!request.response().ended()) {
+      return false;
+    }
+    if (!state.isIdle) {
+      state.isIdle = true;
+      state.since = now;
+    }
+    return now - state.since > patience.idle().toNanos();
+  }
+
+  private boolean isStalled(Channel channel, State state, long now) {
+    long unsent = channel.isWritable() ? 0 : channel.bytesBeforeWritable();
+    if (unsent == 0 || unsent != state.unsent) {
+      state.unsent = unsent;
+      state.unsentSince = now;
+      return false;
+    }
+    return now - state.unsentSince > patience.stalled().toNanos();
+  }
+}

@@ -1,0 +1,183 @@
+package org.nodepool.api;
+
+import io.micrometer.core.instrument.FunctionCounter;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MultiGauge;
+import io.micrometer.core.instrument.Tags;
+import io.micrometer.core.instrument.Timer;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpServerResponse;
+import io.vertx.ext.web.RoutingContext;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.function.ToDoubleFunction;
+import org.nodepool.view.PoolReads;
+import org.nodepool.view.Representation;
+
+/**
+ * What the service counts, in the form of Prometheus: {@code /metrics}. One for all event loops;
+ * thread-safe.
+ */
+public final class Metrics {
+  private static final String CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+  private static final String ROUTE = "nodepool.route";
+
+  /** What no line of the table is for. */
+  private static final String NO_ROUTE = "none";
+
+  private static final long DELAY_MS = 500;
+
+  private final PrometheusMeterRegistry registry =
+      new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+  private final Map<Answered, Timer> requests = new ConcurrentHashMap<>();
+  private final MultiGauge jobs =
+      MultiGauge.builder("nodepool.jobs").description("jobs there are").register(registry);
+
+  private record Answered(String method, String route, int status) {}
+
+  /**
+   * @param sources whose counts are shown
+   */
+  public Metrics(PoolReads.Sources sources) {
+    count(
+        "nodepool.probes",
+        "reads that ask whether anything has changed",
+        sources,
+        s -> s.stats().probes() + s.picture().probes());
+    count(
+        "nodepool.refreshes",
+        "times that the picture of the pool was made newer",
+        sources,
+        s -> s.picture().refreshes());
+    count(
+        "nodepool.full.reads",
+        "times that all rows were read for it",
+        sources,
+        s -> s.picture().fullReads());
+    count(
+        "nodepool.differences",
+        "rows found changed of which the change log said nothing",
+        sources,
+        s -> s.picture().differences());
+    gauge(
+        "nodepool.waiters",
+        "clients that wait for another answer",
+        sources,
+        s -> s.stats().waiters());
+    gauge(
+        "nodepool.database.under.way",
+        "reads and transactions that have or wait for a connection of the pool",
+        sources,
+        s -> s.db().underWay());
+    gauge(
+        "nodepool.database.connections.max",
+        "connections that the pool has at most",
+        sources,
+        s -> s.db().mostConnections());
+  }
+
+  private <T> void count(String name, String what, T of, ToDoubleFunction<T> value) {
+    FunctionCounter.builder(name, of, value).description(what).register(registry);
+  }
+
+  private <T> void gauge(String name, String what, T of, ToDoubleFunction<T> value) {
+    Gauge.builder(name, of, value).description(what).register(registry);
+  }
+
+  /** Shows how many connections there are. */
+  void watch(Connections.Total connections) {
+    gauge(
+        "nodepool.connections", "connections that are open", connections, Connections.Total::open);
+  }
+
+  /** Measures from now on how late that event loop is. To be called on it. */
+  void watch(Vertx vertx) {
+    Timer delay =
+        Timer.builder("nodepool.event.loop.delay")
+            .description("how much later than it should an event loop does something")
+            .tag("loop", Thread.currentThread().getName())
+            .register(registry);
+    long[] due = {System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(DELAY_MS)};
+    vertx.setPeriodic(
+        DELAY_MS,
+        timer -> {
+          long now = System.nanoTime();
+          delay.record(Math.max(0, now - due[0]), TimeUnit.NANOSECONDS);
+          due[0] = now + TimeUnit.MILLISECONDS.toNanos(DELAY_MS);
+        });
+  }
+
+  /** Counts the request when it has been answered. */
+  void begin(RoutingContext ctx) {
+    long began = System.nanoTime();
+    ctx.addEndHandler(
+        ended -> {
+          HttpServerResponse response = ctx.response();
+          if (response.headWritten()) {
+            String route = ctx.get(ROUTE);
+            answered(
+                ctx.request().method().name(),
+                route == null ? NO_ROUTE : route,
+                response.getStatusCode(),
+                System.nanoTime() - began);
+          }
+        });
+  }
+
+  /** The request is for that line of the table. */
+  static void route(RoutingContext ctx, Routes.Line line) {
+    ctx.put(ROUTE, line.path());
+  }
+
+  /** Counts a request that was answered. */
+  void answered(String method, String route, int status, long nanos) {
+    timer(method, route, status).record(nanos, TimeUnit.NANOSECONDS);
+  }
+
+  /** The timer of such requests, for those who count many. */
+  Timer timer(String method, String route, int status) {
+    // a client's own words are no label: there would be as many as he likes
+    String known = route.equals(NO_ROUTE) ? NO_ROUTE : method;
+    return requests.computeIfAbsent(
+        new Answered(known, route, status),
+        of ->
+            Timer.builder("nodepool.requests")
+                .description("requests that were answered, and how long that took")
+                .tags("method", of.method(), "route", of.route(), "status", "" + of.status())
+                .register(registry));
+  }
+
+  /** {@code GET /metrics}; while the database is away the jobs are those that were last seen. */
+  Future<Answer> get(RoutingContext ctx, PoolReads reads) {
+    Input.noQuery(ctx);
+    return reads
+        .jobCounts()
+        .map(
+            counts -> {
+              List<MultiGauge.Row<?>> rows =
+                  counts.entrySet().stream()
+                      .<MultiGauge.Row<?>>map(
+                          count ->
+                              MultiGauge.Row.of(
+                                  Tags.of(
+                                      "kind", count.getKey().kind().toString(),
+                                      "state", count.getKey().state().toString()),
+                                  count.getValue()))
+                      .toList();
+              jobs.register(rows, true);
+              return counts;
+            })
+        .transform(
+            done ->
+                Future.succeededFuture(
+                    Answer.of(
+                        ctx, new Representation(Buffer.buffer(registry.scrape()), CONTENT_TYPE))));
+  }
+}

@@ -1,0 +1,89 @@
+package org.nodepool.api;
+
+import io.vertx.core.Future;
+import io.vertx.core.MultiMap;
+import io.vertx.core.http.HttpHeaders;
+import io.vertx.ext.web.RoutingContext;
+import java.time.Duration;
+import java.util.OptionalInt;
+import java.util.function.Function;
+import org.nodepool.model.Resource;
+import org.nodepool.view.Kind;
+import org.nodepool.view.OneQuery;
+import org.nodepool.view.Page;
+import org.nodepool.view.PoolReads;
+import org.nodepool.view.Query;
+import org.nodepool.view.Representation;
+
+/**
+ * The reads that clients repeat: lists, summaries and objects. Whoever says what he has already
+ * ({@code If-None-Match}) is sent nothing when that is still right, and may wait until it is not
+ * ({@code Prefer: wait}).
+ */
+final class Polls {
+  private final PoolReads reads;
+
+  Polls(PoolReads reads) {
+    this.reads = reads;
+  }
+
+  <T extends Resource> Function<RoutingContext, Future<Answer>> list(Kind<T> kind) {
+    return ctx -> answer(ctx, ListInput.list(ctx, kind));
+  }
+
+  <T extends Resource> Function<RoutingContext, Future<Answer>> summary(Kind<T> kind) {
+    return ctx -> answer(ctx, ListInput.summary(ctx, kind));
+  }
+
+  <T extends Resource> Function<RoutingContext, Future<Answer>> one(Kind<T> kind) {
+    return ctx -> {
+      Input.noQuery(ctx);
+      return answer(ctx, new OneQuery<>(kind, Input.id(ctx, kind.name())));
+    };
+  }
+
+  <T extends Resource> Future<Answer> answer(RoutingContext ctx, Query<T> query) {
+    MultiMap headers = ctx.request().headers();
+    EntityTags known = EntityTags.of(headers.getAll(HttpHeaders.IF_NONE_MATCH));
+    if (!known.isGiven()) {
+      return reads.answer(query).map(page -> Answer.page(ctx, page));
+    }
+    boolean gzip = Codings.acceptGzip(headers.getAll(HttpHeaders.ACCEPT_ENCODING));
+    OptionalInt seconds = Preferences.waitSeconds(headers.getAll("Prefer"));
+    return reads
+        .answer(query)
+        .compose(
+            page ->
+                seconds.orElse(0) > 0 && isKnown(page.representation(), known, gzip)
+                    ? other(ctx, query, page, known, gzip, seconds.getAsInt())
+                    : Future.succeededFuture(page))
+        .map(
+            page -> {
+              if (seconds.isPresent() && page.representation().etag() != null) {
+                ctx.response().putHeader("Preference-Applied", "wait=" + seconds.getAsInt());
+              }
+              return Answer.page(ctx, page);
+            });
+  }
+
+  private <T extends Resource> Future<Page> other(
+      RoutingContext ctx,
+      Query<T> query,
+      Page page,
+      EntityTags known,
+      boolean gzip,
+      int waitSeconds) {
+    PoolReads.Wait wait =
+        reads.begin(
+            query,
+            representation -> isKnown(representation, known, gzip),
+            Duration.ofSeconds(waitSeconds));
+    ctx.addEndHandler(v -> wait.end());
+    return wait.other().map(other -> other == null ? page : other);
+  }
+
+  static boolean isKnown(Representation representation, EntityTags known, boolean gzip) {
+    String etag = representation.etag(gzip);
+    return etag != null && known.matches(etag);
+  }
+}

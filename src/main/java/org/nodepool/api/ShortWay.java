@@ -1,0 +1,190 @@
+package org.nodepool.api;
+
+import io.micrometer.core.instrument.Timer;
+import io.vertx.core.AsyncResult;
+import io.vertx.core.Handler;
+import io.vertx.core.MultiMap;
+import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpMethod;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.http.HttpServerResponse;
+import io.vertx.core.http.HttpVersion;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.function.LongFunction;
+import org.nodepool.model.Ids;
+import org.nodepool.model.Resource;
+import org.nodepool.view.Kind;
+import org.nodepool.view.ListQuery;
+import org.nodepool.view.OneQuery;
+import org.nodepool.view.Page;
+import org.nodepool.view.PoolReads;
+import org.nodepool.view.Query;
+import org.nodepool.view.Representation;
+
+/**
+ * Answers what most who poll ask, whole lists and objects, with as little work as there can be: a
+ * router, a context and a chain of futures cost more than sending the answer does. It answers what
+ * the long way would, byte for byte; whatever is unusual about a request it leaves to that. Lives
+ * on one event loop.
+ */
+final class ShortWay implements Handler<HttpServerRequest> {
+  private static final CharSequence VARIES = HttpHeaders.createOptimized("Accept, Accept-Encoding");
+  private static final CharSequence NO_CACHE = HttpHeaders.createOptimized("no-cache");
+  private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
+  private static final CharSequence PREFER = HttpHeaders.createOptimized("Prefer");
+
+  private final PoolReads reads;
+  private final Connections connections;
+  private final Metrics metrics;
+  private final Handler<HttpServerRequest> longWay;
+
+  /** The last one that could be read; null before the first. */
+  private String lastHost;
+
+  /** By the path of a list. */
+  private final Map<String, Poll> lists = new HashMap<>();
+
+  /** By what comes before an id, what is asked with it. */
+  private final Map<String, LongFunction<Poll>> objects = new HashMap<>();
+
+  /**
+   * What is asked, and what counts it.
+   *
+   * @param route as the table of routes has it
+   * @param whole times answers with a body, {@code known} those without
+   */
+  private record Poll(Query<?> query, String route, Timer whole, Timer known) {}
+
+  /**
+   * @param longWay for all other requests
+   */
+  ShortWay(
+      PoolReads reads,
+      Connections connections,
+      Metrics metrics,
+      Handler<HttpServerRequest> longWay) {
+    this.metrics = metrics;
+    this.reads = reads;
+    this.connections = connections;
+    this.longWay = longWay;
+    add("/v1/nodes", Kind.NODE);
+    add("/v1/images", Kind.SNAPSHOT_IMAGE);
+    add("/v1/dib_images", Kind.DIB_IMAGE);
+    add("/v1/jobs", Kind.JOB);
+  }
+
+  private <T extends Resource> void add(String path, Kind<T> kind) {
+    lists.put(path, poll(ListQuery.all(kind), path));
+    Poll one = poll(null, path + "/:id");
+    objects.put(
+        path + "/",
+        id -> new Poll(new OneQuery<>(kind, id), one.route(), one.whole(), one.known()));
+  }
+
+  private Poll poll(Query<?> query, String route) {
+    return new Poll(
+        query, route, metrics.timer("GET", route, 200), metrics.timer("GET", route, 304));
+  }
+
+  @Override
+  public void handle(HttpServerRequest request) {
+    Poll poll = isUsual(request) ? poll(request.uri()) : null;
+    if (poll == null || !connections.admit(request)) {
+      longWay.handle(request);
+      return;
+    }
+    long began = System.nanoTime();
+    reads.answer(poll.query(), page -> answer(request, poll, began, page));
+  }
+
+  /** Whether nothing but the path and the headers of caches decides what is answered. */
+  private boolean isUsual(HttpServerRequest request) {
+    if (request.method() != HttpMethod.GET || request.version() != HttpVersion.HTTP_1_1) {
+      return false;
+    }
+    MultiMap headers = request.headers();
+    String accept = headers.get(HttpHeaders.ACCEPT);
+    return hasHost(request, headers)
+        && (accept == null || accept.equals("*/*") || accept.equals("application/json"))
+        && !headers.contains(PREFER)
+        && !headers.contains(HttpHeaders.CONTENT_LENGTH)
+        && !headers.contains(HttpHeaders.TRANSFER_ENCODING)
+        && !headers.contains(HttpHeaders.EXPECT)
+        && !headers.contains(HttpHeaders.UPGRADE);
+  }
+
+  /** Whether it has a Host that can be read; those who poll all say the same one. */
+  private boolean hasHost(HttpServerRequest request, MultiMap headers) {
+    String host = headers.get(HttpHeaders.HOST);
+    if (host == null || !host.equals(lastHost)) {
+      if (host == null || request.authority() == null) {
+        return false;
+      }
+      lastHost = host;
+    }
+    return true;
+  }
+
+  /** Null when the path is none of these. */
+  private Poll poll(String uri) {
+    Poll list = lists.get(uri);
+    if (list != null) {
+      return list;
+    }
+    int end = uri.lastIndexOf('/') + 1;
+    LongFunction<Poll> object = objects.get(uri.substring(0, end));
+    return object == null ? null : Ids.parse(uri.substring(end)).map(object::apply).orElse(null);
+  }
+
+  private void answer(HttpServerRequest request, Poll poll, long began, AsyncResult<Page> done) {
+    HttpServerResponse response = request.response();
+    if (response.closed()) {
+      return;
+    }
+    String id = AccessLog.id(request);
+    // added, not put: to look for what was there before costs more than all of them
+    MultiMap answered = response.headers().add(AccessLog.HEADER, id).add(HttpHeaders.VARY, VARIES);
+    if (done.failed()) {
+      Failures.send(request, id, done.cause());
+      AccessLog.failedPoll(request, id, began);
+      metrics.answered("GET", poll.route(), response.getStatusCode(), System.nanoTime() - began);
+      return;
+    }
+    MultiMap headers = request.headers();
+    List<String> codings = headers.getAll(HttpHeaders.ACCEPT_ENCODING);
+    boolean gzip = !codings.isEmpty() && Codings.acceptGzip(codings);
+    Representation page = done.result().representation();
+    String etag = page.etag(gzip);
+    answered.add(HttpHeaders.ETAG, etag).add(HttpHeaders.CACHE_CONTROL, NO_CACHE);
+    boolean isKnown = isKnown(headers, etag);
+    if (isKnown) {
+      response.setStatusCode(304).end();
+    } else {
+      send(response, gzip ? page.forGzip() : page);
+    }
+    (isKnown ? poll.known() : poll.whole()).record(System.nanoTime() - began, TimeUnit.NANOSECONDS);
+    AccessLog.poll(request, id, began);
+  }
+
+  private static boolean isKnown(MultiMap headers, String etag) {
+    String known = headers.get(HttpHeaders.IF_NONE_MATCH);
+    return known != null
+        && (known.equals(etag)
+            || EntityTags.of(headers.getAll(HttpHeaders.IF_NONE_MATCH)).matches(etag));
+  }
+
+  private static void send(HttpServerResponse response, Representation page) {
+    MultiMap answered =
+        response
+            .headers()
+            .add(HttpHeaders.CONTENT_TYPE, JSON)
+            .add(HttpHeaders.CONTENT_LENGTH, page.contentLength());
+    if (page.coding() != null) {
+      answered.add(HttpHeaders.CONTENT_ENCODING, page.coding());
+    }
+    response.end(page.body());
+  }
+}

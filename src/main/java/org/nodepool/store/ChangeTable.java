@@ -1,0 +1,296 @@
+package org.nodepool.store;
+
+import static java.util.stream.Collectors.mapping;
+import static java.util.stream.Collectors.toUnmodifiableList;
+
+import io.vertx.core.Future;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.RowSet;
+import io.vertx.sqlclient.SqlConnection;
+import io.vertx.sqlclient.SqlResult;
+import io.vertx.sqlclient.Tuple;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+import org.nodepool.model.DibImage;
+import org.nodepool.model.Job;
+import org.nodepool.model.Node;
+import org.nodepool.model.SnapshotImage;
+import org.nodepool.model.SubNode;
+import org.nodepool.store.SeenChanges.Gap;
+
+/**
+ * The table {@code api_change}: triggers append a row to it for every row of the pool and every job
+ * that anybody inserts, changes or deletes ({@link Triggers}). It is read by what keeps a picture
+ * of the pool: {@link PoolLog}.
+ */
+public final class ChangeTable {
+  /** More changes than that are not applied one by one: it is quicker to read all rows. */
+  private static final int MOST_CHANGES = 5_000;
+
+  /** So many are kept behind the newest: for readers that fall behind, and for people. */
+  private static final int KEPT = 10_000;
+
+  private static final int PRUNED_AT_ONCE = 500;
+
+  private static final String GREATEST = "SELECT (SELECT MAX(id) FROM api_change) AS greatest";
+  private static final String APPEARED = ", (SELECT COUNT(*) FROM api_change WHERE %s) AS appeared";
+  private static final String IN_GAP = "id BETWEEN ? AND ?";
+
+  // "id" is that of the row that was changed
+  private static final String SINCE =
+      """
+      SELECT id AS change_id, (SELECT MIN(id) FROM api_change) AS least, of_table, old_id, new_id,
+             COALESCE(new_id, old_id) AS id, new_state, state_code AS state, provider_name,
+             label_name, target_name, hostname, nodename, external_id, az, ip, ip_private,
+             state_time, node_id, image_name, version, server_external_id, filename, uuid, kind,
+             subject, dib_image_id, host, needs_host, worker, attempts, lost, is_cleanup,
+             cancel_requested, progress, phase, error, not_before, created, started, finished
+        FROM api_change
+       WHERE %s
+       ORDER BY change_id
+       LIMIT %d
+      """;
+  private static final String IDS = "SELECT id FROM api_change WHERE %s ORDER BY id";
+  private static final String UNSEEN = "id > ?";
+  private static final String ID_STEP =
+      "SELECT @@auto_increment_increment AS step, @@auto_increment_offset AS first_id,"
+          + " @@global.innodb_lock_wait_timeout AS lock_wait";
+  private static final String LOCK_GAP =
+      "SELECT id FROM api_change WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 1 LOCK IN SHARE MODE";
+  private static final String LEAST = "SELECT MIN(id) AS least FROM api_change";
+  private static final String PRUNE = "DELETE FROM api_change WHERE id BETWEEN ? AND ?";
+
+  /** The tables that are logged. */
+  public enum Table {
+    NODE,
+    SUBNODE,
+    SNAPSHOT_IMAGE,
+    DIB_IMAGE,
+    API_JOB;
+
+    static Table named(String name) {
+      return valueOf(name.toUpperCase(Locale.ROOT));
+    }
+  }
+
+  /**
+   * One committed change.
+   *
+   * @param oldId null for an insert; the row's id before, which an update can change
+   * @param row a {@link Node} without its subnodes, a {@link SubNode}, a {@link SnapshotImage}, a
+   *     {@link DibImage} or a {@link Job}, as it was then; null for a deletion
+   */
+  public record Change(long id, Table table, Long oldId, Object row) {}
+
+  private final Database db;
+
+  public ChangeTable(Database db) {
+    this.db = db;
+  }
+
+  /** Whether nothing has been committed but what was seen; one statement. */
+  Future<Boolean> isAll(SqlConnection connection, SeenChanges seen) {
+    List<Gap> gaps = filled(seen.gaps());
+    String sql = gaps.isEmpty() ? GREATEST : GREATEST + APPEARED.formatted(inGaps(gaps));
+    return connection
+        .preparedQuery(sql)
+        .execute(addGaps(Tuple.tuple(), gaps))
+        .map(
+            rows -> {
+              Row row = rows.iterator().next();
+              Long greatest = row.getLong("greatest");
+              return (greatest == null ? 0 : greatest) == seen.greatest()
+                  && (gaps.isEmpty() || row.getLong("appeared") == 0);
+            });
+  }
+
+  /** What was committed since, in the order in which each row was changed; one statement. */
+  Future<Since> since(SqlConnection connection, SeenChanges seen, SeenChanges.Ids possible) {
+    List<Gap> gaps = filled(seen.gaps());
+    String sql = SINCE.formatted(unseen(gaps), MOST_CHANGES + 1);
+    return connection
+        .preparedQuery(sql)
+        .execute(addGaps(Tuple.of(seen.greatest()), gaps))
+        .map(rows -> since(rows, seen, possible));
+  }
+
+  /**
+   * What was committed since something was seen.
+   *
+   * @param isWhole whether the changes are all there were; else the rows must be read
+   */
+  record Since(boolean isWhole, List<Change> changes, SeenChanges seen) {}
+
+  private static Since since(RowSet<Row> rows, SeenChanges seen, SeenChanges.Ids possible) {
+    Since lost = new Since(false, List.of(), seen);
+    if (rows.size() == 0) {
+      return new Since(true, List.of(), seen);
+    }
+    // what was pruned in the meantime was not seen
+    boolean isPruned = rows.iterator().next().getLong("least") > seen.leastToBeMissed();
+    if (isPruned || rows.size() > MOST_CHANGES) {
+      return lost;
+    }
+    List<Change> changes = new ArrayList<>(rows.size());
+    List<Long> ids = new ArrayList<>(rows.size());
+    for (Row row : rows) {
+      Change change = change(row);
+      changes.add(change);
+      ids.add(change.id());
+      if (!possible.has(change.id())) {
+        return lost;
+      }
+    }
+    return new Since(true, changes, seen.with(ids, possible));
+  }
+
+  private static Change change(Row row) {
+    Table table = Table.named(row.getString("of_table"));
+    boolean isThere = row.getLong("new_id") != null;
+    return new Change(
+        row.getLong("change_id"),
+        table,
+        row.getLong("old_id"),
+        isThere ? mapped(table, row) : null);
+  }
+
+  private static Object mapped(Table table, Row row) {
+    return switch (table) {
+      case NODE -> NodeTable.node(row, List.of());
+      case SUBNODE -> NodeTable.subnode(row);
+      case SNAPSHOT_IMAGE -> SnapshotImageTable.image(row);
+      case DIB_IMAGE -> DibImageTable.image(row);
+      case API_JOB -> JobTable.job(row, row.getString("new_state"));
+    };
+  }
+
+  /** The greatest id there is; 0 when there is none. */
+  Future<Long> greatest(SqlConnection connection) {
+    return connection
+        .query(GREATEST)
+        .execute()
+        .map(
+            rows -> {
+              Long greatest = rows.iterator().next().getLong("greatest");
+              return greatest == null ? 0 : greatest;
+            });
+  }
+
+  /** The ids that have been committed and were not seen, ascending. */
+  Future<List<Long>> ids(SqlConnection connection, SeenChanges seen) {
+    List<Gap> gaps = filled(seen.gaps());
+    return connection
+        .preparedQuery(IDS.formatted(unseen(gaps)))
+        .collecting(mapping((Row row) -> row.getLong("id"), toUnmodifiableList()))
+        .execute(addGaps(Tuple.of(seen.greatest()), gaps))
+        .map(SqlResult::value);
+  }
+
+  /** A power of two of them, so that there are few statements to prepare. */
+  private static List<Gap> filled(List<Gap> gaps) {
+    if (Integer.bitCount(gaps.size()) <= 1) {
+      return gaps;
+    }
+    List<Gap> filled = new ArrayList<>(gaps);
+    while (Integer.bitCount(filled.size()) > 1) {
+      filled.add(gaps.get(0));
+    }
+    return filled;
+  }
+
+  private static String unseen(List<Gap> gaps) {
+    return gaps.isEmpty() ? UNSEEN : UNSEEN + " OR " + inGaps(gaps);
+  }
+
+  private static String inGaps(List<Gap> gaps) {
+    return String.join(" OR ", Collections.nCopies(gaps.size(), IN_GAP));
+  }
+
+  private static Tuple addGaps(Tuple values, List<Gap> gaps) {
+    gaps.forEach(gap -> values.addLong(gap.from()).addLong(gap.to()));
+    return values;
+  }
+
+  /**
+   * How the server gives out ids, and for how long it lets a writer wait.
+   *
+   * @param lockWaitSeconds {@code innodb_lock_wait_timeout}
+   */
+  record Numbering(SeenChanges.Ids ids, long lockWaitSeconds) {}
+
+  Future<Numbering> numbering(SqlConnection connection) {
+    return connection
+        .query(ID_STEP)
+        .execute()
+        .map(
+            rows -> {
+              Row row = rows.iterator().next();
+              return new Numbering(
+                  new SeenChanges.Ids(row.getLong("step"), row.getLong("first_id")),
+                  row.getLong("lock_wait"));
+            });
+  }
+
+  /**
+   * Those of these gaps in which there is no row at this moment, committed or not. That is no proof
+   * yet: who waits for a lock before it can insert has its id already.
+   *
+   * @param gaps a few: each may take a second
+   */
+  Future<List<Gap>> empty(List<Gap> gaps) {
+    return db.look(
+        connection -> {
+          List<Gap> empty = new ArrayList<>();
+          Future<Void> looked = Future.succeededFuture();
+          for (Gap gap : gaps) {
+            looked =
+                looked
+                    .compose(v -> isEmpty(connection, gap))
+                    .map(
+                        isEmpty -> {
+                          if (isEmpty) {
+                            empty.add(gap);
+                          }
+                          return null;
+                        });
+          }
+          return looked.map(empty);
+        });
+  }
+
+  /** A row that is not committed is locked by who inserted it. */
+  private static Future<Boolean> isEmpty(SqlConnection connection, Gap gap) {
+    return connection
+        .preparedQuery(LOCK_GAP)
+        .execute(Tuple.of(gap.from(), gap.to()))
+        .map(rows -> rows.size() == 0)
+        .recover(
+            e ->
+                Database.isError(e, Database.LOCK_WAIT_TIMEOUT)
+                    ? Future.succeededFuture(false)
+                    : Future.failedFuture(e));
+  }
+
+  /**
+   * Removes old rows, a few at a time, never one that a reader as far as this may still need; gives
+   * how many ids it went over.
+   *
+   * @param seen what was seen a minute ago: by now every reader has seen it, or has read all rows
+   */
+  Future<Long> prune(SeenChanges seen) {
+    long limit = Math.min(seen.greatest() - KEPT, seen.least() - 1);
+    return db.read(c -> c.query(LEAST).execute())
+        .compose(
+            rows -> {
+              Long least = rows.iterator().next().getLong("least");
+              if (least == null || least > limit) {
+                return Future.succeededFuture(0L);
+              }
+              long to = Math.min(limit, least + PRUNED_AT_ONCE - 1);
+              return db.note(c -> c.preparedQuery(PRUNE).execute(Tuple.of(least, to)))
+                  .map(to - least + 1);
+            });
+  }
+}

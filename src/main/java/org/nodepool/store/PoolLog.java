@@ -1,0 +1,185 @@
+package org.nodepool.store;
+
+import io.vertx.core.Future;
+import io.vertx.sqlclient.SqlConnection;
+import java.time.Duration;
+import java.util.List;
+import java.util.function.LongSupplier;
+import org.nodepool.model.DibImage;
+import org.nodepool.model.Job;
+import org.nodepool.model.Node;
+import org.nodepool.model.SnapshotImage;
+import org.nodepool.model.SubNode;
+import org.nodepool.store.ChangeTable.Change;
+import org.nodepool.store.ChangeTable.Numbering;
+import org.nodepool.store.SeenChanges.Gap;
+
+/**
+ * Reads the pool and its jobs as they are at one moment, and then what was changed since, whoever
+ * changed it. It has a connection for itself. To be used on one context alone, by one read after
+ * the other. Every future fails with {@link org.nodepool.model.Problem.Unavailable} when the
+ * database is away.
+ */
+public final class PoolLog {
+  /** Many rows take their time; who waits for them is told earlier that they are not there. */
+  private static final long ALL_LIMIT_MS = 20_000;
+
+  private static final String SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+  private static final String BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
+
+  /**
+   * All rows at one moment, each list in no order.
+   *
+   * @param nodes without their subnodes
+   * @param seen what of the change log is in them; null when changes are not logged, so that
+   *     everything has to be read each time
+   */
+  public record Rows(
+      List<Node> nodes,
+      List<SubNode> subnodes,
+      List<SnapshotImage> images,
+      List<DibImage> dibImages,
+      List<Job> jobs,
+      SeenChanges seen) {}
+
+  /**
+   * What was changed since.
+   *
+   * @param changes in the order in which each row was changed
+   * @param seen including them
+   */
+  public record Changes(List<Change> changes, SeenChanges seen) {}
+
+  /** Writers that wait for a lock give up before. */
+  private static final Duration BETWEEN_PROOFS = Duration.ofMinutes(1);
+
+  private final Line line;
+  private final ChangeTable table;
+  private final GapProofs proofs;
+  private Numbering numbering = new Numbering(SeenChanges.Ids.ALL, 0);
+
+  /** Whether somebody gives out ids in a way of his own: then every number may be one. */
+  private boolean isMixed;
+
+  public PoolLog(Database db) {
+    this(db, System::nanoTime);
+  }
+
+  /**
+   * @param nanoTime {@link System#nanoTime}, or what behaves like it: how far proofs are apart
+   */
+  PoolLog(Database db, LongSupplier nanoTime) {
+    this.line = new Line(db);
+    this.table = new ChangeTable(db);
+    this.proofs = new GapProofs(table, BETWEEN_PROOFS, nanoTime);
+  }
+
+  /** Whether nothing was committed since but what was seen. The cheapest read there is. */
+  public Future<Boolean> isAll(SeenChanges seen) {
+    return line.read(Database.ANSWER_LIMIT_MS, connection -> table.isAll(connection, seen));
+  }
+
+  /** What was changed since; null when that cannot be told, and {@link #all} must be read. */
+  public Future<Changes> since(SeenChanges seen) {
+    return line.read(
+        Database.ANSWER_LIMIT_MS,
+        connection ->
+            table
+                .since(connection, seen, possible())
+                .compose(
+                    since ->
+                        since.isWhole() && since.changes().isEmpty()
+                            ? nothing(connection, seen)
+                            : Future.succeededFuture(
+                                since.isWhole()
+                                    ? new Changes(since.changes(), since.seen())
+                                    : null)));
+  }
+
+  /** There is nothing new; but if what was seen is not there any more, it is another log. */
+  private Future<Changes> nothing(SqlConnection connection, SeenChanges seen) {
+    return table
+        .greatest(connection)
+        .map(greatest -> greatest < seen.greatest() ? null : new Changes(List.of(), seen));
+  }
+
+  /**
+   * Everything.
+   *
+   * @param seen whose gaps are still to be watched; null when nothing was seen before
+   */
+  public Future<Rows> all(SeenChanges seen) {
+    SeenChanges before = seen == null ? SeenChanges.NONE : seen;
+    return line.read(
+        ALL_LIMIT_MS,
+        connection ->
+            // before the snapshot: what is logged only later is in it
+            Triggers.areInPlace(connection)
+                .compose(
+                    isLogged ->
+                        connection
+                            .query(SNAPSHOT)
+                            .execute()
+                            .compose(v -> connection.query(BEGIN).execute())
+                            .compose(v -> all(connection, before, isLogged))
+                            .eventually(() -> connection.query("COMMIT").execute())));
+  }
+
+  private Future<Rows> all(SqlConnection connection, SeenChanges before, boolean isLogged) {
+    Future<SeenChanges> seen = isLogged ? seen(connection, before) : Future.succeededFuture(null);
+    return seen.compose(
+        now ->
+            NodeTable.bare(connection)
+                .compose(
+                    nodes ->
+                        NodeTable.subnodes(connection)
+                            .compose(subnodes -> rest(connection, now, nodes, subnodes))));
+  }
+
+  private static Future<Rows> rest(
+      SqlConnection connection, SeenChanges seen, List<Node> nodes, List<SubNode> subnodes) {
+    return Future.all(
+            SnapshotImageTable.list(connection),
+            DibImageTable.list(connection),
+            JobTable.list(connection))
+        .map(
+            all ->
+                new Rows(nodes, subnodes, all.resultAt(0), all.resultAt(1), all.resultAt(2), seen));
+  }
+
+  /** A smaller greatest id than before is another log. */
+  private Future<SeenChanges> seen(SqlConnection connection, SeenChanges before) {
+    return table
+        .numbering(connection)
+        .compose(
+            found -> {
+              numbering = found;
+              return table.greatest(connection);
+            })
+        .compose(
+            greatest -> {
+              SeenChanges base = greatest < before.greatest() ? SeenChanges.NONE : before;
+              return table
+                  .ids(connection, base)
+                  .map(
+                      ids -> {
+                        isMixed = isMixed || !ids.stream().allMatch(numbering.ids()::has);
+                        return base.with(ids, possible());
+                      });
+            });
+  }
+
+  private SeenChanges.Ids possible() {
+    return isMixed ? SeenChanges.Ids.ALL : numbering.ids();
+  }
+
+  /** Looks at gaps; gives those of which it is now proved that they will never be filled. */
+  public Future<List<Gap>> neverFilled(SeenChanges seen) {
+    return proofs.look(seen.gaps(), numbering.lockWaitSeconds());
+  }
+
+  /** As {@link ChangeTable#prune}. */
+  public Future<Long> prune(SeenChanges seen) {
+    return table.prune(seen);
+  }
+}

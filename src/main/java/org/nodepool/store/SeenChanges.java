@@ -1,0 +1,101 @@
+package org.nodepool.store;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Which rows of the change log a reader has seen. Ids are given out when a row is written and are
+ * seen when it is committed, in any order: so an id that was skipped is a gap until it appears, or
+ * until it is proved that it never will ({@link ChangeTable#look}). Immutable.
+ *
+ * @param greatest the greatest id seen; 0 when there was none
+ * @param gaps ascending, all below {@code greatest}, apart from each other
+ */
+public record SeenChanges(long greatest, List<Gap> gaps) {
+  /** Nothing was ever seen. */
+  static final SeenChanges NONE = new SeenChanges(0, List.of());
+
+  /** Ids that were skipped, both ends included. */
+  public record Gap(long from, long to) {
+    boolean has(long id) {
+      return from <= id && id <= to;
+    }
+  }
+
+  public SeenChanges {
+    gaps = List.copyOf(gaps);
+  }
+
+  /** The least id that may still appear. */
+  public long least() {
+    return gaps.isEmpty() ? greatest + 1 : gaps.get(0).from();
+  }
+
+  /**
+   * The least id that may have appeared and been pruned before it was seen. What is missing before
+   * the first row that was there when the reader began is no sign of that: it was pruned long ago,
+   * and a row is kept for longer than it takes until all rows are read again.
+   */
+  long leastToBeMissed() {
+    return gaps.stream()
+        .mapToLong(Gap::from)
+        .filter(from -> from > 1)
+        .findFirst()
+        .orElse(greatest + 1);
+  }
+
+  /**
+   * With these seen too.
+   *
+   * @param ids ascending; none of them seen before
+   * @param possible ids that cannot occur make no gap
+   */
+  SeenChanges with(List<Long> ids, Ids possible) {
+    List<Gap> left = new ArrayList<>();
+    int next = 0;
+    for (Gap gap : gaps) {
+      long from = gap.from();
+      while (next < ids.size() && ids.get(next) <= gap.to()) {
+        addGap(left, from, ids.get(next) - 1, possible);
+        from = ids.get(next) + 1;
+        next++;
+      }
+      addGap(left, from, gap.to(), possible);
+    }
+    long last = greatest;
+    for (; next < ids.size(); next++) {
+      addGap(left, last + 1, ids.get(next) - 1, possible);
+      last = ids.get(next);
+    }
+    return new SeenChanges(last, left);
+  }
+
+  private static void addGap(List<Gap> gaps, long from, long to, Ids possible) {
+    if (from <= to && possible.isAnyIn(from, to)) {
+      gaps.add(new Gap(from, to));
+    }
+  }
+
+  /** Without a gap that will never be filled. */
+  public SeenChanges without(Gap gap) {
+    return new SeenChanges(greatest, gaps.stream().filter(g -> !g.equals(gap)).toList());
+  }
+
+  /**
+   * The ids that the server gives out: {@code offset}, and from there every {@code step}th.
+   *
+   * @param step {@code auto_increment_increment}, 1 or more
+   */
+  record Ids(long step, long offset) {
+    /** Every number. */
+    static final Ids ALL = new Ids(1, 1);
+
+    boolean has(long id) {
+      return Math.floorMod(id - offset, step) == 0;
+    }
+
+    boolean isAnyIn(long from, long to) {
+      return from + Math.floorMod(offset - from, step) <= to;
+    }
+  }
+}

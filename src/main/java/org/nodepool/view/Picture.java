@@ -1,0 +1,418 @@
+package org.nodepool.view;
+
+import io.vertx.core.Context;
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import io.vertx.core.VerticleBase;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.LongAdder;
+import org.nodepool.model.DibImage;
+import org.nodepool.model.Job;
+import org.nodepool.model.Node;
+import org.nodepool.model.Resource;
+import org.nodepool.model.SnapshotImage;
+import org.nodepool.model.SubNode;
+import org.nodepool.store.ChangeTable.Change;
+import org.nodepool.store.Database;
+import org.nodepool.store.PoolLog;
+import org.nodepool.store.SeenChanges;
+import org.nodepool.store.SeenChanges.Gap;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Keeps the newest {@link PoolView} that this process has. It is made newer when somebody asks for
+ * it ({@link #refreshed}), out of the change log, and every half minute out of all rows: what fires
+ * no trigger is seen then. Without the change log, all rows are read each time. It works on an
+ * event loop of its own; its public methods are for any thread.
+ */
+public final class Picture extends VerticleBase {
+  private static final Logger log = LoggerFactory.getLogger(Picture.class);
+
+  /** API.md's waiting: a change is noticed by those who wait for it in half of that, on average. */
+  private static final long WATCH_MS = 50;
+
+  private static final int LOOKS_WITHOUT_LOG = 20;
+
+  private static final long READ_ALL_MS = 30_000;
+  private static final long GAPS_MS = 5_000;
+  private static final long PRUNE_MS = 60_000;
+  private static final long PRUNE_PAUSE_MS = 100;
+
+  private final Database db;
+  private final Runnable onMissingTriggers;
+  private final List<Listener> listeners = new CopyOnWriteArrayList<>();
+  private final LongAdder probes = new LongAdder();
+  private final LongAdder refreshes = new LongAdder();
+  private final LongAdder fullReads = new LongAdder();
+  private final LongAdder differences = new LongAdder();
+
+  private volatile PoolView current = PoolView.EMPTY;
+  private volatile Context own;
+
+  // what follows is for the own context alone
+
+  private PoolLog rows;
+  private Promise<PoolView> next;
+  private boolean isRefreshing;
+
+  /** Whether the next refresh reads all rows, whatever the log says. */
+  private boolean mustReadAll = true;
+
+  /** Whether rows were read before: what is different then was not in the log. */
+  private boolean hasReadAll;
+
+  private int watchers;
+  private long watchTimer;
+  private int looks;
+  private boolean isLooking;
+
+  /** What was seen when it was last time to prune; null when nothing was. */
+  private SeenChanges seenBefore;
+
+  private final Map<Long, TreeMap<Long, SubNode>> subnodesOf = new HashMap<>();
+  private final Map<Long, Long> nodeOf = new HashMap<>();
+  private final Set<Gap> neverFilled = new HashSet<>();
+
+  /**
+   * @param onMissingTriggers is called when triggers that were there are gone
+   */
+  public Picture(Database db, Runnable onMissingTriggers) {
+    this.db = db;
+    this.onMissingTriggers = onMissingTriggers;
+  }
+
+  @Override
+  public Future<?> start() {
+    own = context;
+    rows = new PoolLog(db);
+    vertx.setTimer(readAllPause(), timer -> readAllAgain());
+    vertx.setPeriodic(GAPS_MS, timer -> proveGaps());
+    vertx.setPeriodic(PRUNE_MS, timer -> prune());
+    return Future.succeededFuture();
+  }
+
+  /** The newest view; it may be old, and is empty before the first was read. */
+  PoolView current() {
+    return current;
+  }
+
+  /** Is told of changes, on the picture's own thread. */
+  interface Listener {
+    void changed(PoolView view);
+
+    /** It could not be made newer. */
+    void failed(Throwable cause);
+  }
+
+  void subscribe(Listener listener) {
+    listeners.add(listener);
+  }
+
+  void unsubscribe(Listener listener) {
+    listeners.remove(listener);
+  }
+
+  /** From now on changes are looked for, whether anybody asks or not; until {@link #unwatch}. */
+  void watch() {
+    own.runOnContext(
+        v -> {
+          watchers++;
+          if (watchers == 1) {
+            watchTimer = vertx.setPeriodic(WATCH_MS, timer -> look());
+          }
+        });
+  }
+
+  void unwatch() {
+    own.runOnContext(
+        v -> {
+          watchers--;
+          if (watchers == 0) {
+            vertx.cancelTimer(watchTimer);
+          }
+        });
+  }
+
+  /** Without a log all rows have to be read, which is not done as often. */
+  private void look() {
+    looks++;
+    if (isRefreshing || isLooking || (current.seen() == null && looks % LOOKS_WITHOUT_LOG != 0)) {
+      return;
+    }
+    if (current.seen() == null) {
+      refreshed().onFailure(this::failed);
+      return;
+    }
+    isLooking = true;
+    probes.increment();
+    rows.isAll(current.seen())
+        .compose(isAll -> isAll ? Future.succeededFuture() : refreshed())
+        .onFailure(this::failed)
+        .onComplete(done -> isLooking = false);
+  }
+
+  private void failed(Throwable cause) {
+    listeners.forEach(listener -> listener.failed(cause));
+  }
+
+  /** How often it looked for changes while somebody watched. */
+  public long probes() {
+    return probes.sum();
+  }
+
+  /** How often it was made newer. */
+  public long refreshes() {
+    return refreshes.sum();
+  }
+
+  /** How often all rows were read for that. */
+  public long fullReads() {
+    return fullReads.sum();
+  }
+
+  /** How many rows were found to be different without a word of it in the change log. */
+  public long differences() {
+    return differences.sum();
+  }
+
+  /**
+   * A view out of what is read from now on; shared by those who ask meanwhile. Completes on the
+   * caller's context. Fails with {@link org.nodepool.model.Problem.Unavailable} when the database
+   * is away.
+   *
+   * @param caller the context that asks
+   */
+  Future<PoolView> refreshed(Context caller) {
+    Promise<PoolView> answer = Promise.promise();
+    own.runOnContext(
+        v -> refreshed().onComplete(done -> caller.runOnContext(w -> answer.handle(done))));
+    return answer.future();
+  }
+
+  private Future<PoolView> refreshed() {
+    if (next == null) {
+      next = Promise.promise();
+    }
+    Future<PoolView> mine = next.future();
+    if (!isRefreshing) {
+      refresh();
+    }
+    return mine;
+  }
+
+  private void refresh() {
+    Promise<PoolView> answer = next;
+    next = null;
+    isRefreshing = true;
+    newer()
+        .onComplete(
+            done -> {
+              isRefreshing = false;
+              if (done.succeeded()) {
+                refreshes.increment();
+                publish(done.result());
+              } else {
+                mustReadAll = true;
+              }
+              answer.handle(done);
+              if (next != null) {
+                refresh();
+              }
+            });
+  }
+
+  private void publish(PoolView view) {
+    PoolView before = current;
+    current = view;
+    if (view != before) {
+      listeners.forEach(listener -> listener.changed(view));
+    }
+  }
+
+  private Future<PoolView> newer() {
+    if (mustReadAll || current.seen() == null) {
+      return readAll();
+    }
+    return rows.since(current.seen())
+        .compose(
+            changes ->
+                changes == null
+                    ? readAll()
+                    : Future.succeededFuture(changed(changes.changes(), changes.seen())));
+  }
+
+  private Future<PoolView> readAll() {
+    return rows.all(current.seen()).map(this::replaced);
+  }
+
+  private PoolView replaced(PoolLog.Rows all) {
+    PoolView before = current;
+    fullReads.increment();
+    subnodesOf.clear();
+    nodeOf.clear();
+    all.subnodes().forEach(this::put);
+    List<Node> nodes = all.nodes().stream().map(this::whole).toList();
+    Map<Long, Node> node = before.nodes().differences(nodes);
+    Map<Long, SnapshotImage> image = before.images().differences(all.images());
+    Map<Long, DibImage> dibImage = before.dibImages().differences(all.dibImages());
+    Map<Long, Job> job = before.jobs().differences(all.jobs());
+    int different = node.size() + image.size() + dibImage.size() + job.size();
+    if (before.seen() != null && all.seen() == null) {
+      onMissingTriggers.run();
+    }
+    if (hasReadAll && before.seen() != null && isOnlyGuard(all.seen(), before.seen())) {
+      differences.add(different);
+      if (different > 0) {
+        log.warn("{} rows were changed without a trigger", different);
+      }
+    }
+    mustReadAll = false;
+    hasReadAll = true;
+    return new PoolView(
+        before.nodes().with(node),
+        before.images().with(image),
+        before.dibImages().with(dibImage),
+        before.jobs().with(job),
+        settled(all.seen()));
+  }
+
+  /** Whether the log has nothing new, so that the rows should be as they were. */
+  private static boolean isOnlyGuard(SeenChanges now, SeenChanges before) {
+    return now != null && now.greatest() == before.greatest();
+  }
+
+  private PoolView changed(List<Change> changes, SeenChanges seen) {
+    if (changes.isEmpty()) {
+      SeenChanges settled = settled(seen);
+      return settled.equals(current.seen()) ? current : current.with(settled);
+    }
+    Map<Long, Node> nodes = new HashMap<>();
+    Map<Long, SnapshotImage> images = new HashMap<>();
+    Map<Long, DibImage> dibImages = new HashMap<>();
+    Map<Long, Job> jobs = new HashMap<>();
+    Set<Long> withOtherSubnodes = new HashSet<>();
+    for (Change change : changes) {
+      switch (change.table()) {
+        case NODE -> apply(change, nodes, Node.class);
+        case SNAPSHOT_IMAGE -> apply(change, images, SnapshotImage.class);
+        case DIB_IMAGE -> apply(change, dibImages, DibImage.class);
+        case API_JOB -> apply(change, jobs, Job.class);
+        case SUBNODE -> applySubnode(change, withOtherSubnodes);
+      }
+    }
+    for (Long id : withOtherSubnodes) {
+      if (!nodes.containsKey(id)) {
+        current.nodes().find(id).ifPresent(node -> nodes.put(id, node));
+      }
+    }
+    nodes.replaceAll((id, node) -> node == null ? null : whole(node));
+    return new PoolView(
+        current.nodes().with(nodes),
+        current.images().with(images),
+        current.dibImages().with(dibImages),
+        current.jobs().with(jobs),
+        settled(seen));
+  }
+
+  private static <T extends Resource> void apply(Change change, Map<Long, T> rows, Class<T> type) {
+    if (change.oldId() != null) {
+      rows.put(change.oldId(), null);
+    }
+    if (change.row() != null) {
+      T row = type.cast(change.row());
+      rows.put(row.id(), row);
+    }
+  }
+
+  private void applySubnode(Change change, Set<Long> withOtherSubnodes) {
+    if (change.oldId() != null) {
+      Long node = nodeOf.remove(change.oldId());
+      if (node != null) {
+        subnodesOf.get(node).remove(change.oldId());
+        withOtherSubnodes.add(node);
+      }
+    }
+    if (change.row() instanceof SubNode subnode) {
+      put(subnode);
+      withOtherSubnodes.add(subnode.nodeId());
+    }
+  }
+
+  private void put(SubNode subnode) {
+    subnodesOf.computeIfAbsent(subnode.nodeId(), id -> new TreeMap<>()).put(subnode.id(), subnode);
+    nodeOf.put(subnode.id(), subnode.nodeId());
+  }
+
+  /** With its subnodes, by id. */
+  private Node whole(Node node) {
+    TreeMap<Long, SubNode> subnodes = subnodesOf.get(node.id());
+    return node.with(subnodes == null ? List.of() : List.copyOf(subnodes.values()));
+  }
+
+  private void readAllAgain() {
+    mustReadAll = true;
+    refreshed()
+        .onFailure(e -> log.debug("no look at all rows", e))
+        .onComplete(done -> vertx.setTimer(readAllPause(), timer -> readAllAgain()));
+  }
+
+  /** Not all processes at once. */
+  private static long readAllPause() {
+    return READ_ALL_MS - ThreadLocalRandom.current().nextLong(READ_ALL_MS / 10);
+  }
+
+  /** Without the gaps that are proved, from the next refresh on. */
+  private SeenChanges settled(SeenChanges seen) {
+    SeenChanges settled = seen;
+    if (seen != null) {
+      neverFilled.retainAll(seen.gaps());
+      for (Gap gap : neverFilled) {
+        settled = settled.without(gap);
+      }
+    }
+    return settled;
+  }
+
+  private void proveGaps() {
+    SeenChanges seen = current.seen();
+    if (seen != null) {
+      rows.neverFilled(seen)
+          .onFailure(e -> log.debug("no look at the gaps", e))
+          .onSuccess(
+              proved -> {
+                neverFilled.addAll(proved);
+                if (!proved.isEmpty()) {
+                  refreshed();
+                }
+              });
+    }
+  }
+
+  /** What was seen at the last time is old enough now to be forgotten. */
+  private void prune() {
+    SeenChanges old = seenBefore;
+    seenBefore = current.seen();
+    if (old != null && seenBefore != null && old.greatest() <= seenBefore.greatest()) {
+      prune(old);
+    }
+  }
+
+  private void prune(SeenChanges old) {
+    rows.prune(old)
+        .onFailure(e -> log.debug("the change log is not pruned", e))
+        .onSuccess(
+            pruned -> {
+              if (pruned > 0) {
+                vertx.setTimer(PRUNE_PAUSE_MS, timer -> prune(old));
+              }
+            });
+  }
+}

@@ -1,0 +1,174 @@
+package org.nodepool.store;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.vertx.core.Context;
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
+import io.vertx.mysqlclient.MySQLConnectOptions;
+import io.vertx.sqlclient.SqlConnection;
+import io.vertx.sqlclient.Transaction;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.nodepool.TestService;
+import org.nodepool.store.SeenChanges.Gap;
+
+/** Which ids of the change log are waited for, and when one is given up. */
+class PoolLogTest {
+  private final TestService service = TestService.shared();
+  private final Vertx vertx = Vertx.vertx();
+  private final Context context = vertx.getOrCreateContext();
+  private final List<SqlConnection> others = new ArrayList<>();
+  private final AtomicLong clock = new AtomicLong();
+  private long node;
+  private PoolLog log;
+  private SeenChanges seen;
+
+  @BeforeEach
+  void start() {
+    service.empty();
+    node = service.node("directory", 2);
+    MySQLConnectOptions at = service.database();
+    Database db =
+        new Database(
+            vertx,
+            new Database.Address(
+                at.getHost(), at.getPort(), at.getDatabase(), at.getUser(), at.getPassword()),
+            Clock.systemUTC(),
+            new ChangeLog());
+    db.setOpen(true);
+    log = on(() -> Future.succeededFuture(new PoolLog(db, clock::get)));
+    seen = on(() -> log.all(null)).seen();
+  }
+
+  @AfterEach
+  void stop() {
+    others.forEach(connection -> connection.close().await());
+    vertx.close().await();
+  }
+
+  @Test
+  void an_id_that_was_skipped_is_a_gap_until_its_writer_commits() {
+    Transaction open = changing();
+    change("later");
+    assertThat(on(() -> log.isAll(seen))).isFalse();
+
+    SeenChanges after = on(() -> log.since(seen)).seen();
+
+    assertThat(after.gaps()).hasSize(1 + seen.gaps().size());
+    assertThat(on(() -> log.isAll(after))).isTrue();
+    open.commit().await();
+    assertThat(on(() -> log.isAll(after))).isFalse();
+    PoolLog.Changes filled = on(() -> log.since(after));
+    assertThat(filled.changes()).hasSize(1);
+    assertThat(filled.seen().gaps()).isEqualTo(seen.gaps());
+    assertThat(filled.seen().greatest()).isEqualTo(after.greatest());
+  }
+
+  @Test
+  void a_gap_whose_writer_is_still_at_it_is_never_given_up() {
+    changing();
+    change("later");
+    SeenChanges after = on(() -> log.since(seen)).seen();
+    Gap gap = newGap(after);
+
+    for (int i = 0; i < 4; i++) {
+      assertThat(on(() -> log.neverFilled(only(after, gap)))).isEmpty();
+      clock.addAndGet(Duration.ofHours(1).toNanos());
+    }
+  }
+
+  @Test
+  void a_gap_whose_writer_rolled_back_is_given_up_after_a_minute_and_not_before() {
+    changing().rollback().await();
+    change("later");
+    SeenChanges after = on(() -> log.since(seen)).seen();
+    Gap gap = newGap(after);
+
+    assertThat(on(() -> log.neverFilled(only(after, gap)))).isEmpty();
+    clock.addAndGet(Duration.ofSeconds(59).toNanos());
+    assertThat(on(() -> log.neverFilled(only(after, gap)))).isEmpty();
+    clock.addAndGet(Duration.ofSeconds(2).toNanos());
+    assertThat(on(() -> log.neverFilled(only(after, gap)))).containsExactly(gap);
+
+    SeenChanges without = after.without(gap);
+    assertThat(on(() -> log.isAll(without))).isTrue();
+  }
+
+  @Test
+  void what_was_pruned_before_it_was_seen_makes_all_rows_be_read() {
+    change("one");
+    change("two");
+    service.sql(
+        "DELETE FROM api_change WHERE id < (SELECT * FROM (SELECT MAX(id) FROM api_change) m)");
+
+    assertThat(on(() -> log.since(seen))).isNull();
+    SeenChanges again = on(() -> log.all(seen)).seen();
+    assertThat(on(() -> log.isAll(again))).isTrue();
+  }
+
+  @Test
+  void pruning_keeps_the_newest_and_what_may_still_be_filled() {
+    service.sql("DELETE FROM api_change");
+    for (int i = 0; i < 3; i++) {
+      change("h" + i);
+    }
+    SeenChanges now = new SeenChanges(on(() -> log.all(null)).seen().greatest(), List.of());
+    assertThat(on(() -> log.prune(now))).isZero();
+    long before = now.greatest();
+    service.sql(
+        "INSERT INTO api_change (id, of_table, time) VALUES (?, 'node', 0)", before + 20_000);
+    SeenChanges far = on(() -> log.all(now)).seen();
+
+    while (on(() -> log.prune(far)) > 0) {
+      assertThat(least()).isLessThanOrEqualTo(before + 20_000);
+    }
+    assertThat(least()).as("all but what lies beyond the gap").isGreaterThan(before);
+    SeenChanges settled = far.without(newGap(far));
+    assertThat(on(() -> log.prune(settled))).isZero();
+    assertThat(least()).as("the newest").isEqualTo(before + 20_000);
+    service.sql("DELETE FROM api_change");
+  }
+
+  private void change(String hostname) {
+    service.sql("UPDATE node SET hostname = ? WHERE id = ?", hostname, node);
+  }
+
+  private static SeenChanges only(SeenChanges of, Gap gap) {
+    return new SeenChanges(of.greatest(), List.of(gap));
+  }
+
+  private long least() {
+    return service.sql("SELECT MIN(id) AS id FROM api_change").iterator().next().getLong("id");
+  }
+
+  /** The last one. */
+  private static Gap newGap(SeenChanges of) {
+    return of.gaps().get(of.gaps().size() - 1);
+  }
+
+  private Transaction changing() {
+    SqlConnection other = service.connection();
+    others.add(other);
+    Transaction transaction = other.begin().await();
+    other
+        .query("INSERT INTO node (provider_name, label_name, target_name) VALUES ('x', 'x', 'x')")
+        .execute()
+        .await();
+    return transaction;
+  }
+
+  private <T> T on(Supplier<Future<T>> call) {
+    Promise<T> done = Promise.promise();
+    context.runOnContext(v -> call.get().onComplete(done));
+    return done.future().await();
+  }
+}
