@@ -23,7 +23,7 @@ import java.util.concurrent.TimeUnit;
  * Load pollers CONNECTIONS PERIOD SECONDS URL
  *                        each connection polls once a period
  * Load waiters CONNECTIONS CHANGES URL DBURI
- *                        each connection waits for each change, one a second
+ *                        each connection waits for each change, about one a second
  * </pre>
  */
 public final class Load {
@@ -233,6 +233,9 @@ public final class Load {
     private volatile int waiting;
     private volatile boolean isMeasured;
 
+    /** How many have seen the last change. */
+    private volatile int woken;
+
     Waiters(String url, int connections) throws IOException {
       super(url, connections);
     }
@@ -258,9 +261,10 @@ public final class Load {
         } else if (connection.wakes == changes.size()) {
           error("woken without a change");
         } else {
-          // from the oldest change that it had not seen; more than one is a wake that is late
+          // from the oldest change that it had not seen: there are more if a wake was lost
           long change = changes.get(connection.wakes);
           connection.wakes = changes.size();
+          woken++;
           if (isMeasured) {
             latencies.add(now - change);
           }
@@ -352,11 +356,17 @@ public final class Load {
       }
     }
 
+    /** The next change comes when all have seen the last one, so that a wake is of one change. */
     private void change(int from, int howMany) throws Exception {
       for (int number = from; number < from + howMany; number++) {
+        waiters.woken = 0;
         waiters.changes.add(System.nanoTime());
         data.changeNow(1 + number % 100, number);
         TimeUnit.SECONDS.sleep(1);
+        long limit = System.nanoTime() + seconds(LIMIT_SECONDS);
+        while (waiters.woken < waiters.connections().size() && System.nanoTime() < limit) {
+          TimeUnit.MILLISECONDS.sleep(20);
+        }
       }
     }
 

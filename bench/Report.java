@@ -300,8 +300,8 @@ public final class Report {
       System.out.println();
       System.out.println(
           format(
-              "%s that wait for a change of 100 nodes, %s changes, one a second: woken after %.1f"
-                  + " ms (median), %.1f ms (99 %%), %.1f ms (at most), counted from before the"
+              "%s that wait for a change of 100 nodes, %s changes, about one a second: woken after"
+                  + " %.1f ms (median), %.1f ms (99 %%), %.1f ms (at most), counted from before the"
                   + " UPDATE; %s missed the last one, %s errors; %.0f reads/s in the database by"
                   + " all, probes/s by the service's own count: %s.",
               waiter.get(0),
