@@ -162,6 +162,24 @@ class EveryChangeTest {
   }
 
   @Test
+  void more_writers_that_roll_back_than_can_be_asked_for() {
+    SqlConnection other = other();
+    for (int i = 0; i < 600; i++) {
+      Transaction undone = other.begin().await();
+      change(other, 5, "never");
+      undone.rollback().await();
+      service.sql("UPDATE node SET hostname = ? WHERE id = 6", "seen-" + i);
+    }
+    Transaction late = changing(7, "late");
+    service.sql("UPDATE node SET hostname = 'last' WHERE id = 6");
+    assertThat(host(6)).isEqualTo("last");
+    late.commit().await();
+
+    assertThat(host(7)).isEqualTo("late");
+    assertThat(host(5)).isEqualTo("before");
+  }
+
+  @Test
   void a_savepoint_that_is_rolled_back() {
     SqlConnection other = other();
     Transaction transaction = other.begin().await();

@@ -11,8 +11,11 @@ import io.vertx.sqlclient.SqlResult;
 import io.vertx.sqlclient.Tuple;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
 import org.nodepool.model.Node;
@@ -33,6 +36,9 @@ public final class ChangeTable {
   private static final int KEPT = 10_000;
 
   private static final int PRUNED_AT_ONCE = 500;
+
+  /** One whose writer is still at it is waited for, a second long. */
+  private static final long GAPS_LIMIT_MS = 5_000;
 
   private static final String GREATEST = "SELECT (SELECT MAX(id) FROM api_change) AS greatest";
   private static final String APPEARED = ", (SELECT COUNT(*) FROM api_change WHERE %s) AS appeared";
@@ -234,29 +240,30 @@ public final class ChangeTable {
   }
 
   /**
-   * Those of these gaps in which there is no row at this moment, committed or not. That is no proof
-   * yet: who waits for a lock before it can insert has its id already.
-   *
-   * @param gaps a few: each may take a second
+   * Of these gaps, or of as many as can be looked at in some seconds, whether there is no row in it
+   * at this moment, committed or not. That is no proof yet: who waits for a lock before it can
+   * insert has its id already.
    */
-  Future<List<Gap>> empty(List<Gap> gaps) {
+  Future<Map<Gap, Boolean>> empty(List<Gap> gaps) {
+    long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(GAPS_LIMIT_MS);
     return db.look(
         connection -> {
-          List<Gap> empty = new ArrayList<>();
-          Future<Void> looked = Future.succeededFuture();
+          Map<Gap, Boolean> looked = new LinkedHashMap<>();
+          Future<Void> done = Future.succeededFuture();
           for (Gap gap : gaps) {
-            looked =
-                looked
-                    .compose(v -> isEmpty(connection, gap))
-                    .map(
-                        isEmpty -> {
-                          if (isEmpty) {
-                            empty.add(gap);
-                          }
-                          return null;
-                        });
+            done =
+                done.compose(
+                    v ->
+                        System.nanoTime() - until > 0
+                            ? Future.succeededFuture()
+                            : isEmpty(connection, gap)
+                                .map(
+                                    isEmpty -> {
+                                      looked.put(gap, isEmpty);
+                                      return null;
+                                    }));
           }
-          return looked.map(empty);
+          return done.map(looked);
         });
   }
 

@@ -16,8 +16,7 @@ import org.nodepool.store.SeenChanges.Gap;
  * context alone.
  */
 final class GapProofs {
-  /** Each may keep a look waiting for a second. */
-  private static final int GAPS_A_LOOK = 8;
+  private static final int GAPS_A_LOOK = 100;
 
   private final ChangeTable table;
   private final Duration least;
@@ -54,20 +53,19 @@ final class GapProofs {
     return table
         .empty(looked)
         .map(
-            empty -> {
+            found -> {
               long ended = nanoTime.getAsLong();
               List<Gap> proved = new ArrayList<>();
-              for (Gap gap : looked) {
-                Long first = firstSeenEmpty.get(gap);
-                if (!empty.contains(gap)) {
-                  firstSeenEmpty.remove(gap);
-                } else if (first == null) {
-                  firstSeenEmpty.put(gap, ended);
-                } else if (began - first >= distance) {
-                  firstSeenEmpty.remove(gap);
-                  proved.add(gap);
-                }
-              }
+              found.forEach(
+                  (gap, isEmpty) -> {
+                    Long first = isEmpty ? firstSeenEmpty.get(gap) : firstSeenEmpty.remove(gap);
+                    if (isEmpty && first == null) {
+                      firstSeenEmpty.put(gap, ended);
+                    } else if (isEmpty && began - first >= distance) {
+                      firstSeenEmpty.remove(gap);
+                      proved.add(gap);
+                    }
+                  });
               return proved;
             });
   }

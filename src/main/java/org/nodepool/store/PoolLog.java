@@ -158,7 +158,8 @@ public final class PoolLog {
             })
         .compose(
             greatest -> {
-              SeenChanges base = greatest < before.greatest() ? SeenChanges.NONE : before;
+              boolean isOther = greatest < before.greatest() || !before.isAskable();
+              SeenChanges base = isOther ? SeenChanges.NONE : before;
               return table
                   .ids(connection, base)
                   .map(

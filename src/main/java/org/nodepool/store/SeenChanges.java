@@ -6,7 +6,7 @@ import java.util.List;
 /**
  * Which rows of the change log a reader has seen. Ids are given out when a row is written and are
  * seen when it is committed, in any order: so an id that was skipped is a gap until it appears, or
- * until it is proved that it never will ({@link ChangeTable#look}). Immutable.
+ * until it is proved that it never will ({@link GapProofs}). Immutable.
  *
  * @param greatest the greatest id seen; 0 when there was none
  * @param gaps ascending, all below {@code greatest}, apart from each other
@@ -15,15 +15,22 @@ public record SeenChanges(long greatest, List<Gap> gaps) {
   /** Nothing was ever seen. */
   static final SeenChanges NONE = new SeenChanges(0, List.of());
 
+  /** So many gaps cannot be asked for in one statement. */
+  private static final int MOST_GAPS = 500;
+
   /** Ids that were skipped, both ends included. */
-  public record Gap(long from, long to) {
-    boolean has(long id) {
-      return from <= id && id <= to;
-    }
-  }
+  public record Gap(long from, long to) {}
 
   public SeenChanges {
     gaps = List.copyOf(gaps);
+  }
+
+  /**
+   * Whether a statement can ask for all that may still appear. If not, whoever reads has to read
+   * everything; that is so for a minute after very many writers have rolled back.
+   */
+  public boolean isAskable() {
+    return gaps.size() <= MOST_GAPS;
   }
 
   /** The least id that may still appear. */

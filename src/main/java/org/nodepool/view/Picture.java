@@ -144,10 +144,10 @@ public final class Picture extends VerticleBase {
   /** Without a log all rows have to be read, which is not done as often. */
   private void look() {
     looks++;
-    if (isRefreshing || isLooking || (current.seen() == null && looks % LOOKS_WITHOUT_LOG != 0)) {
+    if (isRefreshing || isLooking || (!current.canBeProbed() && looks % LOOKS_WITHOUT_LOG != 0)) {
       return;
     }
-    if (current.seen() == null) {
+    if (!current.canBeProbed()) {
       refreshed().onFailure(this::failed);
       return;
     }
@@ -238,7 +238,7 @@ public final class Picture extends VerticleBase {
   }
 
   private Future<PoolView> newer() {
-    if (mustReadAll || current.seen() == null) {
+    if (mustReadAll || !current.canBeProbed()) {
       return readAll();
     }
     return rows.since(current.seen())

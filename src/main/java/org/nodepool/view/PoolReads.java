@@ -85,7 +85,7 @@ public final class PoolReads {
 
   private Future<PoolView> probe() {
     PoolView view = sources.picture().current();
-    if (view.seen() == null) {
+    if (!view.canBeProbed()) {
       return sources.picture().refreshed(context);
     }
     sources.stats().probed();
@@ -118,8 +118,8 @@ public final class PoolReads {
     try {
       return Future.succeededFuture(
           view.table(query.kind()).answer(query, sources.clock().instant()));
-    } catch (Problem problem) {
-      return Future.failedFuture(problem);
+    } catch (RuntimeException e) { // a problem, or a fault of ours: whoever asked must be told
+      return Future.failedFuture(e);
     }
   }
 

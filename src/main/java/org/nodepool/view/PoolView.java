@@ -44,6 +44,11 @@ public record PoolView(
     return (Table<T>) table;
   }
 
+  /** Whether a probe can tell that this is how the database is. */
+  boolean canBeProbed() {
+    return seen != null && seen.isAskable();
+  }
+
   PoolView with(SeenChanges other) {
     return new PoolView(nodes, images, dibImages, jobs, other);
   }

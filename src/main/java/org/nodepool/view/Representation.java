@@ -1,6 +1,7 @@
 package org.nodepool.view;
 
 import io.vertx.core.buffer.Buffer;
+import java.util.List;
 import java.util.function.Supplier;
 
 /**
@@ -37,7 +38,10 @@ public final class Representation {
 
   /** JSON, its ETag from its bytes. */
   public static Representation of(Buffer json) {
-    return of(json, Tag.of(json.getBytes()));
+    byte[] bytes = json.getBytes();
+    // a socket copies what is on the heap, for each client that is slow to take it
+    boolean isLarge = bytes.length >= Table.GATHERED_FROM;
+    return of(isLarge ? Bytes.joined(List.of(Bytes.direct(bytes))) : json, Tag.of(bytes));
   }
 
   static Representation of(Buffer json, Tag tag) {

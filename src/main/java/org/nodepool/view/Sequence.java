@@ -16,7 +16,6 @@ import org.nodepool.model.Resource;
 final class Sequence<T extends Resource> {
   private final Comparator<T> order;
   private final List<Block<T>> blocks;
-  private final int size;
 
   /**
    * @param order no two rows are equal by it
@@ -28,15 +27,10 @@ final class Sequence<T extends Resource> {
   private Sequence(Comparator<T> order, List<Block<T>> blocks) {
     this.order = order;
     this.blocks = blocks;
-    this.size = blocks.stream().mapToInt(block -> block.entries().size()).sum();
   }
 
   List<Block<T>> blocks() {
     return blocks;
-  }
-
-  int size() {
-    return size;
   }
 
   Stream<Entry<T>> entries() {

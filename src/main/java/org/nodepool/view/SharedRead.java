@@ -11,12 +11,16 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.nodepool.model.Problem;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A read that all share who ask while one is under way: each gets what was read by one that began
  * after he had asked, and never more than one is under way. To be used on one context alone.
  */
 final class SharedRead<T> {
+  private static final Logger log = LoggerFactory.getLogger(SharedRead.class);
+
   /** API.md: whoever asks is told within two seconds that the database is away. */
   private static final long LIMIT_MS = 1_800;
 
@@ -37,7 +41,13 @@ final class SharedRead<T> {
     final long since = System.nanoTime();
 
     void answer(AsyncResult<T> result) {
-      waiting.forEach(one -> one.handle(result));
+      for (Handler<AsyncResult<T>> one : waiting) {
+        try {
+          one.handle(result);
+        } catch (RuntimeException e) {
+          log.error("one of those who shared a read could not be answered", e); // the others can
+        }
+      }
     }
   }
 

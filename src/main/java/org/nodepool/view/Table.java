@@ -28,7 +28,7 @@ public final class Table<T extends Resource> {
   /**
    * A body of up to so many bytes is copied together: the socket would take longer to gather it.
    */
-  private static final int GATHERED_FROM = 16 << 10;
+  static final int GATHERED_FROM = 16 << 10;
 
   private static final ByteBuf OPENING = Bytes.direct(new byte[] {'['});
   private static final ByteBuf CLOSING = Bytes.direct(new byte[] {']'});
@@ -52,11 +52,6 @@ public final class Table<T extends Resource> {
     this.kind = kind;
     this.list = list;
     this.byId = byId;
-  }
-
-  /** How many rows there are. */
-  public int size() {
-    return list.size();
   }
 
   /** In the order of the list. */

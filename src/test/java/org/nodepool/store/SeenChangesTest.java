@@ -1,0 +1,75 @@
+package org.nodepool.store;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Random;
+import java.util.TreeSet;
+import java.util.stream.LongStream;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.constraints.IntRange;
+import org.nodepool.store.SeenChanges.Gap;
+import org.nodepool.store.SeenChanges.Ids;
+
+class SeenChangesTest {
+  @Property
+  void the_gaps_are_the_ids_below_the_greatest_that_were_not_seen(
+      @ForAll @IntRange(min = 1, max = 60) int count, @ForAll Random random) {
+    List<Long> order = new ArrayList<>(LongStream.rangeClosed(1, count).boxed().toList());
+    Collections.shuffle(order, random);
+    TreeSet<Long> all = new TreeSet<>();
+    SeenChanges seen = SeenChanges.NONE;
+    while (!order.isEmpty()) {
+      List<Long> some = order.subList(0, 1 + random.nextInt(order.size()));
+      List<Long> now = some.stream().sorted().toList();
+      all.addAll(now);
+      some.clear();
+      seen = seen.with(now, Ids.ALL);
+
+      assertThat(seen.greatest()).isEqualTo(all.last());
+      assertThat(ids(seen))
+          .isEqualTo(
+              LongStream.rangeClosed(1, all.last())
+                  .filter(id -> !all.contains(id))
+                  .boxed()
+                  .toList());
+      assertThat(seen.least()).isEqualTo(ids(seen).stream().findFirst().orElse(all.last() + 1));
+    }
+    assertThat(seen.gaps()).isEmpty();
+  }
+
+  @Property
+  void ids_that_the_server_does_not_give_out_are_no_gaps(
+      @ForAll @IntRange(min = 1, max = 9) int step,
+      @ForAll @IntRange(min = 1, max = 9) int offset,
+      @ForAll Random random) {
+    Ids possible = new Ids(step, offset);
+    List<Long> given = new ArrayList<>();
+    for (long id = offset; given.size() < 30; id += step) {
+      given.add(id);
+    }
+    long first = given.get(0);
+    SeenChanges base = new SeenChanges(first, List.of());
+    List<Long> committed = given.stream().filter(id -> id > first && random.nextBoolean()).toList();
+
+    SeenChanges seen = base.with(committed, possible);
+
+    List<Long> missing =
+        given.stream()
+            .filter(id -> id > first && id < seen.greatest() && !committed.contains(id))
+            .toList();
+    assertThat(ids(seen).stream().filter(possible::has).toList()).isEqualTo(missing);
+    assertThat(seen.gaps()).allMatch(gap -> possible.isAnyIn(gap.from(), gap.to()));
+  }
+
+  private static List<Long> ids(SeenChanges seen) {
+    List<Long> ids = new ArrayList<>();
+    for (Gap gap : seen.gaps()) {
+      LongStream.rangeClosed(gap.from(), gap.to()).forEach(ids::add);
+    }
+    return ids;
+  }
+}
