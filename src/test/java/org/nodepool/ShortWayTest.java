@@ -1,0 +1,153 @@
+package org.nodepool;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** What most who poll ask is answered past the router, as the router would. */
+class ShortWayTest {
+  /** The same to whoever reads it, and nothing that the short way would touch. */
+  private static final String[] UNUSUAL = {"Accept", "application/json;q=0.9"};
+
+  private final TestService service = TestService.shared();
+  private final int port = service.http().port();
+  private long node;
+
+  @BeforeEach
+  void rows() {
+    service.empty();
+    for (int i = 0; i < 60; i++) {
+      node = service.node("p" + i % 3, i % 6);
+    }
+    service.image("directory", 2, "x");
+    service.dibImage("tiny", 2, null);
+    service.insert(
+        "INSERT INTO api_job (uuid, kind, state, subject, not_before, created)"
+            + " VALUES (UUID(), 'build', 'queued', '/v1/dib_images/1', 4000000000, 1)");
+  }
+
+  @Test
+  void both_ways_give_the_same_answer() throws IOException {
+    long job = service.http().get("/v1/jobs").ids().get(0);
+    List<String> paths =
+        List.of(
+            "/v1/nodes",
+            "/v1/images",
+            "/v1/dib_images",
+            "/v1/jobs",
+            "/v1/nodes/" + node,
+            "/v1/jobs/" + job,
+            "/v1/nodes/999999999",
+            "/v1/nodes/0",
+            "/v1/nodes/007",
+            "/v1/nodes/abc",
+            "/v1/nodes/9999999999999999999999",
+            "/v1/nodes/",
+            "/v1/nodes/1/2",
+            "/v1/nodes?",
+            "/v1/nodes?state=ready",
+            "/v1/nodes/summary",
+            "/v1",
+            "/v1/other/1",
+            "//v1/nodes");
+    for (String path : paths) {
+      String tag = ask(path, UNUSUAL).header("ETag");
+      for (String[] headers :
+          List.of(
+              new String[] {},
+              new String[] {"Accept-Encoding", "gzip"},
+              new String[] {"If-None-Match", tag == null ? "\"x\"" : tag},
+              new String[] {"If-None-Match", tag == null ? "*" : "\"y\", W/" + tag},
+              new String[] {"If-None-Match", "*", "Accept-Encoding", "gzip, br"},
+              new String[] {"If-None-Match", "nonsense"},
+              new String[] {"X-Request-Id", "not acceptable"},
+              new String[] {"Prefer", "respond-async"})) {
+        Http.Answer shortly = ask(path, headers);
+        Http.Answer longly = ask(path, both(headers, UNUSUAL));
+
+        assertThat(described(shortly))
+            .as(path + " " + List.of(headers))
+            .isEqualTo(described(longly));
+      }
+    }
+  }
+
+  @Test
+  void what_is_not_usual_works_as_ever() throws IOException {
+    try (Wire wire = new Wire(port)) {
+      assertThat(wire.ask("HEAD", "/v1/nodes").status()).isEqualTo(200);
+      assertThat(wire.ask("DELETE", "/v1/nodes").status()).isEqualTo(405);
+      assertThat(wire.ask("GET", "/v1/nodes", "a body".getBytes()).status()).isEqualTo(200);
+      assertThat(wire.ask("GET", "/v1/nodes", "Accept", "image/png").status()).isEqualTo(406);
+      assertThat(wire.ask("GET", "/v1/nodes", "Accept", "text/plain").header("Content-Type"))
+          .startsWith("text/plain");
+      wire.send("GET /v1/nodes HTTP/1.0\r\nHost: x\r\n\r\n");
+      assertThat(wire.read("GET", "/v1/nodes").status()).isEqualTo(200);
+    }
+    try (Wire wire = new Wire(port)) {
+      wire.send("GET /v1/nodes HTTP/1.1\r\nHost: a b\r\n\r\n");
+      assertThat(wire.readUnchecked().status()).isEqualTo(400);
+    }
+  }
+
+  @Test
+  void polls_are_counted_by_route_and_status() throws IOException {
+    double before = count("/v1/nodes/:id", 200) + count("/v1/nodes", 200);
+    for (int i = 0; i < 5; i++) {
+      ask("/v1/nodes/" + node);
+      ask("/v1/nodes");
+    }
+
+    assertThat(count("/v1/nodes/:id", 200) + count("/v1/nodes", 200)).isEqualTo(before + 10);
+    double missing = count("/v1/nodes/:id", 404);
+    ask("/v1/nodes/999999999");
+    assertThat(count("/v1/nodes/:id", 404)).isEqualTo(missing + 1);
+    String metrics = service.http().get("/metrics").body();
+    assertThat(metrics)
+        .contains("nodepool_probes_total", "nodepool_refreshes_total", "nodepool_differences_total")
+        .contains("nodepool_jobs{kind=\"build\",state=\"queued\"} 1.0")
+        .contains("nodepool_connections ", "nodepool_database_under_way ")
+        .contains("nodepool_event_loop_delay_seconds_max{loop=");
+  }
+
+  private double count(String route, int status) {
+    String wanted =
+        "nodepool_requests_seconds_count{method=\"GET\",route=\"%s\",status=\"%d\"} "
+            .formatted(route, status);
+    return service
+        .http()
+        .get("/metrics")
+        .body()
+        .lines()
+        .filter(line -> line.startsWith(wanted))
+        .mapToDouble(line -> Double.parseDouble(line.substring(wanted.length())))
+        .sum();
+  }
+
+  private static String[] both(String[] one, String[] other) {
+    List<String> all = new ArrayList<>(List.of(one));
+    all.addAll(List.of(other));
+    return all.toArray(String[]::new);
+  }
+
+  private Http.Answer ask(String path, String... headers) throws IOException {
+    try (Wire wire = new Wire(port)) {
+      return wire.ask("GET", path, headers);
+    }
+  }
+
+  private static Map<String, Object> described(Http.Answer answer) {
+    Map<String, Object> all = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+    answer.headers().map().forEach(all::put);
+    all.remove("X-Request-Id");
+    all.put("status", answer.status());
+    all.put("body", answer.body());
+    return all;
+  }
+}
