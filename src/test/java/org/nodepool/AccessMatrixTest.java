@@ -136,6 +136,7 @@ class AccessMatrixTest {
     long dibImage = service.dibImage("tiny", 2, null);
     List<String> paths = new ArrayList<>(each().stream().map(Row::missing).distinct().toList());
     paths.remove("/v1/events");
+    paths.remove("/metrics"); // the next answer has counted this one
     paths.addAll(List.of("/v1/nodes/" + node, "/v1/images/" + image, "/v1/dib_images/" + dibImage));
     try (Wire wire = new Wire(port)) {
       for (String path : paths) {

@@ -155,14 +155,15 @@ final class Connections {
   private void look() {
     long now = System.nanoTime();
     for (Map.Entry<HttpConnection, State> entry : List.copyOf(states.entrySet())) {
-      if (isOver(entry.getKey(), entry.getValue(), now)) {
-        entry.getKey().close();
+      Channel channel = ((ConnectionBase) entry.getKey()).channel();
+      if (isOver(channel, entry.getValue(), now)) {
+        channel.close(); // at once: the connection itself would first wait for what is unsent
       }
     }
   }
 
-  private boolean isOver(HttpConnection connection, State state, long now) {
-    if (isStalled(((ConnectionBase) connection).channel(), state, now)) {
+  private boolean isOver(Channel channel, State state, long now) {
+    if (isStalled(channel, state, now)) {
       return true;
     }
     HttpServerRequest request = state.request;

@@ -32,11 +32,26 @@ public final class BareApi implements AutoCloseable {
     this(null, List.of(), beforeWrites, null);
   }
 
+  /** One that takes so many connections, and closes those on which nothing goes on so soon. */
+  BareApi(int maxConnections, Connections.Patience patience) {
+    this(null, List.of(), Future::succeededFuture, null, maxConnections, patience);
+  }
+
   private BareApi(
       ApiVerticle.Tls tls,
       List<String> allowedOrigins,
       Supplier<Future<Void>> beforeWrites,
       Readiness readiness) {
+    this(tls, allowedOrigins, beforeWrites, readiness, 1_000, Connections.Patience.USUAL);
+  }
+
+  private BareApi(
+      ApiVerticle.Tls tls,
+      List<String> allowedOrigins,
+      Supplier<Future<Void>> beforeWrites,
+      Readiness readiness,
+      int maxConnections,
+      Connections.Patience patience) {
     ApiVerticle.Settings settings =
         new ApiVerticle.Settings(
             "127.0.0.1", 0, tls, USER, StoredPassword.of(PASSWORD), false, allowedOrigins);
@@ -53,7 +68,7 @@ public final class BareApi implements AutoCloseable {
     ApiVerticle api =
         new ApiVerticle(
             settings,
-            new ApiVerticle.Shared(1_000, new Metrics(nothing)),
+            new ApiVerticle.Shared(maxConnections, new Metrics(nothing), patience),
             nothing,
             null,
             null,

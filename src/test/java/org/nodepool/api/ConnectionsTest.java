@@ -1,0 +1,185 @@
+package org.nodepool.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.SocketTimeoutException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.nodepool.Poll;
+
+/** Connections beyond the limit, and those on which nothing goes on. */
+class ConnectionsTest {
+  private static final String ALIVE = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+  private static final int MOST = 4;
+
+  private static final Duration SHORT = Duration.ofMillis(1_500);
+  private static final Duration LONG = Duration.ofMinutes(5);
+
+  private final List<Socket> sockets = new ArrayList<>();
+
+  @AfterEach
+  void close() throws IOException {
+    for (Socket socket : sockets) {
+      socket.close();
+    }
+  }
+
+  @Test
+  void the_newest_beyond_the_limit_are_told_so_and_closed_until_another_ends() throws Exception {
+    try (BareApi api = new BareApi(MOST, new Connections.Patience(LONG, LONG, LONG))) {
+      List<Socket> first = new ArrayList<>();
+      for (int i = 0; i < MOST; i++) {
+        Socket socket = connect(api);
+        assertThat(ask(socket, ALIVE)).startsWith("HTTP/1.1 200");
+        first.add(socket);
+      }
+      for (int i = 0; i < MOST; i++) {
+        Socket beyond = connect(api);
+        String answer = ask(beyond, ALIVE);
+        assertThat(answer)
+            .startsWith("HTTP/1.1 503")
+            .containsIgnoringCase("connection: close")
+            .containsIgnoringCase("retry-after: 1")
+            .contains("urn:nodepool:problem:unavailable")
+            .contains("server.max_connections");
+        awaitClosed(beyond);
+      }
+      assertThat(ask(first.get(0), ALIVE)).startsWith("HTTP/1.1 200");
+
+      first.get(1).close();
+
+      Poll.until(
+          "there is a place again",
+          Duration.ofSeconds(10),
+          () -> ask(connect(api), ALIVE).startsWith("HTTP/1.1 200"));
+    }
+  }
+
+  @Test
+  void one_on_which_nothing_comes_is_closed() throws Exception {
+    try (BareApi api = new BareApi(MOST, new Connections.Patience(LONG, SHORT, LONG))) {
+      awaitClosed(connect(api));
+    }
+  }
+
+  @Test
+  void half_a_head_and_half_a_body_are_not_waited_for() throws Exception {
+    try (BareApi api = new BareApi(MOST, new Connections.Patience(LONG, SHORT, LONG))) {
+      Socket head = connect(api);
+      send(head, "GET /healthz HTTP/1.1\r\nHost: ");
+      Socket body = connect(api);
+      send(
+          body,
+          "POST /v1/dib_images/x/build HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YW5uOnJpZ2h0\r\n"
+              + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
+
+      awaitClosed(head);
+      awaitClosed(body);
+    }
+  }
+
+  @Test
+  void one_that_is_idle_is_closed_and_one_that_is_used_is_not() throws Exception {
+    try (BareApi api = new BareApi(MOST, new Connections.Patience(SHORT, LONG, LONG))) {
+      Socket idle = connect(api);
+      Socket used = connect(api);
+      assertThat(ask(idle, ALIVE)).startsWith("HTTP/1.1 200");
+
+      Poll.until(
+          "the idle one is closed",
+          Duration.ofSeconds(15),
+          () -> {
+            assertThat(ask(used, ALIVE)).startsWith("HTTP/1.1 200");
+            return isClosed(idle);
+          });
+    }
+  }
+
+  @Test
+  void a_stream_of_events_is_not_idle() throws Exception {
+    try (BareApi api = new BareApi(MOST, new Connections.Patience(SHORT, SHORT, SHORT))) {
+      Socket events = connect(api);
+      send(events, "GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+      Socket other = connect(api);
+      assertThat(ask(other, ALIVE)).startsWith("HTTP/1.1 200");
+      awaitClosed(other);
+
+      read(events);
+      assertThat(isClosed(events)).isFalse();
+    }
+  }
+
+  @Test
+  void a_client_that_asks_and_asks_and_reads_nothing_is_cut() throws Exception {
+    try (BareApi api = new BareApi(MOST, new Connections.Patience(LONG, LONG, SHORT))) {
+      Socket deaf = new Socket();
+      sockets.add(deaf);
+      deaf.setReceiveBufferSize(4096);
+      deaf.connect(new InetSocketAddress("127.0.0.1", api.port()));
+      deaf.setSoTimeout(100);
+      send(deaf, "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(500));
+
+      Poll.until(
+          "it is cut",
+          Duration.ofSeconds(20),
+          () -> {
+            try {
+              send(deaf, "\r\n");
+              return false;
+            } catch (IOException e) {
+              return true; // reset
+            }
+          });
+      assertThat(ask(connect(api), ALIVE)).startsWith("HTTP/1.1 200");
+    }
+  }
+
+  private Socket connect(BareApi api) throws IOException {
+    Socket socket = new Socket("127.0.0.1", api.port());
+    socket.setSoTimeout(10_000);
+    sockets.add(socket);
+    return socket;
+  }
+
+  private static void send(Socket socket, String text) throws IOException {
+    socket.getOutputStream().write(text.getBytes(StandardCharsets.ISO_8859_1));
+  }
+
+  private static String ask(Socket socket, String request) throws IOException {
+    send(socket, request);
+    return read(socket);
+  }
+
+  /** What comes at once. */
+  private static String read(Socket socket) throws IOException {
+    byte[] bytes = new byte[4096];
+    int length = socket.getInputStream().read(bytes);
+    return length < 0 ? "" : new String(bytes, 0, length, StandardCharsets.ISO_8859_1);
+  }
+
+  private static void awaitClosed(Socket socket) {
+    Poll.until("it is closed", Duration.ofSeconds(15), () -> isClosed(socket));
+  }
+
+  private static boolean isClosed(Socket socket) throws IOException {
+    socket.setSoTimeout(50);
+    try {
+      InputStream in = socket.getInputStream();
+      return in.read() < 0;
+    } catch (SocketTimeoutException e) {
+      return false;
+    } catch (IOException e) {
+      return true; // reset
+    } finally {
+      socket.setSoTimeout(10_000);
+    }
+  }
+}
