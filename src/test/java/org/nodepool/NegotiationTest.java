@@ -27,6 +27,7 @@ class NegotiationTest {
           "jobs", "application/json, text/plain",
           "summary", "application/json, text/plain",
           "log", "text/plain",
+          "metrics", "text/plain",
           "events", "text/event-stream");
 
   private final TestService service = TestService.shared();

@@ -157,7 +157,8 @@ final class Connections {
     for (Map.Entry<HttpConnection, State> entry : List.copyOf(states.entrySet())) {
       Channel channel = ((ConnectionBase) entry.getKey()).channel();
       if (isOver(channel, entry.getValue(), now)) {
-        channel.close(); // at once: the connection itself would first wait for what is unsent
+        // past the handler of Vert.x, which would first wait for what is unsent
+        channel.pipeline().firstContext().close();
       }
     }
   }
