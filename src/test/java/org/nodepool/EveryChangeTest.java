@@ -164,7 +164,7 @@ class EveryChangeTest {
   @Test
   void more_writers_that_roll_back_than_can_be_asked_for() {
     SqlConnection other = other();
-    for (int i = 0; i < 600; i++) {
+    for (int i = 0; i < 1_050; i++) {
       Transaction undone = other.begin().await();
       change(other, 5, "never");
       undone.rollback().await();

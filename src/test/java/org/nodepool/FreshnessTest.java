@@ -27,6 +27,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /**
  * Every poll that began after a commit was acknowledged shows it: checked from what writers and
@@ -116,6 +117,7 @@ class FreshnessTest {
   }
 
   @Test
+  @Timeout(value = 20, unit = TimeUnit.MINUTES)
   void every_poll_shows_what_was_acknowledged_before_it_began() throws Exception {
     long seconds = Long.getLong("nodepool.freshness.seconds", 60);
     one.empty();

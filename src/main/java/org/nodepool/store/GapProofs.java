@@ -16,7 +16,7 @@ import org.nodepool.store.SeenChanges.Gap;
  * context alone.
  */
 final class GapProofs {
-  private static final int GAPS_A_LOOK = 100;
+  private static final int GAPS_A_LOOK = 300;
 
   private final ChangeTable table;
   private final Duration least;

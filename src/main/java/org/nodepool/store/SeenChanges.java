@@ -16,7 +16,7 @@ public record SeenChanges(long greatest, List<Gap> gaps) {
   static final SeenChanges NONE = new SeenChanges(0, List.of());
 
   /** So many gaps cannot be asked for in one statement. */
-  private static final int MOST_GAPS = 500;
+  private static final int MOST_GAPS = 1_000;
 
   /** Ids that were skipped, both ends included. */
   public record Gap(long from, long to) {}
