@@ -15,7 +15,7 @@ public enum Offer {
   EVENTS("text/event-stream");
 
   /** What is sent may be zipped besides, whatever the media type. */
-  private static final CharSequence VARIES = HttpHeaders.createOptimized("Accept, Accept-Encoding");
+  static final CharSequence VARIES = HttpHeaders.createOptimized("Accept, Accept-Encoding");
 
   private static final String CHOSEN = "nodepool.chosen";
 

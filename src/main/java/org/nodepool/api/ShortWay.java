@@ -31,8 +31,6 @@ import org.nodepool.view.Representation;
  * on one event loop.
  */
 final class ShortWay implements Handler<HttpServerRequest> {
-  private static final CharSequence VARIES = HttpHeaders.createOptimized("Accept, Accept-Encoding");
-  private static final CharSequence NO_CACHE = HttpHeaders.createOptimized("no-cache");
   private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
   private static final CharSequence PREFER = HttpHeaders.createOptimized("Prefer");
 
@@ -146,7 +144,8 @@ final class ShortWay implements Handler<HttpServerRequest> {
     }
     String id = AccessLog.id(request);
     // added, not put: to look for what was there before costs more than all of them
-    MultiMap answered = response.headers().add(AccessLog.HEADER, id).add(HttpHeaders.VARY, VARIES);
+    MultiMap answered =
+        response.headers().add(AccessLog.HEADER, id).add(HttpHeaders.VARY, Offer.VARIES);
     if (done.failed()) {
       Failures.send(request, id, done.cause());
       AccessLog.failedPoll(request, id, began);
@@ -158,7 +157,7 @@ final class ShortWay implements Handler<HttpServerRequest> {
     boolean gzip = !codings.isEmpty() && Codings.acceptGzip(codings);
     Representation page = done.result().representation();
     String etag = page.etag(gzip);
-    answered.add(HttpHeaders.ETAG, etag).add(HttpHeaders.CACHE_CONTROL, NO_CACHE);
+    answered.add(HttpHeaders.ETAG, etag).add(HttpHeaders.CACHE_CONTROL, Answer.NO_CACHE);
     boolean isKnown = isKnown(headers, etag);
     if (isKnown) {
       response.setStatusCode(304).end();
