@@ -131,7 +131,7 @@ class PollWaitTest {
   }
 
   @Test
-  void half_are_woken_within_a_tenth_of_a_second() {
+  void half_are_woken_within_a_quarter_of_a_second() {
     List<Long> took = new ArrayList<>();
     for (int i = 0; i < 15; i++) {
       CompletableFuture<Long> woken =
@@ -143,8 +143,8 @@ class PollWaitTest {
     }
     Collections.sort(took);
 
-    // the promise is half of that, measured by ./run.sh bench on a machine that does nothing else
-    assertThat(took.get(7)).as(took.toString()).isLessThan(100);
+    // the promise is 50 ms, measured by ./run.sh bench on a machine that does nothing else
+    assertThat(took.get(7)).as(took.toString()).isLessThan(250);
   }
 
   @Test
