@@ -251,14 +251,14 @@ class JobLogTest {
         dir.resolve(uuid + ".log"), text, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
   }
 
-  /** The path of the log of a job of a worker that is not this service's. */
+  /** The path of the log of a job of a worker that is not this service's, and lives. */
   private String job(String state, String host) {
     return "/v1/jobs/%d/log"
         .formatted(
             service.insert(
                 "INSERT INTO api_job (uuid, kind, state, subject, host, worker, attempts, created,"
-                    + " finished) VALUES (?, 'build', ?, '/v1/dib_images/1', ?, 'somebody', 1, 1,"
-                    + " ?)",
+                    + " lease_until, finished) VALUES (?, 'build', ?, '/v1/dib_images/1', ?,"
+                    + " 'somebody', 1, 1, 4000000000, ?)",
                 uuid,
                 state,
                 host,
