@@ -168,10 +168,12 @@ final class Waiters {
   }
 
   private void look(PoolView view, Query<?> query, Group group) {
+    // whoever comes before there is an answer knows a newer one
+    List<Waiter> waiting = List.copyOf(group.waiters);
     answers
         .apply(view, query)
-        .onSuccess(page -> List.copyOf(group.waiters).forEach(waiter -> waiter.look(page)))
-        .onFailure(e -> List.copyOf(group.waiters).forEach(waiter -> waiter.fail(e)));
+        .onSuccess(page -> waiting.forEach(waiter -> waiter.look(page)))
+        .onFailure(e -> waiting.forEach(waiter -> waiter.fail(e)));
   }
 
   private void fail(Throwable cause) {
