@@ -47,6 +47,7 @@ import org.nodepool.store.ProviderCallTable;
 import org.nodepool.store.Schema;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.WorkerTable;
+import org.nodepool.view.FreshReads;
 import org.nodepool.view.Picture;
 import org.nodepool.view.PollStats;
 import org.nodepool.view.PoolProvider;
@@ -223,17 +224,19 @@ final class Service {
                 new JobVerticle(db, tables, logs, pool::current, config, identity, environment))
             : Optional.empty();
     Picture picture = new Picture(db, watch::triggersMissing);
+    PollStats stats = new PollStats();
+    FreshReads fresh = new FreshReads(db, picture, workers, stats);
     PoolReads.Sources reads =
         new PoolReads.Sources(
             db,
             picture,
+            fresh,
             jobTable,
             attempts,
-            workers,
             calls,
             () -> providers(pool.current()),
             Clock.systemUTC(),
-            new PollStats());
+            stats);
     Supplier<Future<Void>> refresh = refreshing(pool);
     Readiness readiness = () -> readiness(pool, runner, workers);
     if (server.isPresent()) {
@@ -252,6 +255,7 @@ final class Service {
     }
     if (config.roles().contains(Role.API)) {
       await(vertx.deployVerticle(picture));
+      await(vertx.deployVerticle(fresh));
       var settings =
           new ApiVerticle.Settings(
               config.server().host(),

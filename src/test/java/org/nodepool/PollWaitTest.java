@@ -3,6 +3,7 @@ package org.nodepool;
 import static java.util.concurrent.CompletableFuture.supplyAsync;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -75,6 +76,24 @@ class PollWaitTest {
       assertThat(answer.body()).isEmpty();
       assertThat(answer.header("Preference-Applied")).isEqualTo("wait=2");
     }
+  }
+
+  @Test
+  void nobody_waits_for_a_client_that_has_gone() throws IOException {
+    String tag = http.get("/v1/nodes").header("ETag");
+    for (int i = 0; i < 50; i++) {
+      try (Wire wire = new Wire(http.port())) {
+        wire.send(
+            "GET /v1/nodes HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\nIf-None-Match: "
+                + tag
+                + "\r\n\r\n");
+      }
+    }
+
+    CompletableFuture<Http.Answer> one = waiting("/v1/nodes", 60);
+    awaitWaiters(1);
+    service.sql("UPDATE node SET hostname = 'x'");
+    assertThat(one.join().status()).isEqualTo(200);
   }
 
   @Test

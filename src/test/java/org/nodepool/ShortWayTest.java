@@ -85,6 +85,11 @@ class ShortWayTest {
       assertThat(wire.ask("DELETE", "/v1/nodes").status()).isEqualTo(405);
       assertThat(wire.ask("GET", "/v1/nodes", "a body".getBytes()).status()).isEqualTo(200);
       assertThat(wire.ask("GET", "/v1/nodes", "Accept", "image/png").status()).isEqualTo(406);
+      assertThat(
+              wire.ask(
+                      "GET", "/v1/nodes/" + node, "Accept", "*/*", "Accept", "application/json;q=0")
+                  .status())
+          .isEqualTo(406);
       assertThat(wire.ask("GET", "/v1/nodes", "Accept", "text/plain").header("Content-Type"))
           .startsWith("text/plain");
       wire.send("GET /v1/nodes HTTP/1.0\r\nHost: x\r\n\r\n");
@@ -118,7 +123,7 @@ class ShortWayTest {
 
   private double count(String route, int status) {
     String wanted =
-        "nodepool_requests_seconds_count{method=\"GET\",route=\"%s\",status=\"%d\"} "
+        "nodepool_requests_seconds_count{held=\"false\",method=\"GET\",route=\"%s\",status=\"%d\"} "
             .formatted(route, status);
     return service
         .http()

@@ -23,6 +23,7 @@ final class AccessLog {
   private static final Logger polls = LoggerFactory.getLogger("nodepool.access.polls");
 
   static final CharSequence HEADER = HttpHeaders.createOptimized("X-Request-Id");
+  private static final String ABORTED = " aborted";
   private static final String ID = "nodepool.request.id";
   private static final Pattern ACCEPTED_ID = Pattern.compile("[A-Za-z0-9._-]{1,64}");
 
@@ -62,13 +63,24 @@ final class AccessLog {
    * or all when somebody turns the level to DEBUG.
    */
   static void poll(HttpServerRequest request, String id, long began) {
-    if (polls.isDebugEnabled() || request.headers().contains(HEADER)) {
-      failedPoll(request, id, began);
+    if (isToBeFound(id)) {
+      write(request, "-", id, began, "");
     }
   }
 
+  /** As {@link #poll}, of one whose client had gone before there was an answer. */
+  static void abortedPoll(HttpServerRequest request, String id, long began) {
+    if (isToBeFound(id)) {
+      write(request, "-", id, began, ABORTED);
+    }
+  }
+
+  private static boolean isToBeFound(String id) {
+    return !id.startsWith(PROCESS) || polls.isDebugEnabled();
+  }
+
   /** A poll that was refused. */
-  static void failedPoll(HttpServerRequest request, String id, long began) {
+  static void refusedPoll(HttpServerRequest request, String id, long began) {
     write(request, "-", id, began, "");
   }
 
@@ -90,7 +102,7 @@ final class AccessLog {
 
   private static void write(RoutingContext ctx, String id, long began, boolean isWhole) {
     String user = ctx.user() == null ? "-" : printable(ctx.user().subject());
-    write(ctx.request(), user, id, began, isWhole ? "" : " aborted");
+    write(ctx.request(), user, id, began, isWhole ? "" : ABORTED);
   }
 
   private static void write(

@@ -53,6 +53,7 @@ final class EventHandlers {
             response.end();
             return;
           }
+          Metrics.hold(ctx);
           Client client = new Client(response, kinds, subjects);
           response.setChunked(true).setWriteQueueMaxSize(BUFFER_BYTES);
           ctx.addEndHandler(ended -> clients.remove(client));

@@ -64,6 +64,7 @@ final class JobHandlers {
       return reads.job(id);
     }
     // before the job is read: its end may be written right after
+    Metrics.hold(ctx);
     JobWaits.Waiter waiter = waits.begin(id, wait);
     ctx.addEndHandler(ended -> waiter.forget());
     return reads
@@ -151,6 +152,7 @@ final class JobHandlers {
     if (ctx.request().method() == HttpMethod.HEAD) {
       ctx.response().end();
     } else {
+      Metrics.hold(ctx);
       new LogFollower(ctx, file, waits.begin(job.id(), null)).follow();
     }
   }

@@ -1,6 +1,7 @@
 package org.nodepool.api;
 
 import io.micrometer.core.instrument.FunctionCounter;
+import io.micrometer.core.instrument.FunctionTimer;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MultiGauge;
 import io.micrometer.core.instrument.Tags;
@@ -16,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.ToDoubleFunction;
 import org.nodepool.view.PoolReads;
 import org.nodepool.view.Representation;
@@ -28,6 +30,7 @@ public final class Metrics {
   private static final String CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
   private static final String ROUTE = "nodepool.route";
+  private static final String HELD = "nodepool.held";
 
   /** What no line of the table is for. */
   private static final String NO_ROUTE = "none";
@@ -36,11 +39,28 @@ public final class Metrics {
 
   private final PrometheusMeterRegistry registry =
       new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
-  private final Map<Answered, Timer> requests = new ConcurrentHashMap<>();
+  private final Map<Answered, Requests> requests = new ConcurrentHashMap<>();
   private final MultiGauge jobs =
       MultiGauge.builder("nodepool.jobs").description("jobs there are").register(registry);
 
-  private record Answered(String method, String route, int status) {}
+  /** What is counted together; {@code isHeld} of requests that were kept waiting on purpose. */
+  private record Answered(String method, String route, int status, boolean isHeld) {}
+
+  /**
+   * Requests of one kind that were answered. A timer of the library would look at the clock once
+   * more for each of them.
+   */
+  static final class Requests {
+    private final LongAdder count = new LongAdder();
+    private final LongAdder nanos = new LongAdder();
+
+    private Requests() {}
+
+    void answered(long tookNanos) {
+      count.increment();
+      nanos.add(tookNanos);
+    }
+  }
 
   /**
    * @param sources whose counts are shown
@@ -122,11 +142,14 @@ public final class Metrics {
           HttpServerResponse response = ctx.response();
           if (response.headWritten()) {
             String route = ctx.get(ROUTE);
-            answered(
-                ctx.request().method().name(),
-                route == null ? NO_ROUTE : route,
-                response.getStatusCode(),
-                System.nanoTime() - began);
+            boolean isHeld = ctx.get(HELD) != null;
+            // a client's own words are no label: there would be as many as he likes
+            Answered what =
+                route == null
+                    ? new Answered(NO_ROUTE, NO_ROUTE, response.getStatusCode(), isHeld)
+                    : new Answered(
+                        ctx.request().method().name(), route, response.getStatusCode(), isHeld);
+            requests(what).answered(System.nanoTime() - began);
           }
         });
   }
@@ -136,22 +159,33 @@ public final class Metrics {
     ctx.put(ROUTE, line.path());
   }
 
-  /** Counts a request that was answered. */
-  void answered(String method, String route, int status, long nanos) {
-    timer(method, route, status).record(nanos, TimeUnit.NANOSECONDS);
+  /** The request is kept waiting: how long it takes says nothing of how quick the service is. */
+  static void hold(RoutingContext ctx) {
+    ctx.put(HELD, true);
   }
 
-  /** The timer of such requests, for those who count many. */
-  Timer timer(String method, String route, int status) {
-    // a client's own words are no label: there would be as many as he likes
-    String known = route.equals(NO_ROUTE) ? NO_ROUTE : method;
+  /** Those of that line of the table, for what counts them itself. */
+  Requests requests(String method, String route, int status) {
+    return requests(new Answered(method, route, status, false));
+  }
+
+  private Requests requests(Answered what) {
     return requests.computeIfAbsent(
-        new Answered(known, route, status),
-        of ->
-            Timer.builder("nodepool.requests")
-                .description("requests that were answered, and how long that took")
-                .tags("method", of.method(), "route", of.route(), "status", "" + of.status())
-                .register(registry));
+        what,
+        of -> {
+          Requests made = new Requests();
+          FunctionTimer.builder(
+                  "nodepool.requests",
+                  made,
+                  all -> all.count.sum(),
+                  all -> all.nanos.sum(),
+                  TimeUnit.NANOSECONDS)
+              .description("requests that were answered, and how long that took")
+              .tags("method", of.method(), "route", of.route(), "status", "" + of.status())
+              .tags("held", "" + of.isHeld())
+              .register(registry);
+          return made;
+        });
   }
 
   /** {@code GET /metrics}; while the database is away the jobs are those that were last seen. */

@@ -54,7 +54,9 @@ final class Polls {
         .answer(query)
         .compose(
             page ->
-                seconds.orElse(0) > 0 && isKnown(page.representation(), known, gzip)
+                seconds.orElse(0) > 0
+                        && isKnown(page.representation(), known, gzip)
+                        && !ctx.response().closed() // then nobody would end the waiting
                     ? other(ctx, query, page, known, gzip, seconds.getAsInt())
                     : Future.succeededFuture(page))
         .map(
@@ -73,6 +75,7 @@ final class Polls {
       EntityTags known,
       boolean gzip,
       int waitSeconds) {
+    Metrics.hold(ctx);
     PoolReads.Wait wait =
         reads.begin(
             query,

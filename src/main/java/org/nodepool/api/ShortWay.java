@@ -1,6 +1,5 @@
 package org.nodepool.api;
 
-import io.micrometer.core.instrument.Timer;
 import io.vertx.core.AsyncResult;
 import io.vertx.core.Handler;
 import io.vertx.core.MultiMap;
@@ -10,9 +9,7 @@ import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.http.HttpVersion;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import java.util.function.LongFunction;
 import org.nodepool.model.Ids;
 import org.nodepool.model.Resource;
@@ -52,9 +49,10 @@ final class ShortWay implements Handler<HttpServerRequest> {
    * What is asked, and what counts it.
    *
    * @param route as the table of routes has it
-   * @param whole times answers with a body, {@code known} those without
+   * @param whole counts answers with a body, {@code known} those without
    */
-  private record Poll(Query<?> query, String route, Timer whole, Timer known) {}
+  private record Poll(
+      Query<?> query, String route, Metrics.Requests whole, Metrics.Requests known) {}
 
   /**
    * @param longWay for all other requests
@@ -84,7 +82,7 @@ final class ShortWay implements Handler<HttpServerRequest> {
 
   private Poll poll(Query<?> query, String route) {
     return new Poll(
-        query, route, metrics.timer("GET", route, 200), metrics.timer("GET", route, 304));
+        query, route, metrics.requests("GET", route, 200), metrics.requests("GET", route, 304));
   }
 
   @Override
@@ -94,8 +92,8 @@ final class ShortWay implements Handler<HttpServerRequest> {
       longWay.handle(request);
       return;
     }
-    long began = System.nanoTime();
-    reads.answer(poll.query(), page -> answer(request, poll, began, page));
+    Asked asked = new Asked(request, poll);
+    reads.answer(poll.query(), asked.began, asked);
   }
 
   /** Whether nothing but the path and the headers of caches decides what is answered. */
@@ -104,14 +102,20 @@ final class ShortWay implements Handler<HttpServerRequest> {
       return false;
     }
     MultiMap headers = request.headers();
-    String accept = headers.get(HttpHeaders.ACCEPT);
     return hasHost(request, headers)
-        && (accept == null || accept.equals("*/*") || accept.equals("application/json"))
+        && takesJson(headers)
         && !headers.contains(PREFER)
         && !headers.contains(HttpHeaders.CONTENT_LENGTH)
         && !headers.contains(HttpHeaders.TRANSFER_ENCODING)
         && !headers.contains(HttpHeaders.EXPECT)
         && !headers.contains(HttpHeaders.UPGRADE);
+  }
+
+  private static boolean takesJson(MultiMap headers) {
+    String accept = headers.get(HttpHeaders.ACCEPT);
+    return accept == null
+        || ((accept.equals("*/*") || accept.equals("application/json"))
+            && headers.getAll(HttpHeaders.ACCEPT).size() == 1);
   }
 
   /** Whether it has a Host that can be read; those who poll all say the same one. */
@@ -137,42 +141,79 @@ final class ShortWay implements Handler<HttpServerRequest> {
     return object == null ? null : Ids.parse(uri.substring(end)).map(object::apply).orElse(null);
   }
 
-  private void answer(HttpServerRequest request, Poll poll, long began, AsyncResult<Page> done) {
-    HttpServerResponse response = request.response();
-    if (response.closed()) {
-      return;
-    }
-    String id = AccessLog.id(request);
-    // added, not put: to look for what was there before costs more than all of them
-    MultiMap answered =
-        response.headers().add(AccessLog.HEADER, id).add(HttpHeaders.VARY, Offer.VARIES);
-    if (done.failed()) {
-      Failures.send(request, id, done.cause());
-      AccessLog.failedPoll(request, id, began);
-      metrics.answered("GET", poll.route(), response.getStatusCode(), System.nanoTime() - began);
-      return;
-    }
-    MultiMap headers = request.headers();
-    List<String> codings = headers.getAll(HttpHeaders.ACCEPT_ENCODING);
-    boolean gzip = !codings.isEmpty() && Codings.acceptGzip(codings);
-    Representation page = done.result().representation();
-    String etag = page.etag(gzip);
-    answered.add(HttpHeaders.ETAG, etag).add(HttpHeaders.CACHE_CONTROL, Answer.NO_CACHE);
-    boolean isKnown = isKnown(headers, etag);
-    if (isKnown) {
-      response.setStatusCode(304).end();
-    } else {
-      send(response, gzip ? page.forGzip() : page);
-    }
-    (isKnown ? poll.known() : poll.whole()).record(System.nanoTime() - began, TimeUnit.NANOSECONDS);
-    AccessLog.poll(request, id, began);
-  }
+  /** A request, and what decides how it is answered: read when it has come, still at hand. */
+  private final class Asked implements Handler<AsyncResult<Page>> {
+    final HttpServerRequest request;
+    final Poll poll;
+    final long began = System.nanoTime();
+    final String id;
+    final boolean takesGzip;
 
-  private static boolean isKnown(MultiMap headers, String etag) {
-    String known = headers.get(HttpHeaders.IF_NONE_MATCH);
-    return known != null
-        && (known.equals(etag)
-            || EntityTags.of(headers.getAll(HttpHeaders.IF_NONE_MATCH)).matches(etag));
+    /** The first line of If-None-Match; null for none. */
+    final String known;
+
+    Asked(HttpServerRequest request, Poll poll) {
+      MultiMap headers = request.headers();
+      this.request = request;
+      this.poll = poll;
+      this.id = AccessLog.id(request);
+      this.takesGzip = Codings.acceptGzip(headers.getAll(HttpHeaders.ACCEPT_ENCODING));
+      this.known = headers.get(HttpHeaders.IF_NONE_MATCH);
+    }
+
+    @Override
+    public void handle(AsyncResult<Page> done) {
+      HttpServerResponse response = request.response();
+      if (response.closed()) {
+        AccessLog.abortedPoll(request, id, began);
+        return;
+      }
+      // added, not put: to look for what was there before costs more than all of them
+      response.headers().add(AccessLog.HEADER, id).add(HttpHeaders.VARY, Offer.VARIES);
+      if (done.failed()) {
+        fail(done.cause());
+        return;
+      }
+      try {
+        answer(response, done.result().representation());
+      } catch (Throwable e) { // nobody else would end it
+        fail(e);
+      }
+    }
+
+    private void answer(HttpServerResponse response, Representation page) {
+      String etag = page.etag(takesGzip);
+      response
+          .headers()
+          .add(HttpHeaders.ETAG, etag)
+          .add(HttpHeaders.CACHE_CONTROL, Answer.NO_CACHE);
+      boolean isKnown = known != null && isKnown(etag);
+      if (isKnown) {
+        response.setStatusCode(304).end();
+      } else {
+        send(response, takesGzip ? page.forGzip() : page);
+      }
+      (isKnown ? poll.known() : poll.whole()).answered(System.nanoTime() - began);
+      AccessLog.poll(request, id, began);
+    }
+
+    private boolean isKnown(String etag) {
+      return known.equals(etag)
+          || EntityTags.of(request.headers().getAll(HttpHeaders.IF_NONE_MATCH)).matches(etag);
+    }
+
+    private void fail(Throwable cause) {
+      HttpServerResponse response = request.response();
+      if (response.headWritten()) {
+        request.connection().close(); // all that still tells that this was not the end
+        return;
+      }
+      Failures.send(request, id, cause);
+      AccessLog.refusedPoll(request, id, began);
+      metrics
+          .requests("GET", poll.route(), response.getStatusCode())
+          .answered(System.nanoTime() - began);
+    }
   }
 
   private static void send(HttpServerResponse response, Representation page) {

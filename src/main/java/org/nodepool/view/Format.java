@@ -1,6 +1,6 @@
 package org.nodepool.view;
 
-import java.time.Instant;
+import java.time.Clock;
 import java.util.List;
 
 /** What a list may look like. */
@@ -9,9 +9,14 @@ public enum Format {
   /** An aligned table for people. */
   TABLE;
 
-  <T> Representation write(List<Key<T>> keys, List<T> rows, Instant now) {
+  /**
+   * These rows so.
+   *
+   * @param clock what a table's ages count from
+   */
+  <T> Representation write(List<Key<T>> keys, List<T> rows, Clock clock) {
     return this == JSON
         ? Representation.of(Json.array(keys, rows))
-        : new Representation(TextTable.of(keys, rows, now), TextTable.CONTENT_TYPE);
+        : new Representation(TextTable.of(keys, rows, clock.instant()), TextTable.CONTENT_TYPE);
   }
 }

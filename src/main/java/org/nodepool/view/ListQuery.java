@@ -1,6 +1,6 @@
 package org.nodepool.view;
 
-import java.time.Instant;
+import java.time.Clock;
 import java.util.List;
 import java.util.stream.Stream;
 import org.nodepool.model.Resource;
@@ -28,7 +28,7 @@ public record ListQuery<T extends Resource>(
   }
 
   @Override
-  public Page answer(Table<T> table, Instant now) {
+  public Page answer(Table<T> table, Clock clock) {
     boolean isPage = limit != null || marker != null;
     Stream<Entry<T>> rows = isPage ? table.inPageOrder() : table.inListOrder();
     List<Entry<T>> found =
@@ -38,7 +38,7 @@ public record ListQuery<T extends Resource>(
     boolean goesOn = limit != null && found.size() > limit;
     List<Entry<T>> shown = goesOn ? found.subList(0, limit) : found;
     Long nextMarker = goesOn ? shown.get(limit - 1).row().id() : null;
-    return new Page(written(shown, now), nextMarker);
+    return new Page(written(shown, clock), nextMarker);
   }
 
   private boolean isAskedFor(T row) {
@@ -55,10 +55,10 @@ public record ListQuery<T extends Resource>(
     return filters.isEmpty() && limit == null && marker == null && isOfWholeRows();
   }
 
-  private Representation written(List<Entry<T>> entries, Instant now) {
+  private Representation written(List<Entry<T>> entries, Clock clock) {
     return isOfWholeRows()
         ? Representation.of(Entry.array(entries))
-        : format.write(fields, entries.stream().map(Entry::row).toList(), now);
+        : format.write(fields, entries.stream().map(Entry::row).toList(), clock);
   }
 
   @Override

@@ -1,13 +1,13 @@
 package org.nodepool.view;
 
-import java.time.Instant;
+import java.time.Clock;
 import org.nodepool.model.Problem;
 import org.nodepool.model.Resource;
 
 /** One object; the answer fails with {@link Problem.NotFound} when there is none. */
 public record OneQuery<T extends Resource>(Kind<T> kind, long id) implements Query<T> {
   @Override
-  public Page answer(Table<T> table, Instant now) {
+  public Page answer(Table<T> table, Clock clock) {
     return table.one(id).orElseThrow(() -> Problem.NotFound.row(kind.name(), id));
   }
 

@@ -5,7 +5,6 @@ import static java.util.stream.Collectors.groupingBy;
 import static java.util.stream.Collectors.toMap;
 
 import io.vertx.core.AsyncResult;
-import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Handler;
 import io.vertx.core.Vertx;
@@ -16,6 +15,8 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.nodepool.model.Job;
@@ -27,9 +28,7 @@ import org.nodepool.model.Worker;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.Database;
 import org.nodepool.store.JobTable;
-import org.nodepool.store.PoolLog;
 import org.nodepool.store.ProviderCallTable;
-import org.nodepool.store.WorkerTable;
 
 /**
  * Answers every read of the pool, from database state that was read after the request arrived: a
@@ -41,16 +40,16 @@ public final class PoolReads {
   /**
    * What is read from; all safe for use by any thread.
    *
-   * @param workers who could run the jobs
+   * @param fresh deployed before what is made with this
    * @param providers of the configuration as it is now, in the order of the file
    * @param clock what the ages in tables count from, and pauses last by
    */
   public record Sources(
       Database db,
       Picture picture,
+      FreshReads fresh,
       JobTable jobs,
       AttemptTable attempts,
-      WorkerTable workers,
       ProviderCallTable providerCalls,
       Supplier<List<PoolProvider>> providers,
       Clock clock,
@@ -59,10 +58,8 @@ public final class PoolReads {
   private static final Comparator<Job> BY_ID = Comparator.comparingLong(Job::id);
 
   private final Sources sources;
-  private final Context context;
-  private final PoolLog log;
-  private final SharedRead<PoolView> fresh;
-  private final SharedRead<List<Worker>> workers;
+  private final SharedRead.Asker<PoolView> fresh;
+  private final SharedRead.Asker<List<Worker>> workers;
   private final Waiters waiters;
 
   /** The jobs that {@code explained} was made of, and from whom. */
@@ -76,56 +73,52 @@ public final class PoolReads {
   /** To be made on the event loop that it is for. */
   public PoolReads(Vertx vertx, Sources sources) {
     this.sources = sources;
-    this.context = vertx.getOrCreateContext();
-    this.log = new PoolLog(sources.db());
-    this.fresh = new SharedRead<>(vertx, this::probe);
-    this.workers = new SharedRead<>(vertx, sources.workers()::list);
-    this.waiters = new Waiters(vertx, sources.picture(), sources.stats(), this::answer);
-  }
-
-  private Future<PoolView> probe() {
-    PoolView view = sources.picture().current();
-    if (!view.canBeProbed()) {
-      return sources.picture().refreshed(context);
-    }
-    sources.stats().probed();
-    return log.isAll(view.seen())
-        .compose(
-            isAll -> isAll ? Future.succeededFuture(view) : sources.picture().refreshed(context));
+    this.fresh = new SharedRead.Asker<>(vertx, sources.fresh().view());
+    this.workers = new SharedRead.Asker<>(vertx, sources.fresh().workers());
+    this.waiters =
+        new Waiters(
+            vertx,
+            sources.picture(),
+            sources.stats(),
+            (view, query) -> answer(view, query, System.nanoTime()));
   }
 
   /** The answer to a query; fails with what the query fails with. */
   public <T extends Resource> Future<Page> answer(Query<T> query) {
-    return fresh.get().compose(view -> answer(view, query));
+    long asked = System.nanoTime();
+    return fresh.get().compose(view -> answer(view, query, asked));
   }
 
-  /** As {@link #answer(Query)}, for those who come in thousands. */
-  public void answer(Query<?> query, Handler<AsyncResult<Page>> handler) {
+  /**
+   * As {@link #answer(Query)}, for those who come in thousands.
+   *
+   * @param asked when that was, by {@link System#nanoTime}
+   */
+  public void answer(Query<?> query, long asked, Handler<AsyncResult<Page>> handler) {
     fresh.get(
         read -> {
           if (read.failed()) {
             handler.handle(read.mapEmpty());
           } else {
-            answer(read.result(), query).onComplete(handler::handle);
+            answer(read.result(), query, asked).onComplete(handler::handle);
           }
         });
   }
 
-  private <T extends Resource> Future<Page> answer(PoolView view, Query<T> query) {
+  private <T extends Resource> Future<Page> answer(PoolView view, Query<T> query, long asked) {
     if (query.kind() == Kind.JOB && waits(view.jobs(), query)) {
-      return explained(view.jobs()).map(jobs -> page(jobs, query));
+      return explained(view.jobs(), asked).map(jobs -> page(jobs, query));
     }
     try {
-      return Future.succeededFuture(
-          view.table(query.kind()).answer(query, sources.clock().instant()));
-    } catch (RuntimeException e) { // a problem, or a fault of ours: whoever asked must be told
+      return Future.succeededFuture(view.table(query.kind()).answer(query, sources.clock()));
+    } catch (Throwable e) { // a problem, or a fault of ours: whoever asked must be told
       return Future.failedFuture(e);
     }
   }
 
   @SuppressWarnings("unchecked") // a query of jobs
   private Page page(Table<Job> jobs, Query<?> query) {
-    return jobs.answer((Query<Job>) query, sources.clock().instant());
+    return jobs.answer((Query<Job>) query, sources.clock());
   }
 
   /** Whether what is asked for may show what a queued job waits for. */
@@ -146,8 +139,18 @@ public final class PoolReads {
   }
 
   /** The jobs as people see them: one that is queued says what it waits for. */
-  private Future<Table<Job>> explained(Table<Job> jobs) {
-    return workers.get().map(known -> explained(jobs, known));
+  private Future<Table<Job>> explained(Table<Job> jobs, long asked) {
+    return inTime(asked, workers.get()).map(known -> explained(jobs, known));
+  }
+
+  /** Also when it is not the first read that whoever asked has waited for. */
+  private static <T> Future<T> inTime(long asked, Future<T> read) {
+    long left = SharedRead.LIMIT_MS - TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - asked);
+    return left <= 0
+        ? SharedRead.tooLate()
+        : read.timeout(left, TimeUnit.MILLISECONDS)
+            .recover(
+                e -> e instanceof TimeoutException ? SharedRead.tooLate() : Future.failedFuture(e));
   }
 
   private Table<Job> explained(Table<Job> jobs, List<Worker> known) {
@@ -155,7 +158,7 @@ public final class PoolReads {
     Instant now = sources.clock().instant();
     boolean isKnown =
         explained != null
-            && known == knownWorkers
+            && known.equals(knownWorkers)
             && now.getEpochSecond() == explainedAt.getEpochSecond();
     if (!isKnown) {
       Waiting waiting = new Waiting(open, known, now);
@@ -186,12 +189,13 @@ public final class PoolReads {
 
   /** The job as people see it; fails with {@link Problem.NotFound}. */
   public Future<Job> job(long id) {
+    long asked = System.nanoTime();
     return fresh
         .get()
         .compose(
             view ->
                 waits(view.jobs(), new OneQuery<>(Kind.JOB, id))
-                    ? explained(view.jobs())
+                    ? explained(view.jobs(), asked)
                     : Future.succeededFuture(view.jobs()))
         .map(jobs -> jobs.find(id).orElseThrow(() -> Problem.NotFound.row("job", id)));
   }
@@ -221,15 +225,19 @@ public final class PoolReads {
   /** The attempts at that job, the first one first. */
   public Future<Page> attempts(long jobId) {
     // then the job: of one that is removed meanwhile there is no empty list
-    return sources
-        .attempts()
-        .of(jobId)
-        .compose(
-            rows ->
-                sources
-                    .jobs()
-                    .get(jobId)
-                    .map(job -> new Page(Representation.of(Json.array(Kind.ATTEMPT_KEYS, rows)))));
+    return inTime(
+        System.nanoTime(),
+        sources
+            .attempts()
+            .of(jobId)
+            .compose(
+                rows ->
+                    sources
+                        .jobs()
+                        .get(jobId)
+                        .map(
+                            job ->
+                                new Page(Representation.of(Json.array(Kind.ATTEMPT_KEYS, rows))))));
   }
 
   /** The providers that are configured, each with the newest call to it. */

@@ -1,6 +1,6 @@
 package org.nodepool.view;
 
-import java.time.Instant;
+import java.time.Clock;
 import org.nodepool.model.Resource;
 
 /** What is asked of the rows of a kind. Immutable; queries are equal when they ask the same. */
@@ -10,9 +10,9 @@ public sealed interface Query<T extends Resource> permits ListQuery, SummaryQuer
   /**
    * The answer out of these rows.
    *
-   * @param now what a text table's ages count from
+   * @param clock what a text table's ages count from
    */
-  Page answer(Table<T> table, Instant now);
+  Page answer(Table<T> table, Clock clock);
 
   /** Whether it asks for all rows as they are: what most who poll do. */
   boolean isOfWholeList();

@@ -38,10 +38,7 @@ public final class Representation {
 
   /** JSON, its ETag from its bytes. */
   public static Representation of(Buffer json) {
-    byte[] bytes = json.getBytes();
-    // a socket copies what is on the heap, for each client that is slow to take it
-    boolean isLarge = bytes.length >= Table.GATHERED_FROM;
-    return of(isLarge ? Bytes.joined(List.of(Bytes.direct(bytes))) : json, Tag.of(bytes));
+    return of(json, Tag.of(json.getBytes()));
   }
 
   static Representation of(Buffer json, Tag tag) {
@@ -50,6 +47,19 @@ public final class Representation {
 
   static Representation of(Buffer json, Tag tag, Supplier<Buffer> zipper) {
     return new Representation(json, Json.CONTENT_TYPE, null, tag.quoted(), zipper);
+  }
+
+  /**
+   * As it is best for many to be sent: off the heap, if it is large. What is on it a socket copies,
+   * for each client that is slow to take it; what is not, only the garbage collector frees.
+   */
+  Representation toBeKept() {
+    boolean isLarge = body.length() >= Table.GATHERED_FROM;
+    if (!isLarge) {
+      return this;
+    }
+    Buffer direct = Bytes.joined(List.of(Bytes.direct(body.getBytes())));
+    return new Representation(direct, contentType, coding, etag, () -> Gzip.file(direct));
   }
 
   public Buffer body() {

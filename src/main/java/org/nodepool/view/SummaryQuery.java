@@ -3,7 +3,7 @@ package org.nodepool.view;
 import static java.util.stream.Collectors.counting;
 import static java.util.stream.Collectors.groupingBy;
 
-import java.time.Instant;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -24,7 +24,7 @@ public record SummaryQuery<T extends Resource>(
   private record Group(List<Object> values, Long count) {}
 
   @Override
-  public Page answer(Table<T> table, Instant now) {
+  public Page answer(Table<T> table, Clock clock) {
     Map<List<Object>, Long> counts =
         table
             .rows()
@@ -35,7 +35,7 @@ public record SummaryQuery<T extends Resource>(
             .map(entry -> new Group(entry.getKey(), entry.getValue()))
             .sorted(order())
             .toList();
-    return new Page(format.write(keys(), groups, now));
+    return new Page(format.write(keys(), groups, clock));
   }
 
   @Override

@@ -2,7 +2,7 @@ package org.nodepool.view;
 
 import io.netty.buffer.ByteBuf;
 import io.vertx.core.buffer.Buffer;
-import java.time.Instant;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -124,25 +124,35 @@ public final class Table<T extends Resource> {
   /**
    * The answer to a query; fails with what the query fails with.
    *
-   * @param now what the ages of a text table count from
+   * @param clock what the ages of a text table count from
    */
-  Page answer(Query<T> query, Instant now) {
+  Page answer(Query<T> query, Clock clock) {
     if (query.isOfWholeList()) {
       return whole();
     }
     if (!query.isKept()) {
-      return query.answer(this, now);
+      return query.answer(this, clock);
     }
     Page known = answers.get(query);
     if (known != null) {
       return known;
     }
-    Page made = query.answer(this, now);
-    if (answers.size() < MOST_ANSWERS
-        && answersBytes.addAndGet(made.representation().length()) <= MOST_BYTES) {
-      answers.put(query, made);
+    Page made = query.answer(this, clock);
+    return answers.size() < MOST_ANSWERS && hasRoomFor(made) ? kept(query, made) : made;
+  }
+
+  private boolean hasRoomFor(Page page) {
+    return answersBytes.get() + page.representation().length() <= MOST_BYTES;
+  }
+
+  private Page kept(Query<T> query, Page made) {
+    Page kept = new Page(made.representation().toBeKept(), made.nextMarker());
+    Page other = answers.putIfAbsent(query, kept);
+    if (other != null) {
+      return other; // made on another event loop meanwhile
     }
-    return made;
+    answersBytes.addAndGet(kept.representation().length());
+    return kept;
   }
 
   /** One row. */

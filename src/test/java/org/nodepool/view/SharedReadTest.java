@@ -1,0 +1,159 @@
+package org.nodepool.view;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.vertx.core.AsyncResult;
+import io.vertx.core.Context;
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import io.vertx.core.VerticleBase;
+import io.vertx.core.Vertx;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.nodepool.Poll;
+import org.nodepool.model.Problem;
+
+/** What is read from event loops at the same time, and what each of them is told. */
+class SharedReadTest {
+  private final Vertx vertx = Vertx.vertx();
+
+  /** The reads that were begun; the test ends them. */
+  private final BlockingQueue<Promise<String>> reads = new LinkedBlockingQueue<>();
+
+  private final BlockingQueue<AsyncResult<String>> answers = new LinkedBlockingQueue<>();
+  private SharedRead<String> shared;
+
+  /** An event loop, and those there who ask. */
+  private final class Loop extends VerticleBase {
+    SharedRead.Asker<String> asker;
+    Context own;
+
+    @Override
+    public Future<?> start() {
+      own = context;
+      if (shared == null) {
+        shared =
+            new SharedRead<>(
+                vertx,
+                () -> {
+                  Promise<String> read = Promise.promise();
+                  reads.add(read);
+                  return read.future();
+                });
+      }
+      asker = new SharedRead.Asker<>(vertx, shared);
+      return Future.succeededFuture();
+    }
+
+    void ask() {
+      own.runOnContext(v -> asker.get(answers::add));
+    }
+  }
+
+  private final Loop first = new Loop();
+  private final Loop second = new Loop();
+
+  @BeforeEach
+  void deploy() {
+    vertx.deployVerticle(first).await();
+    vertx.deployVerticle(second).await();
+  }
+
+  @AfterEach
+  void close() {
+    vertx.close().await();
+  }
+
+  @Test
+  void whoever_comes_while_one_is_under_way_gets_the_next_whichever_his_loop() throws Exception {
+    first.ask();
+    Promise<String> one = read();
+    for (int i = 0; i < 10; i++) {
+      first.ask();
+      second.ask();
+    }
+    assertThat(reads.poll(200, TimeUnit.MILLISECONDS)).isNull();
+
+    one.complete("one");
+    assertThat(answer().result()).isEqualTo("one");
+    read().complete("two");
+
+    for (int i = 0; i < 20; i++) {
+      assertThat(answer().result()).isEqualTo("two");
+    }
+    assertThat(reads).isEmpty();
+  }
+
+  @Test
+  void a_failure_is_of_those_who_shared_it() throws Exception {
+    first.ask();
+    second.ask();
+    Promise<String> read = read();
+    first.ask();
+    read.fail(new Problem.Unavailable("away"));
+    for (Promise<String> more = reads.poll(); answers.size() < 3; more = reads.poll()) {
+      if (more != null) {
+        more.complete("there");
+      }
+    }
+
+    assertThat(answers).anyMatch(AsyncResult::failed).anyMatch(AsyncResult::succeeded);
+  }
+
+  @Test
+  void one_who_cannot_be_answered_keeps_no_other_waiting() throws Exception {
+    first.own.runOnContext(
+        v -> {
+          first.asker.get(
+              result -> {
+                throw new OutOfMemoryError("not really");
+              });
+          first.asker.get(answers::add);
+        });
+    read().complete("one");
+    assertThat(answer().result()).isEqualTo("one");
+
+    second.ask();
+    read().complete("two");
+    assertThat(answer().result()).isEqualTo("two");
+  }
+
+  @Test
+  void what_never_ends_is_given_up() throws Exception {
+    long began = System.nanoTime();
+    first.ask();
+    Promise<String> never = read();
+
+    assertThat(answer().cause()).isInstanceOf(Problem.Unavailable.class);
+    assertThat(Duration.ofNanos(System.nanoTime() - began)).isLessThan(Duration.ofSeconds(4));
+    Poll.until(
+        "another one begins",
+        Duration.ofSeconds(5),
+        () -> {
+          second.ask();
+          return !reads.isEmpty();
+        });
+    read().complete("next");
+    assertThat(answer().result()).isEqualTo("next");
+    never.complete("late");
+    assertThat(List.copyOf(answers)).noneMatch(late -> "late".equals(late.result()));
+  }
+
+  private Promise<String> read() throws InterruptedException {
+    Promise<String> read = reads.poll(5, TimeUnit.SECONDS);
+    assertThat(read).as("a read that was begun").isNotNull();
+    return read;
+  }
+
+  private AsyncResult<String> answer() throws InterruptedException {
+    AsyncResult<String> answer = answers.poll(5, TimeUnit.SECONDS);
+    assertThat(answer).as("an answer").isNotNull();
+    return answer;
+  }
+}
