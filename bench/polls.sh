@@ -350,13 +350,16 @@ waiters() {
 
 result machine "$(nproc) cores ($(sed -n 's/^model name[\t ]*: //p' /proc/cpuinfo | head -n 1)), $(awk '/^MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo), $(uname -sr)"
 result machine "$("$java" -version 2>&1 | sed -n '3p'), $heap for each contender, $loops event loops"
-result machine "MariaDB $(run Data version "$dburi"), embedded$(wrk -v 2>&1 | sed -n 's/^wrk \([^ ]*\) .*/; wrk \1/p')${nginx:+; $("$nginx" -v 2>&1 | sed 's/nginx version: //')}"
+result machine "MariaDB $(run Data version "$dburi"), embedded$( (wrk -v 2>&1 || true) | sed -n 's/^wrk \([^ ]*\) .*/; wrk \1/p')${nginx:+; $("$nginx" -v 2>&1 | sed 's/nginx version: //')}"
 result rounds "$rounds" "$seconds" "$loops"
 
 fill "${sizes[0]}"
+# The compiler needs the processors, which are busy: one that is warm too late is slow in the first list.
 note "warming up"
-for name in A D B C; do
-  wrk_of 64 "$((seconds > 3 ? 4 : seconds))" "$name" >/dev/null
+for ((round = 0; round < 3; round++)); do
+  for name in A D B C; do
+    wrk_of 64 "$((seconds > 1 ? 5 : 1))" "$name" >/dev/null
+  done
 done
 for nodes in "${sizes[@]}"; do
   note "$nodes nodes"
