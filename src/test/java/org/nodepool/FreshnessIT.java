@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.vertx.core.Vertx;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
+import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.mysqlclient.MySQLConnection;
 import io.vertx.sqlclient.SqlConnection;
 import io.vertx.sqlclient.Tuple;
@@ -13,7 +14,6 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -35,10 +35,10 @@ import org.junit.jupiter.api.Timeout;
  * pollers recorded, after they have ended. {@code -Dnodepool.freshness.seconds} is how long they go
  * on, 60 unless it is said.
  */
-class FreshnessTest {
+class FreshnessIT {
   private static final int POLLERS = 64;
 
-  /** Nodes written through the first service, through the second, and by plain SQL. */
+  /** Nodes written through the first service, through the second process, and by plain SQL. */
   private static final int NODES_A_WRITER = 4;
 
   private static final int SQL_WRITERS = 3;
@@ -123,8 +123,7 @@ class FreshnessTest {
   void every_poll_shows_what_was_acknowledged_before_it_began() throws Exception {
     long seconds = Long.getLong("nodepool.freshness.seconds", 60);
     one.empty();
-    TestService two =
-        TestService.sameDatabase(Path.of("target/test-service-fresh").toAbsolutePath(), one);
+    ServiceProcess two = sharing();
     Vertx vertx = Vertx.vertx();
     for (int node = 0; node < NODES; node++) {
       long begun = System.nanoTime();
@@ -144,7 +143,7 @@ class FreshnessTest {
         writers.add(threads.submit(() -> writeBySql(vertx, first)));
       }
       for (int i = 0; i < POLLERS; i++) {
-        int port = (i % 2 == 0 ? one : two).http().port();
+        int port = i % 2 == 0 ? one.http().port() : two.port();
         int seed = i;
         pollers.add(threads.submit(() -> new Poller(port, seed).poll()));
       }
@@ -180,9 +179,22 @@ class FreshnessTest {
       isOver = true;
       threads.shutdown();
       threads.awaitTermination(30, TimeUnit.SECONDS);
-      two.stop();
+      two.close();
       vertx.close().await();
     }
+  }
+
+  /** Another process, on the same database, that answers requests alone. */
+  private ServiceProcess sharing() throws Exception {
+    MySQLConnectOptions at = one.database();
+    String dburi =
+        "mysql://%s:%s@%s:%d/%s"
+            .formatted(
+                at.getUser(), at.getPassword(), at.getHost(), at.getPort(), at.getDatabase());
+    return ServiceProcess.sharing(one.dir(), "fresh")
+        .replace("api.yaml", "server:", "roles: [api]\nserver:")
+        .with("NODEPOOL_DBURI", dburi)
+        .start();
   }
 
   private Void writeThrough(Http http, int first) throws Exception {
