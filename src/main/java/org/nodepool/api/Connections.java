@@ -1,6 +1,7 @@
 package org.nodepool.api;
 
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelOutboundBuffer;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpConnection;
 import io.vertx.core.http.HttpHeaders;
@@ -23,7 +24,7 @@ final class Connections {
   /**
    * When a connection is closed.
    *
-   * @param idle after it has had no request under way for that long
+   * @param idle after it has had no request under way for that long, nor bytes of an answer
    * @param request when a request, or the first one, has not come as a whole for that long
    * @param stalled when bytes of an answer wait for the client, who has taken none for that long
    */
@@ -62,10 +63,11 @@ final class Connections {
     /** Whether it was idle when it was last looked at, and since when. */
     boolean isIdle = true;
 
-    /** How many bytes of an answer had to be taken before there was room again; 0 for none. */
-    long unsent;
+    /** What of an answer was being taken, and how many bytes of it had been; null for nothing. */
+    Object unsent;
 
-    long unsentSince;
+    long taken;
+    long takenSince;
 
     void begin(HttpServerRequest begun) {
       request = begun;
@@ -164,14 +166,15 @@ final class Connections {
   }
 
   private boolean isOver(Channel channel, State state, long now) {
-    if (isStalled(channel, state, now)) {
+    if (isStalled(channel.unsafe().outboundBuffer(), state, now)) {
       return true;
     }
     HttpServerRequest request = state.request;
     if (request == null || (!request.isEnded() && !request.response().ended())) {
       return now - state.since > patience.request().toNanos();
     }
-    if (!request.response().ended()) {
+    // an answer has ended as soon as all of it may go out
+    if (!request.response().ended() || state.unsent != null) {
       return false;
     }
     if (!state.isIdle) {
@@ -181,13 +184,21 @@ final class Connections {
     return now - state.since > patience.idle().toNanos();
   }
 
-  private boolean isStalled(Channel channel, State state, long now) {
-    long unsent = channel.isWritable() ? 0 : channel.bytesBeforeWritable();
-    if (unsent == 0 || unsent != state.unsent) {
+  /**
+   * By what is taken, and not by how much waits: a part of a file counts as no bytes, and one
+   * buffer waits as a whole until its last byte is gone.
+   *
+   * @param out null when it is closed
+   */
+  private boolean isStalled(ChannelOutboundBuffer out, State state, long now) {
+    Object unsent = out == null ? null : out.current();
+    long taken = unsent == null ? 0 : out.currentProgress();
+    if (unsent == null || unsent != state.unsent || taken != state.taken) {
       state.unsent = unsent;
-      state.unsentSince = now;
+      state.taken = taken;
+      state.takenSince = now;
       return false;
     }
-    return now - state.unsentSince > patience.stalled().toNanos();
+    return now - state.takenSince > patience.stalled().toNanos();
   }
 }

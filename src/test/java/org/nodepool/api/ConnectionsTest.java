@@ -2,17 +2,28 @@ package org.nodepool.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.vertx.core.Future;
+import io.vertx.core.Handler;
+import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerResponse;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.nodepool.Poll;
 
 /** Connections beyond the limit, and those on which nothing goes on. */
@@ -22,6 +33,8 @@ class ConnectionsTest {
 
   private static final Duration SHORT = Duration.ofMillis(1_500);
   private static final Duration LONG = Duration.ofMinutes(5);
+
+  private static final int LARGE = 16 * 1024 * 1024;
 
   private final List<Socket> sockets = new ArrayList<>();
 
@@ -140,6 +153,99 @@ class ConnectionsTest {
           });
       assertThat(ask(connect(api), ALIVE)).startsWith("HTTP/1.1 200");
     }
+  }
+
+  @Test
+  void an_answer_that_is_taken_slowly_comes_as_a_whole(@TempDir Path dir) throws Exception {
+    Connections.Patience patience = new Connections.Patience(SHORT, LONG, SHORT);
+    for (Handler<HttpServerResponse> large : List.of(list(), log(dir))) {
+      try (Answering server = new Answering(patience, large)) {
+        Socket slow = narrow(server.port());
+        send(slow, ALIVE);
+        long began = System.nanoTime();
+        for (int taken = 0; taken < LARGE; taken += LARGE / 256) {
+          assertThat(slow.getInputStream().readNBytes(LARGE / 256).length).isEqualTo(LARGE / 256);
+          TimeUnit.MILLISECONDS.sleep(25);
+        }
+
+        assertThat(Duration.ofNanos(System.nanoTime() - began))
+            .isGreaterThan(SHORT.multipliedBy(2));
+        awaitClosed(slow);
+      }
+    }
+  }
+
+  @Test
+  void a_client_that_takes_nothing_of_an_answer_is_cut(@TempDir Path dir) throws Exception {
+    Connections.Patience patience = new Connections.Patience(LONG, LONG, SHORT);
+    for (Handler<HttpServerResponse> large : List.of(list(), log(dir))) {
+      try (Answering server = new Answering(patience, large)) {
+        send(narrow(server.port()), ALIVE);
+        Poll.until("it is there", Duration.ofSeconds(10), () -> server.open() == 1);
+
+        Poll.until("it is cut", Duration.ofSeconds(20), () -> server.open() == 0);
+      }
+    }
+  }
+
+  /** More than the kernel keeps of it. */
+  private static Handler<HttpServerResponse> list() {
+    return response -> response.end(Buffer.buffer(new byte[LARGE]));
+  }
+
+  private static Handler<HttpServerResponse> log(Path dir) throws IOException {
+    Path file = Files.write(dir.resolve("log"), new byte[LARGE]);
+    return response -> response.sendFile(file.toString());
+  }
+
+  /** A server that answers every request so. */
+  private static final class Answering implements AutoCloseable {
+    private final Vertx vertx = Vertx.vertx();
+    private final Connections.Total total = new Connections.Total(MOST);
+    private final HttpServer server;
+
+    Answering(Connections.Patience patience, Handler<HttpServerResponse> answer) {
+      Promise<HttpServer> listening = Promise.promise();
+      vertx.runOnContext(v -> listen(patience, answer).onComplete(listening));
+      server = listening.future().await();
+    }
+
+    private Future<HttpServer> listen(
+        Connections.Patience patience, Handler<HttpServerResponse> answer) {
+      Connections connections = new Connections(vertx, total, patience);
+      return vertx
+          .createHttpServer()
+          .connectionHandler(connections::opened)
+          .requestHandler(
+              request -> {
+                connections.admit(request);
+                answer.handle(request.response());
+              })
+          .listen(0, "127.0.0.1");
+    }
+
+    int open() {
+      return total.open();
+    }
+
+    int port() {
+      return server.actualPort();
+    }
+
+    @Override
+    public void close() {
+      vertx.close().await();
+    }
+  }
+
+  /** A connection on which little is under way. */
+  private Socket narrow(int port) throws IOException {
+    Socket socket = new Socket();
+    sockets.add(socket);
+    socket.setReceiveBufferSize(64 * 1024);
+    socket.setSoTimeout(10_000);
+    socket.connect(new InetSocketAddress("127.0.0.1", port));
+    return socket;
   }
 
   private Socket connect(BareApi api) throws IOException {
