@@ -424,9 +424,8 @@ final class Service {
       if (waits != null) {
         waits.close();
       }
-      for (Future<String> loop : api) {
-        await(undeploy(loop), deadline);
-      }
+      // all at once: one on which a stream is open takes its whole second
+      await(Future.join(api.stream().map(this::undeploy).toList()), deadline);
       await(watch.leave().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS), deadline);
       await(db.close().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS), deadline);
       await(vertx.close(), deadline);

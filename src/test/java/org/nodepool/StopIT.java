@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.core.json.JsonObject;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collections;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -79,5 +81,25 @@ class StopIT {
     assertThat(read.status()).isEqualTo(200);
     assertThat(service.terminate()).isLessThan(LIMIT);
     assertThat(service.remains()).isEmpty();
+  }
+
+  @Test
+  void streams_that_are_open_on_all_its_loops_end_with_it() throws Exception {
+    service = ServiceProcess.in("stop-streams").jvm("-XX:ActiveProcessorCount=8").start();
+    List<Wire> streams = new ArrayList<>();
+    for (int i = 0; i < 16; i++) {
+      Wire stream = new Wire(service.port());
+      streams.add(stream);
+      stream.send("GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+      assertThat(stream.readStreamHead().status()).isEqualTo(200);
+    }
+
+    assertThat(service.terminate()).isLessThan(LIMIT);
+
+    assertThat(service.remains()).isEmpty();
+    assertThat(service.err()).doesNotContain("WARN").doesNotContain("ERROR");
+    for (Wire stream : streams) {
+      stream.close();
+    }
   }
 }
