@@ -52,6 +52,14 @@ class AccessLogTest {
       assertThat(wire.read("PUT", "/v1/nodes/1").header("X-Request-Id")).isEqualTo(id);
     }
     assertThat(newest()).matches("PUT /v1/nodes/1 413 \\d+ ms \\d+ B admin " + id);
+    try (Wire wire = new Wire(port)) {
+      wire.send(
+          "OPTIONS * HTTP/1.1\r\nHost: x\r\nX-Request-Id: %s\r\nTransfer-Encoding: x\r\n\r\n"
+              .formatted(id));
+      assertThat(wire.readUnchecked().header("X-Request-Id")).isEqualTo(id);
+    }
+    Poll.until("its line is there", Duration.ofSeconds(5), () -> newest().startsWith("OPTIONS"));
+    assertThat(newest()).matches("OPTIONS \\* 400 \\d+ ms [1-9]\\d* B - " + id);
     assertThat(Files.readString(LOG)).doesNotContain(secret);
   }
 

@@ -492,20 +492,47 @@ class OddRequestsTest {
     }
   }
 
-  @Test
-  void a_coding_that_nobody_knows_is_refused_and_what_follows_is_no_request() throws IOException {
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "PUT /v1/nodes/999999 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked",
+        "PUT /v1/nodes/999999 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked",
+        "PUT /v1/nodes/999999 HTTP/1.1\r\nHost: x\r\n"
+            + "Transfer-Encoding: chunked\r\nTransfer-Encoding: xgzip",
+        "GET /v1/nodes HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked",
+        "OPTIONS * HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked",
+        "PUT /v1/nodes/999999 HTTP/1.1\r\nHost: a b\r\nTransfer-Encoding: xchunked"
+      })
+  void a_coding_that_nobody_knows_is_refused_and_what_follows_is_no_request(String head)
+      throws IOException {
     long node = service.node("directory", 2);
     String path = "/v1/nodes/" + node;
+    String smuggled =
+        ("PUT " + path + " HTTP/1.1\r\nHost: x\r\nAuthorization: " + LOGIN)
+            + "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 10"
+            + "\r\n\r\nstate=hold";
+    String chunks = head.contains(": chunked") ? "0\r\n\r\n" : "";
     try (Wire wire = new Wire(port)) {
-      wire.send(
-          "PUT /v1/nodes/999999 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n"
-              + ("PUT " + path + " HTTP/1.1\r\nHost: x\r\nAuthorization: " + LOGIN)
-              + "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 10"
-              + "\r\n\r\nstate=hold");
-      assertThat(wire.read("PUT", "/v1/nodes/999999").status()).isEqualTo(400);
+      wire.send(head + "\r\n\r\n" + chunks + smuggled);
+      Http.Answer answer = wire.readUnchecked();
+      assertThat(answer.status()).isEqualTo(400);
+      assertThat(answer.slug()).isEqualTo("malformed-body");
+      assertThat(answer.header("Connection")).isEqualTo("close");
+      Problems.check(answer);
       assertThatThrownBy(wire::readUnchecked).isInstanceOf(IOException.class);
     }
     assertThat(service.http().get(path).json().getString("state")).isEqualTo("ready");
+  }
+
+  @Test
+  void chunked_may_be_written_in_capitals() throws IOException {
+    try (Wire wire = new Wire(port)) {
+      wire.send(
+          "PUT /v1/nodes/999999 HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n".formatted(LOGIN)
+              + "Content-Type: application/x-www-form-urlencoded\r\n"
+              + "Transfer-Encoding: Chunked\r\n\r\na\r\nstate=hold\r\n0\r\n\r\n");
+      assertThat(wire.read("PUT", "/v1/nodes/999999").status()).isEqualTo(404);
+    }
   }
 
   @Test

@@ -156,11 +156,11 @@ public final class ApiVerticle extends VerticleBase {
             new SelfHandlers(readiness),
             ctx -> shared.metrics.get(ctx, reads));
     Login login = new Login(vertx, settings.user(), settings.password(), shared.logins);
-    Connections connections = new Connections(vertx, shared.connections, shared.patience);
+    Connections connections =
+        new Connections(vertx, shared.connections, shared.metrics, shared.patience);
     Browsers browsers = new Browsers(settings.allowedOrigins());
     var guards =
-        new Routes.Guards(
-            shared.metrics, connections, login, browsers, beforeWrites, settings.protectReads());
+        new Routes.Guards(shared.metrics, login, browsers, beforeWrites, settings.protectReads());
     return vertx
         .executeBlocking(this::options)
         .compose(
@@ -181,7 +181,8 @@ public final class ApiVerticle extends VerticleBase {
   /** What needs a login, or is for pages of other origins, has no short way. */
   private Handler<HttpServerRequest> requests(Router router, Connections connections) {
     boolean isPlain = !settings.protectReads() && settings.allowedOrigins().isEmpty();
-    return isPlain ? new ShortWay(reads, connections, shared.metrics, router) : router;
+    Handler<HttpServerRequest> longWay = request -> connections.check(request, router);
+    return isPlain ? new ShortWay(reads, connections, shared.metrics, longWay) : longWay;
   }
 
   /** Lets the answers that are under way go out. */

@@ -2,12 +2,13 @@ package org.nodepool.api;
 
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelOutboundBuffer;
+import io.vertx.core.Handler;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpConnection;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.net.impl.ConnectionBase;
-import io.vertx.ext.web.RoutingContext;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -78,12 +79,17 @@ final class Connections {
 
   private static final long LOOK_MS = 1_000;
 
+  /** As {@link Metrics} counts what no line of the table is for. */
+  private static final String NO_ROUTE = "none";
+
   private final Patience patience;
   private final Total total;
+  private final Metrics metrics;
   private final Map<HttpConnection, State> states = new HashMap<>();
 
-  Connections(Vertx vertx, Total total, Patience patience) {
+  Connections(Vertx vertx, Total total, Metrics metrics, Patience patience) {
     this.total = total;
+    this.metrics = metrics;
     this.patience = patience;
     vertx.setPeriodic(LOOK_MS, timer -> look());
   }
@@ -111,13 +117,17 @@ final class Connections {
     return true;
   }
 
-  /** To be passed by every request that the router gets, before all else. */
-  void check(RoutingContext ctx) {
-    HttpServerRequest request = ctx.request();
+  /**
+   * To be passed by every request that {@link #admit} did not let in. It stands in front of the
+   * router, which has answers of its own to some of them.
+   *
+   * @param next for those that may be answered
+   */
+  void check(HttpServerRequest request, Handler<HttpServerRequest> next) {
     HttpConnection connection = request.connection();
     State state = states.get(connection);
     if (state == null) {
-      ctx.next(); // it is being closed
+      next.handle(request); // it is being closed
       return;
     }
     state.begin(request);
@@ -125,33 +135,41 @@ final class Connections {
       connection.close();
     } else if (state.isBeyond) {
       refuse(
-          ctx,
+          request,
+          state,
           new Problem.Unavailable(
               "There are too many connections (server.max_connections). Nothing was changed."));
     } else if (isReadable(request)) {
-      ctx.next();
+      next.handle(request);
     } else {
       refuse(
-          ctx, new Refusal(Slug.MALFORMED_BODY, "The Transfer-Encoding must be chunked, or none."));
+          request,
+          state,
+          new Refusal(Slug.MALFORMED_BODY, "The Transfer-Encoding must be chunked, or none."));
     }
   }
 
   /**
    * A body in a coding that nobody here knows would be read as the next request: a way to smuggle
-   * one past a proxy (RFC 9112, 6.1).
+   * one past a proxy (RFC 9112, 6.1). All lines of the header count as one.
    */
   private static boolean isReadable(HttpServerRequest request) {
-    String coding = request.getHeader(HttpHeaders.TRANSFER_ENCODING);
-    return coding == null || coding.equalsIgnoreCase("chunked");
+    List<String> codings = request.headers().getAll(HttpHeaders.TRANSFER_ENCODING);
+    return codings.isEmpty() || (codings.size() == 1 && codings.get(0).equalsIgnoreCase("chunked"));
   }
 
   /** An answer, and whatever else comes on that connection is no request. */
-  private void refuse(RoutingContext ctx, Throwable failure) {
-    HttpConnection connection = ctx.request().connection();
-    states.get(connection).isRefused = true;
-    ctx.response().putHeader(HttpHeaders.CONNECTION, "close");
-    ctx.addEndHandler(v -> connection.close());
-    ctx.fail(failure);
+  private void refuse(HttpServerRequest request, State state, Throwable failure) {
+    long began = System.nanoTime();
+    state.isRefused = true;
+    String id = AccessLog.id(request);
+    HttpServerResponse response = request.response();
+    response.putHeader(AccessLog.HEADER, id).putHeader(HttpHeaders.CONNECTION, "close");
+    Failures.send(request, id, failure);
+    AccessLog.failedPoll(request, id, began);
+    metrics.answered(
+        request.method().name(), NO_ROUTE, response.getStatusCode(), System.nanoTime() - began);
+    request.connection().close();
   }
 
   private void look() {

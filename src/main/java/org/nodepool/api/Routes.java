@@ -59,7 +59,6 @@ public final class Routes {
    */
   record Guards(
       Metrics metrics,
-      Connections connections,
       Login login,
       Browsers browsers,
       Supplier<Future<Void>> beforeWrites,
@@ -138,7 +137,6 @@ public final class Routes {
               guards.metrics().begin(ctx);
               ctx.next();
             });
-    router.route().handler(guards.connections()::check);
     router.route().handler(guards.browsers()::share);
     // path by path: what one does not allow must not be taken for another with a parameter there
     byPath()

@@ -212,7 +212,7 @@ class ConnectionsTest {
 
     private Future<HttpServer> listen(
         Connections.Patience patience, Handler<HttpServerResponse> answer) {
-      Connections connections = new Connections(vertx, total, patience);
+      Connections connections = new Connections(vertx, total, null, patience);
       return vertx
           .createHttpServer()
           .connectionHandler(connections::opened)
