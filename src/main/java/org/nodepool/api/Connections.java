@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.nodepool.model.Problem;
 
@@ -53,7 +54,7 @@ final class Connections {
     /** Whether what comes on it is not answered any more. */
     boolean isRefused;
 
-    /** Beyond the limit: its first request is told so. */
+    /** Beyond the limit: its first request is told so, if it comes soon. */
     boolean isBeyond;
 
     /** The last one; null before the first. */
@@ -188,6 +189,9 @@ final class Connections {
       return true;
     }
     HttpServerRequest request = state.request;
+    if (request == null && state.isBeyond) {
+      return now - state.since > TimeUnit.MILLISECONDS.toNanos(LOOK_MS);
+    }
     if (request == null || (!request.isEnded() && !request.response().ended())) {
       return now - state.since > patience.request().toNanos();
     }

@@ -21,6 +21,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -29,6 +31,7 @@ import org.nodepool.Poll;
 /** Connections beyond the limit, and those on which nothing goes on. */
 class ConnectionsTest {
   private static final String ALIVE = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+  private static final Pattern CONTENT_LENGTH = Pattern.compile("(?i)\ncontent-length: (\\d+)");
   private static final int MOST = 4;
 
   private static final Duration SHORT = Duration.ofMillis(1_500);
@@ -73,6 +76,26 @@ class ConnectionsTest {
           "there is a place again",
           Duration.ofSeconds(10),
           () -> ask(connect(api), ALIVE).startsWith("HTTP/1.1 200"));
+    }
+  }
+
+  @Test
+  void those_beyond_the_limit_that_say_nothing_are_closed_soon_and_no_others() throws Exception {
+    try (BareApi api = new BareApi(MOST, new Connections.Patience(LONG, LONG, LONG))) {
+      List<Socket> first = new ArrayList<>();
+      for (int i = 0; i < MOST; i++) {
+        first.add(connect(api));
+      }
+      Socket silent = connect(api);
+      Socket half = connect(api);
+      send(half, "GET /healthz HTTP/1.1\r\nHost: ");
+
+      awaitClosed(silent);
+      awaitClosed(half);
+
+      for (Socket socket : first) {
+        assertThat(ask(socket, ALIVE)).startsWith("HTTP/1.1 200");
+      }
     }
   }
 
@@ -264,11 +287,19 @@ class ConnectionsTest {
     return read(socket);
   }
 
-  /** What comes at once. */
+  /** An answer with its body, as far as its length is said; what there was when it ends before. */
   private static String read(Socket socket) throws IOException {
-    byte[] bytes = new byte[4096];
-    int length = socket.getInputStream().read(bytes);
-    return length < 0 ? "" : new String(bytes, 0, length, StandardCharsets.ISO_8859_1);
+    InputStream in = socket.getInputStream();
+    StringBuilder answer = new StringBuilder();
+    for (int c = in.read(); c >= 0; c = in.read()) {
+      answer.append((char) c);
+      if (answer.length() >= 4 && answer.substring(answer.length() - 4).equals("\r\n\r\n")) {
+        Matcher length = CONTENT_LENGTH.matcher(answer);
+        int body = length.find() ? Integer.parseInt(length.group(1)) : 0;
+        return answer + new String(in.readNBytes(body), StandardCharsets.ISO_8859_1);
+      }
+    }
+    return answer.toString();
   }
 
   private static void awaitClosed(Socket socket) {
