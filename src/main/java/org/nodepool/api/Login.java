@@ -1,7 +1,9 @@
 package org.nodepool.api;
 
+import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Handler;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
 import io.vertx.core.net.SocketAddress;
@@ -45,48 +47,58 @@ final class Login implements Handler<RoutingContext> {
   /** What Vert.x warns of. */
   private static final long LONGEST_CHECK_SECONDS = 60;
 
-  /** Those who log in under the same kind of name, and keep only each other waiting. */
-  private record Lane(
-      LoginThrottle throttle, WorkerExecutor checks, Map<ByteBuffer, Future<Boolean>> underWay) {}
+  /**
+   * Those who log in under the same kind of name, and keep only each other waiting.
+   *
+   * @param underWay what is being checked for whichever event loop; its lock is its own
+   */
+  private record Lane(LoginThrottle throttle, Map<ByteBuffer, Future<Boolean>> underWay) {
+    static Lane empty(LongSupplier nanoTime) {
+      return new Lane(new LoginThrottle(nanoTime), new HashMap<>());
+    }
+  }
 
   private final String user;
   private final StoredPassword password;
-  private final Lane ofUser;
-
-  /** Apart, so that whoever makes up names neither delays the user nor hides his own guesses. */
-  private final Lane ofOthers;
-
+  private final Vertx vertx;
+  private final WorkerExecutor checksOfUser;
+  private final WorkerExecutor checksOfOthers;
   private final Memory memory;
 
   /** What the logins of all event loops know together. Thread-safe. */
   static final class Memory {
     private final SecretKeySpec key = randomKey();
-    private final LoginThrottle ofUser;
-    private final LoginThrottle ofOthers;
+    private final Lane ofUser;
+
+    /** Apart, so that whoever makes up names neither delays the user nor hides his own guesses. */
+    private final Lane ofOthers;
+
     private volatile ByteBuffer remembered;
 
     /**
      * @param nanoTime {@link System#nanoTime} or what behaves like it
      */
     Memory(LongSupplier nanoTime) {
-      this.ofUser = new LoginThrottle(nanoTime);
-      this.ofOthers = new LoginThrottle(nanoTime);
+      this.ofUser = Lane.empty(nanoTime);
+      this.ofOthers = Lane.empty(nanoTime);
     }
   }
 
   Login(Vertx vertx, String user, StoredPassword password, Memory memory) {
     this.user = user;
     this.password = password;
+    this.vertx = vertx;
     this.memory = memory;
-    this.ofUser = lane(vertx, "nodepool-login", memory.ofUser);
-    this.ofOthers = lane(vertx, "nodepool-login-others", memory.ofOthers);
+    this.checksOfUser = checks(vertx, "nodepool-login");
+    this.checksOfOthers = checks(vertx, "nodepool-login-others");
   }
 
-  /** Of one thread, because a check may need as much memory as is allowed at all. */
-  private static Lane lane(Vertx vertx, String name, LoginThrottle throttle) {
-    WorkerExecutor checks =
-        vertx.createSharedWorkerExecutor(name, 1, LONGEST_CHECK_SECONDS, TimeUnit.SECONDS);
-    return new Lane(throttle, checks, new HashMap<>());
+  /**
+   * Of one thread for all event loops, because a check may need as much memory as is allowed at
+   * all.
+   */
+  private static WorkerExecutor checks(Vertx vertx, String name) {
+    return vertx.createSharedWorkerExecutor(name, 1, LONGEST_CHECK_SECONDS, TimeUnit.SECONDS);
   }
 
   @Override
@@ -124,9 +136,10 @@ final class Login implements Handler<RoutingContext> {
       return Future.succeededFuture(User.fromName(user));
     }
     ByteBuffer who = hash(address, given.getUsername());
-    Lane lane = given.getUsername().equals(user) ? ofUser : ofOthers;
+    boolean isUser = given.getUsername().equals(user);
+    Lane lane = isUser ? memory.ofUser : memory.ofOthers;
     checkMayTry(lane, who);
-    return isRight(lane, login, given)
+    return isRight(lane, login, given, isUser ? checksOfUser : checksOfOthers)
         .map(
             right -> {
               checkMayTry(lane, who); // others of his guesses may have ended meanwhile
@@ -148,20 +161,39 @@ final class Login implements Handler<RoutingContext> {
   }
 
   /** Those who come with the same login at the same time share one check. */
-  private Future<Boolean> isRight(Lane lane, ByteBuffer login, UsernamePasswordCredentials given) {
+  private Future<Boolean> isRight(
+      Lane lane, ByteBuffer login, UsernamePasswordCredentials given, WorkerExecutor checks) {
     if (!password.isHash()) {
       return Future.succeededFuture(check(given));
     }
-    Future<Boolean> same = lane.underWay().get(login);
-    if (same != null) {
-      return same;
+    Promise<Boolean> begun = Promise.promise();
+    synchronized (lane.underWay()) {
+      Future<Boolean> same = lane.underWay().get(login);
+      if (same != null) {
+        return here(same);
+      }
+      if (lane.underWay().size() >= MOST_UNDER_WAY) {
+        return Future.failedFuture(tooMany("Too many logins are being checked", 1));
+      }
+      lane.underWay().put(login, begun.future());
     }
-    if (lane.underWay().size() >= MOST_UNDER_WAY) {
-      return Future.failedFuture(tooMany("Too many logins are being checked", 1));
-    }
-    Future<Boolean> check = lane.checks().executeBlocking(() -> check(given), false);
-    lane.underWay().put(login, check);
-    return check.onComplete(done -> lane.underWay().remove(login));
+    return checks
+        .executeBlocking(() -> check(given), false)
+        .onComplete(
+            done -> {
+              synchronized (lane.underWay()) {
+                lane.underWay().remove(login);
+              }
+              begun.handle(done);
+            });
+  }
+
+  /** What may end on another event loop, on this one. */
+  private <T> Future<T> here(Future<T> anywhere) {
+    Context context = vertx.getOrCreateContext();
+    Promise<T> here = Promise.promise();
+    anywhere.onComplete(done -> context.runOnContext(v -> here.handle(done)));
+    return here.future();
   }
 
   /** Both are compared, so that neither shows in how long it took. */

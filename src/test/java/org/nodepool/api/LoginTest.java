@@ -2,8 +2,10 @@ package org.nodepool.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.netty.channel.Channel;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServer;
+import io.vertx.core.net.impl.ConnectionBase;
 import io.vertx.ext.web.Router;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -32,6 +34,9 @@ class LoginTest {
   private final AtomicInteger handled = new AtomicInteger();
   private int port;
 
+  /** Of another event loop, which shares the memory. */
+  private int otherPort;
+
   @BeforeEach
   void listen() {
     StoredPassword slow =
@@ -46,23 +51,29 @@ class LoginTest {
               }
               return given.equals("right");
             });
+    Login.Memory memory = new Login.Memory(System::nanoTime);
+    port = serve(slow, memory);
+    otherPort = serve(slow, memory);
+  }
+
+  /** A server on an event loop of its own; its port. */
+  private int serve(StoredPassword password, Login.Memory memory) {
     Router router = Router.router(vertx);
     Failures.install(router);
-    router
-        .route()
-        .handler(Body::keep)
-        .handler(new Login(vertx, "ann", slow, new Login.Memory(System::nanoTime)));
+    router.route().handler(Body::keep).handler(new Login(vertx, "ann", password, memory));
     router.route().handler(Body::read);
     router
         .route()
         .handler(
             ctx -> {
               handled.incrementAndGet();
+              Channel channel = ((ConnectionBase) ctx.request().connection()).channel();
+              assertThat(channel.eventLoop().inEventLoop()).isTrue();
               ctx.end(ctx.user().subject() + " says " + Body.fields(ctx));
             });
     HttpServer server =
         vertx.createHttpServer().requestHandler(router).listen(0, "127.0.0.1").await();
-    port = server.actualPort();
+    return server.actualPort();
   }
 
   @AfterEach
@@ -123,6 +134,46 @@ class LoginTest {
       assertThat(answer.body()).contains("ann says {", "n=" + i);
     }
     assertThat(checks).hasValue(1);
+  }
+
+  @Test
+  void those_who_come_with_the_same_login_share_one_check_on_whichever_event_loop() {
+    List<CompletableFuture<Http.Answer>> answers = new ArrayList<>();
+    answers.add(ask(() -> as("ann", "right").put("/", "n=0")));
+    Poll.until("the check has begun", Duration.ofSeconds(10), () -> checks.get() > 0);
+    for (int i = 1; i < 8; i++) {
+      String body = "n=" + i + "&filler=" + "x".repeat(50_000);
+      int at = i % 2 == 0 ? port : otherPort;
+      answers.add(ask(() -> new Http(at, "ann", "right").unchecked().put("/", body)));
+    }
+    mayEnd.countDown();
+
+    for (int i = 0; i < 8; i++) {
+      Http.Answer answer = answers.get(i).join();
+      assertThat(answer.status()).isEqualTo(200);
+      assertThat(answer.body()).contains("ann says {", "n=" + i);
+    }
+    assertThat(checks).hasValue(1);
+  }
+
+  @Test
+  void places_are_those_of_all_event_loops_together() {
+    List<CompletableFuture<Http.Answer>> answers =
+        Stream.iterate(0, i -> i + 1)
+            .limit(40)
+            .map(i -> new Http(i % 2 == 0 ? port : otherPort, "user" + i, "wrong").unchecked())
+            .map(http -> ask(() -> http.get("/")))
+            .toList();
+    Poll.until(
+        "24 are turned away",
+        Duration.ofSeconds(10),
+        () -> answers.stream().filter(CompletableFuture::isDone).count() == 24);
+    mayEnd.countDown();
+
+    List<Integer> statuses = answers.stream().map(answer -> answer.join().status()).toList();
+    assertThat(statuses).filteredOn(status -> status == 401).hasSize(16);
+    assertThat(statuses).filteredOn(status -> status == 429).hasSize(24);
+    assertThat(checks).hasValue(16);
   }
 
   @Test
