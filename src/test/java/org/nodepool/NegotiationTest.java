@@ -149,6 +149,20 @@ class NegotiationTest {
   }
 
   @Test
+  void what_may_come_zipped_says_so_to_caches() throws IOException {
+    try (Wire wire = new Wire(port)) {
+      for (String path : List.of("/metrics", "/openapi.json", "/v1/nodes", "/healthz")) {
+        Http.Answer answer = wire.ask("GET", path, "Accept-Encoding", "gzip");
+        assertThat(answer.headers().allValues("Vary"))
+            .as(path)
+            .containsExactly("Accept, Accept-Encoding");
+      }
+      assertThat(wire.ask("GET", "/metrics", "Accept-Encoding", "gzip").header("Content-Encoding"))
+          .isEqualTo("gzip");
+    }
+  }
+
+  @Test
   void what_cannot_be_met_is_said_before_what_else_is_wrong() throws IOException {
     try (Wire wire = new Wire(port)) {
       for (String path : List.of("/v1/nodes?x=1", "/v1/nodes/999999", "/v1/jobs/summary")) {

@@ -12,6 +12,9 @@ public enum Offer {
   JSON("application/json"),
   JSON_OR_TABLE("application/json", "text/plain"),
   TEXT("text/plain"),
+
+  /** Sent from its file, as it is. */
+  LOG("text/plain"),
   EVENTS("text/event-stream");
 
   /** What is sent may be zipped besides, whatever the media type. */
@@ -35,7 +38,7 @@ public enum Offer {
     if (mediaTypes.isEmpty()) {
       return ctx;
     }
-    if (this == JSON || this == JSON_OR_TABLE) {
+    if (this != LOG && this != EVENTS) {
       ctx.response().headers().add(HttpHeaders.VARY, VARIES);
     }
     Accept accept = Accept.of(ctx.request().headers().getAll(HttpHeaders.ACCEPT));

@@ -9,6 +9,7 @@ import static io.vertx.core.http.HttpMethod.PUT;
 import static org.nodepool.api.Offer.EVENTS;
 import static org.nodepool.api.Offer.JSON;
 import static org.nodepool.api.Offer.JSON_OR_TABLE;
+import static org.nodepool.api.Offer.LOG;
 import static org.nodepool.api.Offer.NOTHING;
 import static org.nodepool.api.Offer.TEXT;
 
@@ -101,7 +102,7 @@ public final class Routes {
         new Line(DELETE, "/v1/jobs/:id",                 NOTHING,       jobs::cancel),
         new Line(POST,   "/v1/jobs/:id/retry",           NOTHING,       jobs::retry),
         new Line(GET,    "/v1/jobs/:id/attempts",        JSON,          jobs::attempts),
-        new Line(GET,    "/v1/jobs/:id/log",             TEXT,          jobs::log),
+        new Line(GET,    "/v1/jobs/:id/log",             LOG,           jobs::log),
         new Line(GET,    "/v1/providers",                JSON,          providers::list),
         new Line(GET,    "/v1/events",                   EVENTS,        events::stream),
         new Line(GET,    "/v1",                          JSON,          ctx -> self.version(ctx, this::links)),
