@@ -18,7 +18,19 @@ interface Answer {
 
   /** 200 and these bytes, or what the client needs of them. */
   static Answer of(RoutingContext ctx, Representation representation) {
-    return of(ctx, 200, representation);
+    if (representation.etag() == null) {
+      return untagged(ctx, 200, representation);
+    }
+    return response -> {
+      boolean gzip = acceptsGzip(ctx);
+      response.putHeader(HttpHeaders.ETAG, representation.etag(gzip));
+      List<String> known = ctx.request().headers().getAll(HttpHeaders.IF_NONE_MATCH);
+      if (Polls.isKnown(representation, EntityTags.of(known), gzip)) {
+        response.setStatusCode(304).putHeader(HttpHeaders.CACHE_CONTROL, NO_CACHE).end();
+      } else {
+        send(response, gzip ? representation.forGzip() : representation);
+      }
+    };
   }
 
   /** This status and these bytes, without a word of what tells them from others. */
@@ -26,22 +38,6 @@ interface Answer {
     return response -> {
       boolean gzip = acceptsGzip(ctx);
       send(response.setStatusCode(status), gzip ? representation.forGzip() : representation);
-    };
-  }
-
-  private static Answer of(RoutingContext ctx, int status, Representation representation) {
-    if (representation.etag() == null) {
-      return untagged(ctx, status, representation);
-    }
-    return response -> {
-      boolean gzip = acceptsGzip(ctx);
-      response.putHeader(HttpHeaders.ETAG, representation.etag(gzip));
-      List<String> known = ctx.request().headers().getAll(HttpHeaders.IF_NONE_MATCH);
-      if (!known.isEmpty() && Polls.isKnown(representation, EntityTags.of(known), gzip)) {
-        response.setStatusCode(304).putHeader(HttpHeaders.CACHE_CONTROL, NO_CACHE).end();
-      } else {
-        send(response.setStatusCode(status), gzip ? representation.forGzip() : representation);
-      }
     };
   }
 
