@@ -1,8 +1,12 @@
 package org.nodepool;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -76,6 +80,29 @@ class ShortWayTest {
             .isEqualTo(described(longly));
       }
     }
+  }
+
+  @Test
+  void what_is_usual_is_not_seen_by_the_router_which_would_log_it() throws IOException {
+    for (String path :
+        List.of("/v1/nodes", "/v1/images", "/v1/dib_images", "/v1/jobs", "/v1/nodes/" + node)) {
+      long before = logged(path);
+
+      ask(path);
+      ask(path, "Accept-Encoding", "gzip");
+      ask(path, "Accept", "application/json", "If-None-Match", "*");
+      ask(path, UNUSUAL);
+
+      Poll.until("the last has its line", Duration.ofSeconds(5), () -> logged(path) > before);
+      assertThat(logged(path)).as(path).isEqualTo(before + 1);
+    }
+  }
+
+  /** How many lines the log of requests has of that path. */
+  private static long logged(String path) throws IOException {
+    return Files.readAllLines(Path.of("target/access.log"), ISO_8859_1).stream()
+        .filter(line -> line.startsWith("GET " + path + " "))
+        .count();
   }
 
   @Test

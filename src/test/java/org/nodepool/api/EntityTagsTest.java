@@ -1,7 +1,9 @@
 package org.nodepool.api;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertTimeout;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -85,9 +87,10 @@ class EntityTagsTest {
 
   @Example
   void a_long_header_takes_no_long_time() {
-    String line = "\"".repeat(7_000) + ", \"x\"";
+    String line = "\"".repeat(300_000) + ", \"x\"";
 
-    assertThat(EntityTags.of(List.of(line)).isGiven()).isTrue();
+    assertTimeout(
+        Duration.ofSeconds(5), () -> assertThat(EntityTags.of(List.of(line)).isGiven()).isTrue());
   }
 
   /** By cutting at each place where a tag or a comma may be. */
