@@ -3,6 +3,8 @@ package org.nodepool.api;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.netty.channel.Channel;
+import io.vertx.core.Deployable;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.net.impl.ConnectionBase;
@@ -29,6 +31,7 @@ import org.nodepool.Poll;
 class LoginTest {
   private final Vertx vertx = Vertx.vertx();
   private final ExecutorService clients = Executors.newCachedThreadPool();
+  private final AtomicInteger arrived = new AtomicInteger();
   private final AtomicInteger checks = new AtomicInteger();
   private final CountDownLatch mayEnd = new CountDownLatch(1);
   private final AtomicInteger handled = new AtomicInteger();
@@ -60,20 +63,40 @@ class LoginTest {
   private int serve(StoredPassword password, Login.Memory memory) {
     Router router = Router.router(vertx);
     Failures.install(router);
+    router
+        .route()
+        .handler(
+            ctx -> {
+              arrived.incrementAndGet();
+              ctx.next();
+            });
     router.route().handler(Body::keep).handler(new Login(vertx, "ann", password, memory));
+    router
+        .route()
+        .handler(
+            ctx -> {
+              Channel channel = ((ConnectionBase) ctx.request().connection()).channel();
+              assertThat(channel.eventLoop().inEventLoop()).isTrue();
+              ctx.next();
+            });
     router.route().handler(Body::read);
     router
         .route()
         .handler(
             ctx -> {
               handled.incrementAndGet();
-              Channel channel = ((ConnectionBase) ctx.request().connection()).channel();
-              assertThat(channel.eventLoop().inEventLoop()).isTrue();
               ctx.end(ctx.user().subject() + " says " + Body.fields(ctx));
             });
-    HttpServer server =
-        vertx.createHttpServer().requestHandler(router).listen(0, "127.0.0.1").await();
-    return server.actualPort();
+    Promise<HttpServer> listening = Promise.promise();
+    Deployable server =
+        loop ->
+            vertx
+                .createHttpServer()
+                .requestHandler(router)
+                .listen(0, "127.0.0.1")
+                .onComplete(listening);
+    vertx.deployVerticle(server).await();
+    return listening.future().await().actualPort();
   }
 
   @AfterEach
@@ -146,6 +169,7 @@ class LoginTest {
       int at = i % 2 == 0 ? port : otherPort;
       answers.add(ask(() -> new Http(at, "ann", "right").unchecked().put("/", body)));
     }
+    Poll.until("all wait", Duration.ofSeconds(10), () -> arrived.get() == 8);
     mayEnd.countDown();
 
     for (int i = 0; i < 8; i++) {
