@@ -342,9 +342,12 @@ public final class Database {
    */
   <T> Future<T> session(Function<SqlConnection, Future<T>> statements) {
     Pool own = newPool(1, LOOK_LIMIT_MS);
-    // later, because a pool that is closed while it reports a time-out never ends
-    return own.withConnection(statements)
-        .eventually(() -> vertx.timer(1, TimeUnit.MILLISECONDS).compose(v -> own.close()));
+    return own.withConnection(statements).eventually(() -> closeSoon(own));
+  }
+
+  /** Not at once, because a pool that is closed while it reports a time-out never ends. */
+  Future<Void> closeSoon(Pool old) {
+    return vertx.timer(1, TimeUnit.MILLISECONDS).compose(v -> old.close());
   }
 
   /** As {@link #session}, but fails when that takes more than ten seconds. */

@@ -15,7 +15,7 @@ import java.util.function.Function;
 /**
  * A connection that one context has for itself, for reads that must not wait behind others. It is
  * made when it is needed, and made again after it was lost or did not answer in time. To be made
- * and used on that context alone.
+ * and used on that context alone, where reads may overlap.
  */
 final class Line {
   /** One timer for all reads: one for each would cost as much as the read. */
@@ -23,19 +23,46 @@ final class Line {
 
   private final Database db;
   private final Set<Read<?>> underWay = new LinkedHashSet<>();
-  private Pool pool;
 
-  /** Null when there is none, or none that can be used. */
-  private SqlConnection connection;
+  /** The newest one, open or being opened; null when there is none, or none that can be used. */
+  private Link link;
+
+  /** One connection: it is lost once, for all who use it. */
+  private final class Link {
+    final Pool pool = db.newPool(1, Database.ANSWER_LIMIT_MS);
+    final Future<SqlConnection> opening = pool.getConnection().map(this::opened);
+
+    /** Null before it is open. */
+    SqlConnection connection;
+
+    private SqlConnection opened(SqlConnection made) {
+      connection = made;
+      made.closeHandler(v -> forget());
+      return made;
+    }
+
+    void forget() {
+      if (link == this) {
+        link = null;
+      }
+    }
+
+    /** What is under way on it may never end: it is left to be closed. */
+    void drop() {
+      forget();
+      db.closeSoon(pool);
+    }
+  }
 
   /** One read. */
   private final class Read<T> {
     final long until;
     final Function<SqlConnection, Future<T>> statements;
     final Promise<T> result = Promise.promise();
+    Link used;
 
     /** Whether the connection may have been lost since it was last used: then it is tried again. */
-    boolean mayBeTriedAgain = connection != null;
+    boolean mayBeTriedAgain = link != null && link.connection != null;
 
     Read(long limitMs, Function<SqlConnection, Future<T>> statements) {
       this.until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(limitMs);
@@ -44,15 +71,23 @@ final class Line {
 
     void begin() {
       underWay.add(this);
-      if (connection != null) {
-        begin(connection);
+      if (link == null) {
+        link = new Link();
+      }
+      Link mine = link;
+      used = mine;
+      if (mine.connection != null) {
+        begin(mine);
       } else {
-        open().onSuccess(this::begin).onFailure(this::fail);
+        mine.opening.onSuccess(opened -> begin(mine)).onFailure(e -> fail(mine, e));
       }
     }
 
-    private void begin(SqlConnection opened) {
-      statements.apply(opened).onSuccess(this::succeed).onFailure(this::fail);
+    private void begin(Link mine) {
+      statements
+          .apply(mine.connection)
+          .onSuccess(this::succeed)
+          .onFailure(cause -> fail(mine, cause));
     }
 
     private void succeed(T value) {
@@ -61,12 +96,12 @@ final class Line {
       }
     }
 
-    void fail(Throwable cause) {
+    void fail(Link mine, Throwable cause) {
       if (!underWay.remove(this)) {
         return;
       }
       if (isLoss(cause)) {
-        drop();
+        mine.drop();
       }
       if (mayBeTriedAgain && isLoss(cause) && !(cause instanceof TimeoutException)) {
         mayBeTriedAgain = false;
@@ -101,7 +136,7 @@ final class Line {
     long now = System.nanoTime();
     for (Read<?> read : List.copyOf(underWay)) {
       if (now - read.until > 0) {
-        read.fail(new TimeoutException("no answer in time"));
+        read.fail(read.used, new TimeoutException("no answer in time"));
       }
     }
   }
@@ -109,37 +144,5 @@ final class Line {
   /** What the server answers, and faults of ours, leave the connection as it was. */
   private static boolean isLoss(Throwable e) {
     return e instanceof VertxException || !(e instanceof RuntimeException);
-  }
-
-  private Future<SqlConnection> open() {
-    drop();
-    Pool own = db.newPool(1, Database.ANSWER_LIMIT_MS);
-    pool = own;
-    return own.getConnection()
-        .map(
-            made -> {
-              if (pool == own) {
-                connection = made;
-                made.closeHandler(v -> forget(made));
-              }
-              return made;
-            });
-  }
-
-  private void forget(SqlConnection lost) {
-    if (connection == lost) {
-      connection = null;
-    }
-  }
-
-  /** What is under way on it may never end: it is left to be closed. */
-  private void drop() {
-    connection = null;
-    if (pool != null) {
-      Pool old = pool;
-      pool = null;
-      // later, because a pool that is closed while it reports a time-out never ends
-      db.vertx().timer(1, TimeUnit.MILLISECONDS).compose(v -> old.close());
-    }
   }
 }

@@ -16,9 +16,9 @@ import org.nodepool.store.SeenChanges.Gap;
 
 /**
  * Reads the pool and its jobs as they are at one moment, and then what was changed since, whoever
- * changed it. It has a connection for itself. To be used on one context alone, by one read after
- * the other. Every future fails with {@link org.nodepool.model.Problem.Unavailable} when the
- * database is away.
+ * changed it. It has a connection for itself. To be used on one context alone; a read that asks
+ * whether there is anything new may begin while another one is under way, and waits for it. Every
+ * future fails with {@link org.nodepool.model.Problem.Unavailable} when the database is away.
  */
 public final class PoolLog {
   /** Many rows take their time; who waits for them is told earlier that they are not there. */

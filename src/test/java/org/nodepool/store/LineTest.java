@@ -1,0 +1,98 @@
+package org.nodepool.store;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.vertx.core.Context;
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
+import io.vertx.mysqlclient.MySQLConnectOptions;
+import io.vertx.sqlclient.SqlConnection;
+import java.time.Clock;
+import java.util.function.Supplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.nodepool.TestService;
+import org.nodepool.model.Problem;
+
+/** Reads that overlap on one connection, and those who come after it was lost. */
+class LineTest {
+  private static final long PATIENT_MS = 30_000;
+
+  private final TestService service = TestService.shared();
+  private final Vertx vertx = Vertx.vertx();
+  private final Context context = vertx.getOrCreateContext();
+  private Line line;
+
+  @BeforeEach
+  void make() {
+    MySQLConnectOptions at = service.database();
+    Database db =
+        new Database(
+            vertx,
+            new Database.Address(
+                at.getHost(), at.getPort(), at.getDatabase(), at.getUser(), at.getPassword()),
+            Clock.systemUTC(),
+            new ChangeLog());
+    db.setOpen(true);
+    line = on(() -> Future.succeededFuture(new Line(db))).await();
+  }
+
+  @AfterEach
+  void stop() {
+    vertx.close().await();
+  }
+
+  @Test
+  void reads_that_begin_before_there_is_a_connection_share_one() {
+    Future<Long> first = on(this::id);
+    Future<Long> second = on(this::id);
+
+    assertThat(first.await()).isEqualTo(second.await());
+  }
+
+  @Test
+  void one_that_comes_too_late_takes_no_connection_away_but_its_own() {
+    long before = on(this::id).await();
+    Future<Long> late = on(() -> sleep(1_000, 60));
+    Future<Long> behindIt = on(() -> sleep(PATIENT_MS, 0));
+    assertThatThrownBy(late::await).isInstanceOf(Problem.Unavailable.class);
+
+    Future<Long> other = on(() -> sleep(PATIENT_MS, 3));
+
+    assertThat(behindIt.await()).isZero();
+    assertThat(other.await()).isZero();
+    long after = on(this::id).await();
+    assertThat(after).isNotEqualTo(before);
+    assertThat(on(this::id).await()).isEqualTo(after);
+    service.sql("KILL " + before);
+  }
+
+  @Test
+  void a_read_on_a_connection_that_was_lost_begins_again_on_another() {
+    long before = on(this::id).await();
+    service.sql("KILL " + before);
+
+    assertThat(on(this::id).await()).isNotEqualTo(before);
+  }
+
+  private Future<Long> id() {
+    return line.read(PATIENT_MS, c -> number(c, "SELECT CONNECTION_ID()"));
+  }
+
+  private Future<Long> sleep(long limitMs, int seconds) {
+    return line.read(limitMs, c -> number(c, "SELECT SLEEP(%d)".formatted(seconds)));
+  }
+
+  private static Future<Long> number(SqlConnection connection, String sql) {
+    return connection.query(sql).execute().map(rows -> rows.iterator().next().getLong(0));
+  }
+
+  private <T> Future<T> on(Supplier<Future<T>> call) {
+    Promise<T> done = Promise.promise();
+    context.runOnContext(v -> call.get().onComplete(done));
+    return done.future();
+  }
+}
