@@ -16,6 +16,7 @@ import java.time.Clock;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -122,6 +123,7 @@ public final class Database {
   private final Clock clock;
   private final ChangeLog changes;
   private final AtomicInteger underWay = new AtomicInteger();
+  private final AtomicLong lines = new AtomicLong();
 
   /** Whether the schema is in place; until then nothing is let through. */
   private volatile boolean isOpen;
@@ -284,6 +286,19 @@ public final class Database {
   private <T> Future<T> counted(Supplier<Future<T>> statements) {
     underWay.incrementAndGet();
     return statements.get().onComplete(done -> underWay.decrementAndGet());
+  }
+
+  /** A connection was made for a {@link Line}. */
+  void noteLine() {
+    lines.incrementAndGet();
+  }
+
+  /**
+   * How many connections were made for {@link Line}s. What was read before there was the newest of
+   * them may be of a server that has died since, and the log of the next one may lack its end.
+   */
+  long lines() {
+    return lines.get();
   }
 
   /** How many reads and transactions are under way; those beyond the connections wait for one. */

@@ -36,6 +36,7 @@ final class Line {
     SqlConnection connection;
 
     private SqlConnection opened(SqlConnection made) {
+      db.noteLine();
       connection = made;
       made.closeHandler(v -> forget());
       return made;

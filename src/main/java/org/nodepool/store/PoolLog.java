@@ -53,6 +53,7 @@ public final class PoolLog {
   /** Writers that wait for a lock give up before. */
   private static final Duration BETWEEN_PROOFS = Duration.ofMinutes(1);
 
+  private final Database db;
   private final Line line;
   private final ChangeTable table;
   private final GapProofs proofs;
@@ -69,31 +70,44 @@ public final class PoolLog {
    * @param nanoTime {@link System#nanoTime}, or what behaves like it: how far proofs are apart
    */
   PoolLog(Database db, LongSupplier nanoTime) {
+    this.db = db;
     this.line = new Line(db);
     this.table = new ChangeTable(db);
     this.proofs = new GapProofs(table, BETWEEN_PROOFS, nanoTime);
   }
 
-  /** Whether nothing was committed since but what was seen. The cheapest read there is. */
+  /**
+   * Whether nothing was committed since but what was seen; false also when that cannot be told, as
+   * after a connection was made anew. The cheapest read there is.
+   */
   public Future<Boolean> isAll(SeenChanges seen) {
-    return line.read(Database.ANSWER_LIMIT_MS, connection -> table.isAll(connection, seen));
+    return line.read(
+        Database.ANSWER_LIMIT_MS,
+        connection ->
+            isSameLog(seen) ? table.isAll(connection, seen) : Future.succeededFuture(false));
+  }
+
+  /** To be asked when there is a connection: it may be to a server that others do not know yet. */
+  private boolean isSameLog(SeenChanges seen) {
+    return seen.lines() == db.lines();
   }
 
   /** What was changed since; null when that cannot be told, and {@link #all} must be read. */
   public Future<Changes> since(SeenChanges seen) {
     return line.read(
         Database.ANSWER_LIMIT_MS,
-        connection ->
-            table
-                .since(connection, seen, possible())
-                .compose(
-                    since ->
-                        since.isWhole() && since.changes().isEmpty()
-                            ? nothing(connection, seen)
-                            : Future.succeededFuture(
-                                since.isWhole()
-                                    ? new Changes(since.changes(), since.seen())
-                                    : null)));
+        connection -> isSameLog(seen) ? since(connection, seen) : Future.succeededFuture(null));
+  }
+
+  private Future<Changes> since(SqlConnection connection, SeenChanges seen) {
+    return table
+        .since(connection, seen, possible())
+        .compose(
+            since ->
+                since.isWhole() && since.changes().isEmpty()
+                    ? nothing(connection, seen)
+                    : Future.succeededFuture(
+                        since.isWhole() ? new Changes(since.changes(), since.seen()) : null));
   }
 
   /** There is nothing new; but if what was seen is not there any more, it is another log. */
@@ -109,20 +123,22 @@ public final class PoolLog {
    * @param seen whose gaps are still to be watched; null when nothing was seen before
    */
   public Future<Rows> all(SeenChanges seen) {
-    SeenChanges before = seen == null ? SeenChanges.NONE : seen;
     return line.read(
         ALL_LIMIT_MS,
-        connection ->
-            // before the snapshot: what is logged only later is in it
-            Triggers.areInPlace(connection)
-                .compose(
-                    isLogged ->
-                        connection
-                            .query(SNAPSHOT)
-                            .execute()
-                            .compose(v -> connection.query(BEGIN).execute())
-                            .compose(v -> all(connection, before, isLogged))
-                            .eventually(() -> connection.query("COMMIT").execute())));
+        connection -> {
+          SeenChanges before =
+              (seen == null || !isSameLog(seen) ? SeenChanges.NONE : seen).withLines(db.lines());
+          // before the snapshot: what is logged only later is in it
+          return Triggers.areInPlace(connection)
+              .compose(
+                  isLogged ->
+                      connection
+                          .query(SNAPSHOT)
+                          .execute()
+                          .compose(v -> connection.query(BEGIN).execute())
+                          .compose(v -> all(connection, before, isLogged))
+                          .eventually(() -> connection.query("COMMIT").execute()));
+        });
   }
 
   private Future<Rows> all(SqlConnection connection, SeenChanges before, boolean isLogged) {
@@ -159,7 +175,7 @@ public final class PoolLog {
         .compose(
             greatest -> {
               boolean isOther = greatest < before.greatest() || !before.isAskable();
-              SeenChanges base = isOther ? SeenChanges.NONE : before;
+              SeenChanges base = isOther ? SeenChanges.NONE.withLines(before.lines()) : before;
               return table
                   .ids(connection, base)
                   .map(

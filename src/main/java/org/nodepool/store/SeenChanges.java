@@ -10,10 +10,12 @@ import java.util.List;
  *
  * @param greatest the greatest id seen; 0 when there was none
  * @param gaps ascending, all below {@code greatest}, apart from each other
+ * @param lines {@link Database#lines} when all rows were last read; after that number has changed
+ *     it may be another log
  */
-public record SeenChanges(long greatest, List<Gap> gaps) {
+public record SeenChanges(long greatest, List<Gap> gaps, long lines) {
   /** Nothing was ever seen. */
-  static final SeenChanges NONE = new SeenChanges(0, List.of());
+  static final SeenChanges NONE = new SeenChanges(0, List.of(), 0);
 
   /** So many gaps cannot be asked for in one statement. */
   private static final int MOST_GAPS = 1_000;
@@ -74,7 +76,11 @@ public record SeenChanges(long greatest, List<Gap> gaps) {
       addGap(left, last + 1, ids.get(next) - 1, possible);
       last = ids.get(next);
     }
-    return new SeenChanges(last, left);
+    return new SeenChanges(last, left, lines);
+  }
+
+  SeenChanges withLines(long now) {
+    return new SeenChanges(greatest, gaps, now);
   }
 
   private static void addGap(List<Gap> gaps, long from, long to, Ids possible) {
@@ -85,7 +91,7 @@ public record SeenChanges(long greatest, List<Gap> gaps) {
 
   /** Without a gap that will never be filled. */
   public SeenChanges without(Gap gap) {
-    return new SeenChanges(greatest, gaps.stream().filter(g -> !g.equals(gap)).toList());
+    return new SeenChanges(greatest, gaps.stream().filter(g -> !g.equals(gap)).toList(), lines);
   }
 
   /**

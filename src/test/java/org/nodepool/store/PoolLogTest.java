@@ -30,6 +30,7 @@ class PoolLogTest {
   private final AtomicLong clock = new AtomicLong();
   private long node;
   private PoolLog log;
+  private PoolLog another;
   private SeenChanges seen;
 
   @BeforeEach
@@ -46,6 +47,7 @@ class PoolLogTest {
             new ChangeLog());
     db.setOpen(true);
     log = on(() -> Future.succeededFuture(new PoolLog(db, clock::get)));
+    another = on(() -> Future.succeededFuture(new PoolLog(db)));
     seen = on(() -> log.all(null)).seen();
   }
 
@@ -104,6 +106,20 @@ class PoolLogTest {
   }
 
   @Test
+  void after_a_connection_was_made_anew_nobody_is_told_that_it_is_all_until_all_was_read() {
+    assertThat(on(() -> log.isAll(seen))).isTrue();
+
+    assertThat(on(() -> another.isAll(seen))).isFalse();
+    assertThat(on(() -> log.isAll(seen))).isFalse();
+    assertThat(on(() -> log.since(seen))).isNull();
+
+    SeenChanges again = on(() -> log.all(seen)).seen();
+    assertThat(on(() -> another.isAll(again))).isTrue();
+    assertThat(on(() -> log.isAll(again))).isTrue();
+    assertThat(on(() -> log.since(again)).changes()).isEmpty();
+  }
+
+  @Test
   void what_was_pruned_before_it_was_seen_makes_all_rows_be_read() {
     change("one");
     change("two");
@@ -121,7 +137,8 @@ class PoolLogTest {
     for (int i = 0; i < 3; i++) {
       change("h" + i);
     }
-    SeenChanges now = new SeenChanges(on(() -> log.all(null)).seen().greatest(), List.of());
+    SeenChanges all = on(() -> log.all(null)).seen();
+    SeenChanges now = new SeenChanges(all.greatest(), List.of(), all.lines());
     assertThat(on(() -> log.prune(now))).isZero();
     long before = now.greatest();
     service.sql(
@@ -143,7 +160,7 @@ class PoolLogTest {
   }
 
   private static SeenChanges only(SeenChanges of, Gap gap) {
-    return new SeenChanges(of.greatest(), List.of(gap));
+    return new SeenChanges(of.greatest(), List.of(gap), of.lines());
   }
 
   private long least() {

@@ -52,7 +52,7 @@ class SeenChangesTest {
       given.add(id);
     }
     long first = given.get(0);
-    SeenChanges base = new SeenChanges(first, List.of());
+    SeenChanges base = new SeenChanges(first, List.of(), 0);
     List<Long> committed = given.stream().filter(id -> id > first && random.nextBoolean()).toList();
 
     SeenChanges seen = base.with(committed, possible);
