@@ -223,7 +223,7 @@ final class Service {
             ? Optional.of(
                 new JobVerticle(db, tables, logs, pool::current, config, identity, environment))
             : Optional.empty();
-    Picture picture = new Picture(db, watch::triggersMissing);
+    Picture picture = new Picture(db, watch::noteLogging);
     PollStats stats = new PollStats();
     FreshReads fresh = new FreshReads(db, picture, workers, stats);
     PoolReads.Sources reads =

@@ -160,6 +160,26 @@ class ExternalDatabaseTest {
     assertThat(service.sql("SELECT * FROM api_change").size()).isOne();
   }
 
+  @Test
+  void a_trigger_that_was_dropped_before_anybody_asked_is_made_again_after_the_first_poll()
+      throws Exception {
+    start(server.newDatabase(NAME));
+    Poll.until("they are made", LIMIT, service.watch()::hasTriggers);
+
+    for (int i = 0; i < 2; i++) { // and again, before all rows are read again
+      server.sqlIn(NAME, "DROP TRIGGER api_change_node_insert");
+      assertThat(service.http().get("/v1/nodes").status()).isEqualTo(200);
+      Poll.until("it is made", LIMIT, () -> triggers() == 15);
+    }
+  }
+
+  private int triggers() {
+    return server
+        .sql(
+            "SELECT * FROM information_schema.triggers WHERE trigger_schema = '%s'".formatted(NAME))
+        .size();
+  }
+
   private String warnings() {
     return service.http().get("/readyz").json().getJsonArray("warnings").encode();
   }

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
+import org.nodepool.store.Triggers.Lack;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -30,15 +31,21 @@ public final class DatabaseWatch {
   private final Database db;
   private final Promise<Void> inService = Promise.promise();
   private volatile String trouble;
+
+  /** Whether they are in place, as far as anybody knows. */
   private volatile boolean hasTriggers;
 
   /** Why the triggers are not in place; null when they are, or nobody has tried. */
-  private volatile String refusal;
+  private volatile Lack lack;
 
   /** When they are tried next, by {@link System#nanoTime}. */
   private volatile long triggersDue = System.nanoTime();
 
   private volatile boolean isEnsuring;
+
+  /** Whether somebody missed them while they were being made. */
+  private volatile boolean areMissedMeanwhile;
+
   private volatile boolean isStopped;
 
   public DatabaseWatch(Vertx vertx, Database db) {
@@ -49,8 +56,8 @@ public final class DatabaseWatch {
   }
 
   /**
-   * Begins; completes, on an event loop, when the schema is in place for the first time, and so are
-   * the triggers, or are refused.
+   * Begins; completes, on an event loop, when the schema is in place for the first time and the
+   * triggers have been tried; they may have been refused.
    */
   public Future<Void> start() {
     vertx.runOnContext(v -> look(FIRST_PAUSE));
@@ -69,22 +76,30 @@ public final class DatabaseWatch {
 
   /** What its operator should know of the tables, though they serve; sentences. */
   public List<String> warnings() {
-    String why = refusal;
-    return why == null ? List.of() : List.of(why);
+    Lack why = lack;
+    return why == null ? List.of() : List.of(why.sentence());
   }
 
-  /**
-   * Whether {@code api_change} is told of every change, as far as anybody knows. When it becomes
-   * true, what was read before may have missed some.
-   */
+  /** Whether {@code api_change} is told of every change, as far as anybody knows. */
   public boolean hasTriggers() {
     return hasTriggers;
   }
 
   /** Tells that they are not all in place any more: they are made again at the next look. */
   public void triggersMissing() {
+    areMissedMeanwhile = isEnsuring;
     hasTriggers = false;
     triggersDue = System.nanoTime();
+  }
+
+  /**
+   * Tells what was found by who looked: whether the triggers are in place. Those that were refused
+   * are not tried the sooner for it.
+   */
+  public void noteLogging(boolean isLogged) {
+    if (!isLogged && (hasTriggers || isEnsuring)) {
+      triggersMissing();
+    }
   }
 
   /**
@@ -138,33 +153,46 @@ public final class DatabaseWatch {
       return;
     }
     isEnsuring = true;
-    if (refusal != null) {
+    areMissedMeanwhile = false;
+    if (lack != null && lack.isOfARight()) {
       // a connection from before a GRANT of TRIGGER cannot write where the triggers are
       db.renew();
     }
     Triggers.ensure(db)
         .onComplete(
             ensured -> {
-              isEnsuring = false;
               if (isStopped) {
                 return;
               }
               if (ensured.succeeded()) {
                 noteTriggers(ensured.result().orElse(null));
               } else {
-                log.warn("the triggers are not in place: {}", db.explain(ensured.cause()));
+                note(new Lack(notMade(ensured.cause()), false));
               }
+              isEnsuring = false;
               inService.tryComplete();
             });
   }
 
-  private void noteTriggers(String refused) {
-    if (refused != null && !refused.equals(refusal)) {
-      log.warn("{}", refused);
+  private void noteTriggers(Lack refused) {
+    note(refused);
+    if (refused != null) {
+      triggersDue = System.nanoTime() + REFUSAL.toNanos();
+    } else {
+      hasTriggers = !areMissedMeanwhile;
     }
-    refusal = refused;
-    triggersDue = System.nanoTime() + REFUSAL.toNanos();
-    hasTriggers = refused == null;
+  }
+
+  private void note(Lack found) {
+    if (found != null && !found.equals(lack)) {
+      log.warn("{}", found.sentence());
+    }
+    lack = found;
+  }
+
+  private String notMade(Throwable cause) {
+    return "Every poll reads whole tables, because the triggers that tell changes are not made: %s"
+        .formatted(db.explain(cause));
   }
 
   /** With jitter, so that many services do not come to a server that is back all at once. */

@@ -274,15 +274,23 @@ final class Triggers {
   }
 
   /**
+   * Why they are not all in place.
+   *
+   * @param sentence for the operator: what polls lack, why, and what helps
+   * @param isOfARight whether the user lacks a right, which a GRANT gives to new connections alone
+   */
+  record Lack(String sentence, boolean isOfARight) {}
+
+  /**
    * Brings the triggers in place: those that are missing, differ, or were made by another user, who
    * may go. Two processes may do this at once. Each statement waits for its table for a second, and
    * a few times; writers wait no longer.
    *
-   * <p>Completes with empty when all are there and every table is InnoDB, else with one sentence
-   * for the operator: what polls lack, why, and what helps. Then there may be some of them. Fails
-   * as {@link Schema#apply} does when the database is away, or when the tables are not there.
+   * <p>Completes with empty when all are there and every table is InnoDB, else with what is
+   * lacking; then there may be some of them. Fails as {@link Schema#apply} does when the database
+   * is away, or when the tables are not there.
    */
-  static Future<Optional<String>> ensure(Database db) {
+  static Future<Optional<Lack>> ensure(Database db) {
     return db.look(Triggers::look)
         .compose(
             found ->
@@ -293,7 +301,7 @@ final class Triggers {
                             Schema.locked(connection, () -> ensureLocked(db, connection))));
   }
 
-  private static Future<Optional<String>> ensureLocked(Database db, SqlConnection connection) {
+  private static Future<Optional<Lack>> ensureLocked(Database db, SqlConnection connection) {
     return look(connection)
         .compose(
             found -> {
@@ -305,11 +313,11 @@ final class Triggers {
                   odd.isEmpty()
                       ? makeAll(db, connection, found.wanting())
                       : dropAll(db, connection, t -> odd.contains(t.source().table()));
-              return done.map(v -> odd.isEmpty() ? null : sayEngines(found, odd))
+              return done.map(v -> odd.isEmpty() ? null : lackOfEngines(found, odd))
                   .recover(
                       e ->
                           isRefusal(e)
-                              ? Future.succeededFuture(sayRefusal(db, found, (DatabaseException) e))
+                              ? Future.succeededFuture(lack(db, found, (DatabaseException) e))
                               : Future.failedFuture(e))
                   .map(Optional::ofNullable);
             });
@@ -444,22 +452,26 @@ final class Triggers {
             || !Trouble.isOfTheServer(answer));
   }
 
-  private static String sayEngines(Found found, List<String> tables) {
+  private static Lack lackOfEngines(Found found, List<String> tables) {
     String which =
         tables.stream()
             .map(table -> "%s (%s)".formatted(table, found.engines().get(table)))
             .collect(joining(", "));
     String helps =
         tables.stream().map("ALTER TABLE %s ENGINE=InnoDB"::formatted).collect(joining("; "));
-    return ("Tables are not InnoDB: %s; what fails halfway stays halfway, and every poll reads"
-            + " whole tables. What helps is %s.")
-        .formatted(which, helps);
+    return new Lack(
+        ("Tables are not InnoDB: %s; what fails halfway stays halfway, and every poll reads"
+                + " whole tables. What helps is %s.")
+            .formatted(which, helps),
+        false);
   }
 
-  private static String sayRefusal(Database db, Found found, DatabaseException e) {
-    return ("Every poll reads whole tables, because the triggers that tell changes cannot be made:"
-            + " %s.")
-        .formatted(why(db, found, e));
+  private static Lack lack(Database db, Found found, DatabaseException e) {
+    return new Lack(
+        ("Every poll reads whole tables, because the triggers that tell changes cannot be made:"
+                + " %s.")
+            .formatted(why(db, found, e)),
+        Database.isError(e, NO_RIGHT_TO_A_TABLE) || Database.isError(e, NO_RIGHT));
   }
 
   private static String why(Database db, Found found, DatabaseException e) {

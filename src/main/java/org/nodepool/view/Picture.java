@@ -13,6 +13,7 @@ import java.util.TreeMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.function.Consumer;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
 import org.nodepool.model.Node;
@@ -47,7 +48,7 @@ public final class Picture extends VerticleBase {
   private static final long PRUNE_PAUSE_MS = 100;
 
   private final Database db;
-  private final Runnable onMissingTriggers;
+  private final Consumer<Boolean> onLooked;
   private final List<Listener> listeners = new CopyOnWriteArrayList<>();
   private final LongAdder probes = new LongAdder();
   private final LongAdder refreshes = new LongAdder();
@@ -82,11 +83,11 @@ public final class Picture extends VerticleBase {
   private final Set<Gap> neverFilled = new HashSet<>();
 
   /**
-   * @param onMissingTriggers is called when triggers that were there are gone
+   * @param onLooked is told, whenever all rows were read, whether changes are logged
    */
-  public Picture(Database db, Runnable onMissingTriggers) {
+  public Picture(Database db, Consumer<Boolean> onLooked) {
     this.db = db;
-    this.onMissingTriggers = onMissingTriggers;
+    this.onLooked = onLooked;
   }
 
   @Override
@@ -265,9 +266,7 @@ public final class Picture extends VerticleBase {
     Map<Long, DibImage> dibImage = before.dibImages().differences(all.dibImages());
     Map<Long, Job> job = before.jobs().differences(all.jobs());
     int different = node.size() + image.size() + dibImage.size() + job.size();
-    if (before.seen() != null && all.seen() == null) {
-      onMissingTriggers.run();
-    }
+    onLooked.accept(all.seen() != null);
     // with nothing new in the log, nor in its gaps, the rows should be as they were
     if (hasReadAll && before.seen() != null && before.seen().equals(all.seen())) {
       differences.add(different);

@@ -62,7 +62,7 @@ public final class BareApi implements AutoCloseable {
             new Database.Address("127.0.0.1", 1, "none", "nobody", null),
             Clock.systemUTC(),
             new ChangeLog());
-    Picture picture = new Picture(db, () -> {});
+    Picture picture = new Picture(db, isLogged -> {});
     FreshReads fresh = new FreshReads(db, picture, new WorkerTable(db), null);
     PoolReads.Sources nothing =
         new PoolReads.Sources(db, picture, fresh, null, null, null, null, Clock.systemUTC(), null);

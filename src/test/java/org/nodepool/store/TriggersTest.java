@@ -53,7 +53,7 @@ class TriggersTest {
     Schema.apply(db).await();
     assertThat(areInPlace()).isFalse();
 
-    List<Future<Optional<String>>> starts =
+    List<Future<Optional<Triggers.Lack>>> starts =
         IntStream.range(0, 6).mapToObj(i -> Triggers.ensure(database(address))).toList();
 
     assertThat(starts).allSatisfy(start -> assertThat(start.await()).isEmpty());
@@ -255,7 +255,7 @@ class TriggersTest {
                     .compose(t -> c.query("SELECT * FROM node").execute())
                     .compose(v -> Future.fromCompletionStage(held))
                     .compose(v -> c.query("ROLLBACK").execute().mapEmpty()));
-    Future<Optional<String>> ensuring = Triggers.ensure(db);
+    Future<Optional<Triggers.Lack>> ensuring = Triggers.ensure(db);
 
     Duration longest = Duration.ZERO;
     int writes = 0;
@@ -267,7 +267,7 @@ class TriggersTest {
     }
     assertThat(longest).isBetween(Duration.ofMillis(300), Duration.ofMillis(1800));
     assertThat(writes).isGreaterThan(20);
-    assertThat(ensuring.await())
+    assertThat(ensuring.await().map(Triggers.Lack::sentence))
         .hasValue(
             HELD
                 + "a transaction of another program is using a table for long; it is tried again.");
@@ -389,7 +389,7 @@ class TriggersTest {
   }
 
   private Optional<String> ensure() {
-    return Triggers.ensure(db).await();
+    return Triggers.ensure(db).await().map(Triggers.Lack::sentence);
   }
 
   private boolean areInPlace() {
