@@ -60,6 +60,25 @@ class TroubleTest {
   }
 
   @Test
+  void a_job_of_a_later_version_is_left_out_and_keeps_nobody_from_reading() {
+    long node = service.node("directory", 2);
+    assertThat(http.get("/v1/nodes").ids()).containsExactly(node);
+
+    service.insert(
+        "INSERT INTO api_job (uuid, kind, state, subject, created)"
+            + " VALUES (UUID(), 'polish-image', 'queued', '/v1/images/1', 1)");
+    assertThat(http.get("/v1/nodes").ids()).containsExactly(node);
+    assertThat(http.get("/v1/jobs").body()).isEqualTo("[]");
+
+    service.sql("DELETE FROM api_change"); // so all rows are read
+    assertThat(http.get("/v1/nodes").ids()).containsExactly(node);
+    assertThat(http.get("/v1/jobs").body()).isEqualTo("[]");
+
+    service.sql("INSERT INTO api_change (of_table, time) VALUES ('api_thing', 1)");
+    assertThat(http.get("/v1/nodes").ids()).containsExactly(node);
+  }
+
+  @Test
   void a_job_of_another_worker_that_lives_is_not_touched() {
     long job =
         service.insert(

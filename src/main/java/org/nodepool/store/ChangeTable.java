@@ -15,7 +15,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
 import org.nodepool.model.Node;
@@ -76,8 +78,11 @@ public final class ChangeTable {
     DIB_IMAGE,
     API_JOB;
 
-    static Table named(String name) {
-      return valueOf(name.toUpperCase(Locale.ROOT));
+    /** Empty for one that this version does not know. */
+    static Optional<Table> named(String name) {
+      return Stream.of(values())
+          .filter(table -> table.name().toLowerCase(Locale.ROOT).equals(name))
+          .findFirst();
     }
   }
 
@@ -86,7 +91,8 @@ public final class ChangeTable {
    *
    * @param oldId null for an insert; the row's id before, which an update can change
    * @param row a {@link Node} without its subnodes, a {@link SubNode}, a {@link SnapshotImage}, a
-   *     {@link DibImage} or a {@link Job}, as it was then; null for a deletion
+   *     {@link DibImage} or a {@link Job}, as it was then; null for a deletion, and for a job that
+   *     this version does not know
    */
   public record Change(long id, Table table, Long oldId, Object row) {}
 
@@ -142,24 +148,20 @@ public final class ChangeTable {
     List<Change> changes = new ArrayList<>(rows.size());
     List<Long> ids = new ArrayList<>(rows.size());
     for (Row row : rows) {
-      Change change = change(row);
-      changes.add(change);
-      ids.add(change.id());
-      if (!possible.has(change.id())) {
+      long id = row.getLong("change_id");
+      Optional<Table> of = Table.named(row.getString("of_table"));
+      if (of.isEmpty() || !possible.has(id)) {
         return lost;
       }
+      changes.add(change(id, of.get(), row));
+      ids.add(id);
     }
     return new Since(true, changes, seen.with(ids, possible));
   }
 
-  private static Change change(Row row) {
-    Table table = Table.named(row.getString("of_table"));
+  private static Change change(long id, Table table, Row row) {
     boolean isThere = row.getLong("new_id") != null;
-    return new Change(
-        row.getLong("change_id"),
-        table,
-        row.getLong("old_id"),
-        isThere ? mapped(table, row) : null);
+    return new Change(id, table, row.getLong("old_id"), isThere ? mapped(table, row) : null);
   }
 
   private static Object mapped(Table table, Row row) {
@@ -168,7 +170,7 @@ public final class ChangeTable {
       case SUBNODE -> NodeTable.subnode(row);
       case SNAPSHOT_IMAGE -> SnapshotImageTable.image(row);
       case DIB_IMAGE -> DibImageTable.image(row);
-      case API_JOB -> JobTable.job(row, row.getString("new_state"));
+      case API_JOB -> JobTable.known(row, row.getString("new_state")).orElse(null);
     };
   }
 

@@ -1,5 +1,6 @@
 package org.nodepool.store;
 
+import static java.util.stream.Collectors.flatMapping;
 import static java.util.stream.Collectors.joining;
 import static java.util.stream.Collectors.mapping;
 import static java.util.stream.Collectors.toUnmodifiableList;
@@ -18,11 +19,14 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import org.nodepool.model.Event;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
 import org.nodepool.model.Problem;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The table {@code api_job}: the row is the job. Whoever runs a job writes it only through methods
@@ -30,6 +34,11 @@ import org.nodepool.model.Problem;
  * nothing.
  */
 public final class JobTable {
+  private static final Logger log = LoggerFactory.getLogger(JobTable.class);
+
+  /** The jobs that were told of as left out. */
+  private static final Set<Long> TOLD = ConcurrentHashMap.newKeySet();
+
   /** For how long a worker has a job without saying again that it lives. */
   private static final int LEASE_SECONDS = 30;
 
@@ -229,9 +238,31 @@ public final class JobTable {
     this.attempts = attempts;
   }
 
-  /** Every job, by id. */
+  /** Every job that this version knows, by id. */
   static Future<List<Job>> list(SqlClient client) {
-    return select(client, LIST, Tuple.tuple());
+    return client
+        .preparedQuery(LIST)
+        .collecting(
+            flatMapping(row -> known(row, row.getString("state")).stream(), toUnmodifiableList()))
+        .execute()
+        .map(SqlResult::value);
+  }
+
+  /** Empty for a job of a kind or state of a later version; that is told once. */
+  static Optional<Job> known(Row row, String state) {
+    try {
+      return Optional.of(job(row, state));
+    } catch (IllegalArgumentException e) {
+      long id = row.getLong("id");
+      if (TOLD.add(id)) {
+        log.warn(
+            "job {} is left out: this version knows no {} job that is {}",
+            id,
+            row.getString("kind"),
+            state);
+      }
+      return Optional.empty();
+    }
   }
 
   /** The jobs that have not ended, by id. */
