@@ -42,7 +42,8 @@ public final class ChangeTable {
   /** One whose writer is still at it is waited for, a second long. */
   private static final long GAPS_LIMIT_MS = 5_000;
 
-  private static final String GREATEST = "SELECT (SELECT MAX(id) FROM api_change) AS greatest";
+  private static final String GREATEST =
+      "SELECT COALESCE((SELECT MAX(id) FROM api_change), 0) AS greatest";
   private static final String APPEARED = ", (SELECT COUNT(*) FROM api_change WHERE %s) AS appeared";
   private static final String IN_GAP = "id BETWEEN ? AND ?";
 
@@ -50,7 +51,7 @@ public final class ChangeTable {
   private static final String SINCE =
       """
       SELECT id AS change_id, (SELECT MIN(id) FROM api_change) AS least, of_table, old_id, new_id,
-             COALESCE(new_id, old_id) AS id, new_state, state_code AS state, provider_name,
+             new_id AS id, new_state, state_code AS state, provider_name,
              label_name, target_name, hostname, nodename, external_id, az, ip, ip_private,
              state_time, node_id, image_name, version, server_external_id, filename, uuid, kind,
              subject, dib_image_id, host, needs_host, worker, attempts, lost, is_cleanup,
@@ -60,7 +61,11 @@ public final class ChangeTable {
        ORDER BY change_id
        LIMIT %d
       """;
-  private static final String IDS = "SELECT id FROM api_change WHERE %s ORDER BY id";
+  private static final String IDS = "SELECT id FROM api_change WHERE %s ORDER BY id LIMIT %d";
+  private static final String BOUNDS =
+      "SELECT COALESCE(MIN(id), 0) AS least, COALESCE(MAX(id), 0) AS greatest FROM api_change";
+  private static final String OTHERS =
+      "SELECT id FROM api_change WHERE id > ? AND MOD(id, ?) <> ? LIMIT 1";
   private static final String UNSEEN = "id > ?";
   private static final String ID_STEP =
       "SELECT @@auto_increment_increment AS step, @@auto_increment_offset AS first_id,"
@@ -112,8 +117,7 @@ public final class ChangeTable {
         .map(
             rows -> {
               Row row = rows.iterator().next();
-              Long greatest = row.getLong("greatest");
-              return (greatest == null ? 0 : greatest) == seen.greatest()
+              return row.getLong("greatest") == seen.greatest()
                   && (gaps.isEmpty() || row.getLong("appeared") == 0);
             });
   }
@@ -179,21 +183,45 @@ public final class ChangeTable {
     return connection
         .query(GREATEST)
         .execute()
+        .map(rows -> rows.iterator().next().getLong("greatest"));
+  }
+
+  /** The least and the greatest id there is; 0 when there is none. */
+  Future<Gap> bounds(SqlConnection connection) {
+    return connection
+        .query(BOUNDS)
+        .execute()
         .map(
             rows -> {
-              Long greatest = rows.iterator().next().getLong("greatest");
-              return greatest == null ? 0 : greatest;
+              Row row = rows.iterator().next();
+              return new Gap(row.getLong("least"), row.getLong("greatest"));
             });
   }
 
-  /** The ids that have been committed and were not seen, ascending. */
-  Future<List<Long>> ids(SqlConnection connection, SeenChanges seen) {
-    List<Gap> gaps = filled(seen.gaps());
+  /**
+   * The ids that have been committed in these ranges, ascending.
+   *
+   * @param ranges one at least
+   * @param limit how many at most
+   */
+  Future<List<Long>> ids(SqlConnection connection, List<Gap> ranges, int limit) {
+    List<Gap> filled = filled(ranges);
     return connection
-        .preparedQuery(IDS.formatted(unseen(gaps)))
+        .preparedQuery(IDS.formatted(inGaps(filled), limit))
         .collecting(mapping((Row row) -> row.getLong("id"), toUnmodifiableList()))
-        .execute(addGaps(Tuple.of(seen.greatest()), gaps))
+        .execute(addGaps(Tuple.tuple(), filled))
         .map(SqlResult::value);
+  }
+
+  /** Whether there is one that is none of these among the ids that may be new. */
+  Future<Boolean> hasOthers(SqlConnection connection, SeenChanges seen, SeenChanges.Ids ids) {
+    return ids.step() == 1
+        ? Future.succeededFuture(false)
+        : connection
+            .preparedQuery(OTHERS)
+            .execute(
+                Tuple.of(seen.least() - 1, ids.step(), Math.floorMod(ids.offset(), ids.step())))
+            .map(rows -> rows.size() > 0);
   }
 
   /** A power of two of them, so that there are few statements to prepare. */

@@ -4,6 +4,7 @@ import io.vertx.core.Future;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.function.LongSupplier;
@@ -16,7 +17,7 @@ import org.nodepool.store.SeenChanges.Gap;
  * context alone.
  */
 final class GapProofs {
-  private static final int GAPS_A_LOOK = 300;
+  private static final int GAPS_A_LOOK = 1_000;
 
   private final ChangeTable table;
   private final Duration least;
@@ -39,7 +40,7 @@ final class GapProofs {
    * @param lockWaitSeconds how long a writer may wait for a lock
    */
   Future<List<Gap>> look(List<Gap> gaps, long lockWaitSeconds) {
-    firstSeenEmpty.keySet().retainAll(gaps);
+    firstSeenEmpty.keySet().retainAll(new HashSet<>(gaps));
     List<Gap> looked = new ArrayList<>();
     for (int i = 0; i < Math.min(GAPS_A_LOOK, gaps.size()); i++) {
       looked.add(gaps.get((next + i) % gaps.size()));

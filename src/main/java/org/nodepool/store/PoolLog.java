@@ -127,7 +127,7 @@ public final class PoolLog {
         ALL_LIMIT_MS,
         connection -> {
           SeenChanges before =
-              (seen == null || !isSameLog(seen) ? SeenChanges.NONE : seen).withLines(db.lines());
+              seen == null || !isSameLog(seen) ? SeenChanges.NONE.readAt(db.lines(), 0) : seen;
           // before the snapshot: what is logged only later is in it
           return Triggers.areInPlace(connection)
               .compose(
@@ -170,18 +170,18 @@ public final class PoolLog {
         .compose(
             found -> {
               numbering = found;
-              return table.greatest(connection);
+              return table.bounds(connection);
             })
         .compose(
-            greatest -> {
-              boolean isOther = greatest < before.greatest() || !before.isAskable();
-              SeenChanges base = isOther ? SeenChanges.NONE.withLines(before.lines()) : before;
+            bounds -> {
+              SeenChanges same = bounds.to() < before.greatest() ? before.forgotten() : before;
+              SeenChanges base = same.readAt(before.lines(), bounds.from());
               return table
-                  .ids(connection, base)
-                  .map(
-                      ids -> {
-                        isMixed = isMixed || !ids.stream().allMatch(numbering.ids()::has);
-                        return base.with(ids, possible());
+                  .hasOthers(connection, base, numbering.ids())
+                  .compose(
+                      hasOthers -> {
+                        isMixed = isMixed || hasOthers;
+                        return new LogScan(connection, table, possible()).seen(base);
                       });
             });
   }

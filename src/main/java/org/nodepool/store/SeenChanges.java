@@ -2,6 +2,7 @@ package org.nodepool.store;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 
 /**
  * Which rows of the change log a reader has seen. Ids are given out when a row is written and are
@@ -12,13 +13,14 @@ import java.util.List;
  * @param gaps ascending, all below {@code greatest}, apart from each other
  * @param lines {@link Database#lines} when all rows were last read; after that number has changed
  *     it may be another log
+ * @param first the least id that there was then; 0 when there was none
  */
-public record SeenChanges(long greatest, List<Gap> gaps, long lines) {
+public record SeenChanges(long greatest, List<Gap> gaps, long lines, long first) {
   /** Nothing was ever seen. */
-  static final SeenChanges NONE = new SeenChanges(0, List.of(), 0);
+  static final SeenChanges NONE = new SeenChanges(0, List.of(), 0, 0);
 
-  /** So many gaps cannot be asked for in one statement. */
-  private static final int MOST_GAPS = 1_000;
+  /** More gaps cannot be asked for in one statement. */
+  static final int MOST_GAPS = 1_000;
 
   /** Ids that were skipped, both ends included. */
   public record Gap(long from, long to) {}
@@ -35,6 +37,14 @@ public record SeenChanges(long greatest, List<Gap> gaps, long lines) {
     return gaps.size() <= MOST_GAPS;
   }
 
+  /** Whether the other knows of no other changes, in what may be the same log. */
+  public boolean isAsFarAs(SeenChanges other) {
+    return other != null
+        && greatest == other.greatest
+        && gaps.equals(other.gaps)
+        && lines == other.lines;
+  }
+
   /** The least id that may still appear. */
   public long least() {
     return gaps.isEmpty() ? greatest + 1 : gaps.get(0).from();
@@ -42,13 +52,13 @@ public record SeenChanges(long greatest, List<Gap> gaps, long lines) {
 
   /**
    * The least id that may have appeared and been pruned before it was seen. What is missing before
-   * the first row that was there when the reader began is no sign of that: it was pruned long ago,
-   * and a row is kept for longer than it takes until all rows are read again.
+   * the first row that was there when all were read is no sign of that: it was pruned before, or is
+   * kept until all rows are read again.
    */
   long leastToBeMissed() {
     return gaps.stream()
-        .mapToLong(Gap::from)
-        .filter(from -> from > 1)
+        .filter(gap -> gap.to() >= first)
+        .mapToLong(gap -> Math.max(gap.from(), first))
         .findFirst()
         .orElse(greatest + 1);
   }
@@ -76,26 +86,41 @@ public record SeenChanges(long greatest, List<Gap> gaps, long lines) {
       addGap(left, last + 1, ids.get(next) - 1, possible);
       last = ids.get(next);
     }
-    return new SeenChanges(last, left, lines);
+    return with(last, left);
   }
 
-  SeenChanges withLines(long now) {
-    return new SeenChanges(greatest, gaps, now);
+  SeenChanges with(long otherGreatest, List<Gap> otherGaps) {
+    return new SeenChanges(otherGreatest, otherGaps, lines, first);
   }
 
-  private static void addGap(List<Gap> gaps, long from, long to, Ids possible) {
+  /** When all rows are read again. */
+  SeenChanges readAt(long linesNow, long firstNow) {
+    return new SeenChanges(greatest, gaps, linesNow, firstNow);
+  }
+
+  /** As if nothing had been seen. */
+  SeenChanges forgotten() {
+    return with(0, List.of());
+  }
+
+  static void addGap(List<Gap> gaps, long from, long to, Ids possible) {
     if (from <= to && possible.isAnyIn(from, to)) {
       gaps.add(new Gap(from, to));
     }
   }
 
-  /** Without a gap that will never be filled. */
-  public SeenChanges without(Gap gap) {
-    return new SeenChanges(greatest, gaps.stream().filter(g -> !g.equals(gap)).toList(), lines);
+  /** Without gaps that will never be filled. */
+  public SeenChanges without(Set<Gap> neverFilled) {
+    return neverFilled.isEmpty()
+        ? this
+        : with(greatest, gaps.stream().filter(gap -> !neverFilled.contains(gap)).toList());
   }
 
   /**
-   * The ids that the server gives out: {@code offset}, and from there every {@code step}th.
+   * The ids that the server gives out: {@code offset}, and from there every {@code step}th. A
+   * session may have a step of its own. What it writes is then seen, and from then on every number
+   * is taken for possible; but what it commits only after a greater id was seen is no gap before,
+   * and is seen when all rows are read again.
    *
    * @param step {@code auto_increment_increment}, 1 or more
    */
@@ -105,6 +130,12 @@ public record SeenChanges(long greatest, List<Gap> gaps, long lines) {
 
     boolean has(long id) {
       return Math.floorMod(id - offset, step) == 0;
+    }
+
+    /** How many there are in that range, both ends included. */
+    long count(long from, long to) {
+      long least = from + Math.floorMod(offset - from, step);
+      return least > to ? 0 : (to - least) / step + 1;
     }
 
     boolean isAnyIn(long from, long to) {

@@ -67,9 +67,6 @@ public final class Picture extends VerticleBase {
   /** Whether the next refresh reads all rows, whatever the log says. */
   private boolean mustReadAll = true;
 
-  /** Whether rows were read before: what is different then was not in the log. */
-  private boolean hasReadAll;
-
   private int watchers;
   private long watchTimer;
   private int looks;
@@ -268,14 +265,13 @@ public final class Picture extends VerticleBase {
     int different = node.size() + image.size() + dibImage.size() + job.size();
     onLooked.accept(all.seen() != null);
     // with nothing new in the log, nor in its gaps, the rows should be as they were
-    if (hasReadAll && before.seen() != null && before.seen().equals(all.seen())) {
+    if (before.canBeProbed() && before.seen().isAsFarAs(all.seen())) {
       differences.add(different);
       if (different > 0) {
         log.warn("{} rows were changed without a trigger", different);
       }
     }
     mustReadAll = false;
-    hasReadAll = true;
     return new PoolView(
         before.nodes().with(node),
         before.images().with(image),
@@ -366,14 +362,11 @@ public final class Picture extends VerticleBase {
 
   /** Without the gaps that are proved, from the next refresh on. */
   private SeenChanges settled(SeenChanges seen) {
-    SeenChanges settled = seen;
-    if (seen != null) {
-      neverFilled.retainAll(seen.gaps());
-      for (Gap gap : neverFilled) {
-        settled = settled.without(gap);
-      }
+    if (seen == null || neverFilled.isEmpty()) {
+      return seen;
     }
-    return settled;
+    neverFilled.retainAll(new HashSet<>(seen.gaps()));
+    return seen.without(neverFilled);
   }
 
   private void proveGaps() {

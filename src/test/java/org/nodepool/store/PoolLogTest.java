@@ -13,6 +13,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
@@ -101,7 +102,7 @@ class PoolLogTest {
     clock.addAndGet(Duration.ofSeconds(2).toNanos());
     assertThat(on(() -> log.neverFilled(only(after, gap)))).containsExactly(gap);
 
-    SeenChanges without = after.without(gap);
+    SeenChanges without = after.without(Set.of(gap));
     assertThat(on(() -> log.isAll(without))).isTrue();
   }
 
@@ -138,7 +139,7 @@ class PoolLogTest {
       change("h" + i);
     }
     SeenChanges all = on(() -> log.all(null)).seen();
-    SeenChanges now = new SeenChanges(all.greatest(), List.of(), all.lines());
+    SeenChanges now = all.without(Set.copyOf(all.gaps()));
     assertThat(on(() -> log.prune(now))).isZero();
     long before = now.greatest();
     service.sql(
@@ -149,10 +150,63 @@ class PoolLogTest {
       assertThat(least()).isLessThanOrEqualTo(before + 20_000);
     }
     assertThat(least()).as("all but what lies beyond the gap").isGreaterThan(before);
-    SeenChanges settled = far.without(newGap(far));
+    SeenChanges settled = far.without(Set.of(newGap(far)));
     assertThat(on(() -> log.prune(settled))).isZero();
     assertThat(least()).as("the newest").isEqualTo(before + 20_000);
     service.sql("DELETE FROM api_change");
+  }
+
+  @Test
+  void a_hole_that_another_pruned_does_not_make_all_rows_be_read_each_time() {
+    SeenChanges asleep = seen;
+    service.sql(
+        "INSERT INTO api_change (id, of_table, time) VALUES (?, 'node', 0)",
+        seen.greatest() + 15_000);
+    service.sql("DELETE FROM api_change WHERE id < ?", seen.greatest() + 15_000);
+    assertThat(on(() -> log.since(asleep))).isNull();
+
+    SeenChanges awake = on(() -> log.all(asleep)).seen();
+    change("later");
+
+    assertThat(on(() -> log.since(awake)).changes()).hasSize(1);
+    service.sql("DELETE FROM api_change");
+  }
+
+  @Test
+  void a_log_of_a_million_rows_is_counted_and_its_gaps_are_found_once() {
+    service.sql("TRUNCATE TABLE api_change");
+    service.sql(
+        "INSERT INTO api_change (id, of_table, time) SELECT seq, 'node', 0"
+            + " FROM seq_1_to_1000000 WHERE seq NOT IN (7, 500000, 500001, 999999)");
+    try {
+      assertThat(on(() -> log.all(null)).seen())
+          .returns(1_000_000L, SeenChanges::greatest)
+          .returns(
+              List.of(new Gap(7, 7), new Gap(500_000, 500_001), new Gap(999_999, 999_999)),
+              SeenChanges::gaps);
+
+      service.sql("DELETE FROM api_change WHERE id % 400 = 0 AND id < 1000000");
+      SeenChanges many = on(() -> log.all(null)).seen();
+      assertThat(many.isAskable()).isFalse();
+      assertThat(many.gaps()).hasSize(2_499 + 3 - 1);
+      service.sql("INSERT INTO api_change (id, of_table, time) VALUES (400, 'node', 0)");
+      List<Long> read = new ArrayList<>();
+      for (int i = 0; i < 3; i++) { // the service may read it at the same time
+        long before = rowsRead();
+        SeenChanges again = on(() -> log.all(many)).seen();
+        read.add(rowsRead() - before);
+        assertThat(again.gaps()).hasSize(many.gaps().size() - 1).doesNotContain(new Gap(400, 400));
+        assertThat(again.greatest()).isEqualTo(many.greatest());
+      }
+      assertThat(read).anyMatch(rows -> rows < 100_000);
+    } finally {
+      service.sql("TRUNCATE TABLE api_change");
+    }
+  }
+
+  private long rowsRead() {
+    return Long.parseLong(
+        service.sql("SHOW GLOBAL STATUS LIKE 'Handler_read_next'").iterator().next().getString(1));
   }
 
   private void change(String hostname) {
@@ -160,7 +214,7 @@ class PoolLogTest {
   }
 
   private static SeenChanges only(SeenChanges of, Gap gap) {
-    return new SeenChanges(of.greatest(), List.of(gap), of.lines());
+    return of.with(of.greatest(), List.of(gap));
   }
 
   private long least() {

@@ -6,11 +6,13 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.LongStream;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
+import org.junit.jupiter.api.Test;
 import org.nodepool.store.SeenChanges.Gap;
 import org.nodepool.store.SeenChanges.Ids;
 
@@ -52,7 +54,7 @@ class SeenChangesTest {
       given.add(id);
     }
     long first = given.get(0);
-    SeenChanges base = new SeenChanges(first, List.of(), 0);
+    SeenChanges base = new SeenChanges(first, List.of(), 0, 0);
     List<Long> committed = given.stream().filter(id -> id > first && random.nextBoolean()).toList();
 
     SeenChanges seen = base.with(committed, possible);
@@ -63,6 +65,22 @@ class SeenChangesTest {
             .toList();
     assertThat(ids(seen).stream().filter(possible::has).toList()).isEqualTo(missing);
     assertThat(seen.gaps()).allMatch(gap -> possible.isAnyIn(gap.from(), gap.to()));
+    assertThat(possible.count(first, given.get(29))).isEqualTo(30);
+    assertThat(possible.count(first + 1, given.get(29) - 1)).isEqualTo(28);
+  }
+
+  @Test
+  void what_was_pruned_before_all_rows_were_read_is_not_missed_afterwards() {
+    SeenChanges before = new SeenChanges(5_000, List.of(new Gap(1, 99)), 0, 100);
+    assertThat(before.leastToBeMissed()).isEqualTo(5_001);
+
+    SeenChanges after = before.readAt(0, 20_000).with(List.of(20_000L, 20_001L), Ids.ALL);
+    assertThat(after.gaps()).containsExactly(new Gap(1, 99), new Gap(5_001, 19_999));
+    assertThat(after.leastToBeMissed()).isEqualTo(20_002);
+
+    SeenChanges later = after.with(List.of(20_005L), Ids.ALL);
+    assertThat(later.leastToBeMissed()).isEqualTo(20_002);
+    assertThat(later.without(Set.of(new Gap(20_002, 20_004))).leastToBeMissed()).isEqualTo(20_006);
   }
 
   private static List<Long> ids(SeenChanges seen) {

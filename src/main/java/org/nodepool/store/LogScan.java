@@ -1,0 +1,115 @@
+package org.nodepool.store;
+
+import io.vertx.core.Future;
+import io.vertx.sqlclient.Row;
+import io.vertx.sqlclient.SqlConnection;
+import io.vertx.sqlclient.Tuple;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import org.nodepool.store.SeenChanges.Gap;
+import org.nodepool.store.SeenChanges.Ids;
+
+/**
+ * Finds out which ids of the change log have been committed, however long it is: where as many rows
+ * are as there can be, none is missing, and only where some are the ids are read. One scan; to be
+ * used in one snapshot.
+ */
+final class LogScan {
+  /** So many ranges where ids are missing are read. */
+  private static final int MOST_READ = 200;
+
+  /** So many gaps are held; those that come after them are found when these are fewer. */
+  private static final int MOST_GAPS = 20_000;
+
+  /** More than that in the gaps, and the whole log is counted instead. */
+  private static final int MOST_IDS = 100_000;
+
+  private static final String RANGES =
+      """
+      SELECT COUNT(*) AS ids, MIN(id) AS least, MAX(id) AS greatest
+        FROM api_change
+       WHERE id > ?
+       GROUP BY id DIV 10000
+       ORDER BY least
+       LIMIT 50000
+      """;
+
+  private final SqlConnection connection;
+  private final ChangeTable table;
+  private final Ids possible;
+  private final List<Gap> gaps = new ArrayList<>();
+  private long greatest;
+  private int read;
+
+  /**
+   * @param possible ids that cannot occur make no gap
+   */
+  LogScan(SqlConnection connection, ChangeTable table, Ids possible) {
+    this.connection = connection;
+    this.table = table;
+    this.possible = possible;
+  }
+
+  /**
+   * What has been seen with this snapshot, out of what had been seen before. When that is too much
+   * for one scan, the newer part is left to the next one: what gives it is read with that, too, and
+   * no change is lost by being applied once more, after all that came before it.
+   */
+  Future<SeenChanges> seen(SeenChanges before) {
+    return inGaps(before.gaps(), new ArrayList<>())
+        .compose(
+            ids -> {
+              SeenChanges base =
+                  ids.size() > MOST_IDS ? before.forgotten() : before.with(ids, possible);
+              gaps.addAll(base.gaps());
+              greatest = base.greatest();
+              return newer().map(v -> base.with(greatest, gaps));
+            });
+  }
+
+  private Future<List<Long>> inGaps(List<Gap> left, List<Long> found) {
+    if (left.isEmpty() || found.size() > MOST_IDS) {
+      return Future.succeededFuture(found);
+    }
+    int some = Math.min(left.size(), SeenChanges.MOST_GAPS);
+    return table
+        .ids(connection, left.subList(0, some), MOST_IDS + 1)
+        .compose(
+            ids -> {
+              found.addAll(ids);
+              return inGaps(left.subList(some, left.size()), found);
+            });
+  }
+
+  private Future<Void> newer() {
+    return connection
+        .preparedQuery(RANGES)
+        .execute(Tuple.of(greatest))
+        .compose(ranges -> add(ranges.iterator()));
+  }
+
+  private Future<Void> add(Iterator<Row> ranges) {
+    while (ranges.hasNext() && gaps.size() <= MOST_GAPS && read < MOST_READ) {
+      Row range = ranges.next();
+      Gap whole = new Gap(range.getLong("least"), range.getLong("greatest"));
+      if (range.getLong("ids") != possible.count(whole.from(), whole.to())) {
+        read++;
+        return table
+            .ids(connection, List.of(whole), Integer.MAX_VALUE)
+            .compose(
+                ids -> {
+                  ids.forEach(id -> add(id, id));
+                  return add(ranges);
+                });
+      }
+      add(whole.from(), whole.to());
+    }
+    return Future.succeededFuture();
+  }
+
+  private void add(long from, long to) {
+    SeenChanges.addGap(gaps, greatest + 1, from - 1, possible);
+    greatest = to;
+  }
+}
