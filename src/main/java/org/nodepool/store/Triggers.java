@@ -30,8 +30,9 @@ import org.slf4j.LoggerFactory;
  *
  * <p>A trigger is a part of its writer's statement, and must never fail it. So it runs in a mode of
  * its own in which a value that does not fit is no error, and appends nothing when a table or
- * column is missing that it names: the reader of the log sees that by itself. It runs with the
- * rights of the user who made it; when these are gone, every write fails.
+ * column is missing that it names: without the table nobody can read the log, and what else is
+ * missing the next look at the schema finds. It runs with the rights of the user who made it; when
+ * these are gone, every write fails.
  */
 final class Triggers {
   private static final Logger log = LoggerFactory.getLogger(Triggers.class);

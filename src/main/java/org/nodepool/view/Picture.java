@@ -37,7 +37,7 @@ import org.slf4j.LoggerFactory;
 public final class Picture extends VerticleBase {
   private static final Logger log = LoggerFactory.getLogger(Picture.class);
 
-  /** API.md's waiting: a change is noticed by those who wait for it in half of that, on average. */
+  /** A change is noticed by those who wait for it after half of that, on average. */
   private static final long WATCH_MS = 50;
 
   private static final int LOOKS_WITHOUT_LOG = 20;
@@ -46,6 +46,9 @@ public final class Picture extends VerticleBase {
   private static final long GAPS_MS = 5_000;
   private static final long PRUNE_MS = 60_000;
   private static final long PRUNE_PAUSE_MS = 100;
+
+  /** So long a log is not pruned as it should be. */
+  private static final long LONG_LOG = 1_000_000;
 
   private final Database db;
   private final Consumer<Boolean> onLooked;
@@ -72,6 +75,9 @@ public final class Picture extends VerticleBase {
   private int looks;
   private boolean isLooking;
 
+  /** Whether the log is known to be too long. */
+  private boolean isLong;
+
   /** What was seen when it was last time to prune; null when nothing was. */
   private SeenChanges seenBefore;
 
@@ -92,7 +98,7 @@ public final class Picture extends VerticleBase {
     own = context;
     rows = new PoolLog(db);
     vertx.setTimer(readAllPause(), timer -> readAllAgain());
-    vertx.setPeriodic(GAPS_MS, timer -> proveGaps());
+    vertx.setTimer(GAPS_MS, timer -> proveGaps());
     vertx.setPeriodic(PRUNE_MS, timer -> prune());
     return Future.succeededFuture();
   }
@@ -272,6 +278,7 @@ public final class Picture extends VerticleBase {
       }
     }
     mustReadAll = false;
+    noteLength(all.seen());
     return new PoolView(
         before.nodes().with(node),
         before.images().with(image),
@@ -371,16 +378,31 @@ public final class Picture extends VerticleBase {
 
   private void proveGaps() {
     SeenChanges seen = current.seen();
-    if (seen != null) {
-      rows.neverFilled(seen)
-          .onFailure(e -> log.debug("no look at the gaps", e))
-          .onSuccess(
-              proved -> {
-                neverFilled.addAll(proved);
-                if (!proved.isEmpty()) {
-                  refreshed();
-                }
-              });
+    Future<List<Gap>> look =
+        seen == null ? Future.succeededFuture(List.of()) : rows.neverFilled(seen);
+    look.onFailure(e -> log.debug("no look at the gaps", e))
+        .onSuccess(
+            proved -> {
+              neverFilled.addAll(proved);
+              if (!proved.isEmpty()) {
+                refreshed();
+              }
+            })
+        .onComplete(done -> vertx.setTimer(GAPS_MS, timer -> proveGaps()));
+  }
+
+  /** Told once, and again only after it was shorter. */
+  private void noteLength(SeenChanges seen) {
+    long length = seen == null ? 0 : seen.greatest() - seen.first();
+    if (length > LONG_LOG && !isLong) {
+      isLong = true;
+      log.warn(
+          "the table api_change has grown over {} ids: it is not pruned, or a transaction was open"
+              + " when id {} was given and may be still",
+          length,
+          seen.least());
+    } else if (length < LONG_LOG / 2) {
+      isLong = false;
     }
   }
 
