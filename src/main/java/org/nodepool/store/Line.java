@@ -21,8 +21,13 @@ final class Line {
   /** One timer for all reads: one for each would cost as much as the read. */
   private static final long LOOK_MS = 100;
 
+  /** A connection that is used so seldom is kept from being closed for its silence. */
+  private static final long SILENCE_MS = 30_000;
+
   private final Database db;
+  private final long silenceMs;
   private final Set<Read<?>> underWay = new LinkedHashSet<>();
+  private long lastUsed;
 
   /** The newest one, open or being opened; null when there is none, or none that can be used. */
   private Link link;
@@ -114,8 +119,19 @@ final class Line {
   }
 
   Line(Database db) {
+    this(db, SILENCE_MS);
+  }
+
+  Line(Database db, long silenceMs) {
     this.db = db;
-    db.vertx().setPeriodic(LOOK_MS, timer -> failLate());
+    this.silenceMs = silenceMs;
+    db.vertx()
+        .setPeriodic(
+            LOOK_MS,
+            timer -> {
+              failLate();
+              breakSilence();
+            });
   }
 
   /**
@@ -128,6 +144,7 @@ final class Line {
     if (!db.isOpen()) {
       return Database.notOpen();
     }
+    lastUsed = System.nanoTime();
     Read<T> read = new Read<>(limitMs, statements);
     read.begin();
     return read.result.future();
@@ -139,6 +156,15 @@ final class Line {
       if (now - read.until > 0) {
         read.fail(read.used, new TimeoutException("no answer in time"));
       }
+    }
+  }
+
+  /** After a new connection all rows have to be read, which costs more than this. */
+  private void breakSilence() {
+    if (link != null
+        && underWay.isEmpty()
+        && System.nanoTime() - lastUsed > TimeUnit.MILLISECONDS.toNanos(silenceMs)) {
+      read(Database.ANSWER_LIMIT_MS, connection -> connection.query("DO 0").execute());
     }
   }
 

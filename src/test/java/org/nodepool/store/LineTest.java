@@ -10,10 +10,12 @@ import io.vertx.core.Vertx;
 import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.sqlclient.SqlConnection;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.nodepool.Poll;
 import org.nodepool.TestService;
 import org.nodepool.model.Problem;
 
@@ -24,12 +26,13 @@ class LineTest {
   private final TestService service = TestService.shared();
   private final Vertx vertx = Vertx.vertx();
   private final Context context = vertx.getOrCreateContext();
+  private Database db;
   private Line line;
 
   @BeforeEach
   void make() {
     MySQLConnectOptions at = service.database();
-    Database db =
+    db =
         new Database(
             vertx,
             new Database.Address(
@@ -76,6 +79,30 @@ class LineTest {
     service.sql("KILL " + before);
 
     assertThat(on(this::id).await()).isNotEqualTo(before);
+  }
+
+  @Test
+  void a_connection_that_nobody_uses_is_not_left_in_silence() {
+    line = on(() -> Future.succeededFuture(new Line(db, 200))).await();
+    long id = on(this::id).await();
+    double[] last = {0};
+
+    Poll.until(
+        "it is used again",
+        Duration.ofSeconds(10),
+        () -> {
+          double before = last[0];
+          last[0] = silence(id);
+          return last[0] < before;
+        });
+  }
+
+  private double silence(long id) {
+    return service
+        .sql("SELECT time_ms FROM information_schema.processlist WHERE id = ?", id)
+        .iterator()
+        .next()
+        .getDouble("time_ms");
   }
 
   private Future<Long> id() {
