@@ -79,8 +79,8 @@ final class AccessLog {
     return !id.startsWith(PROCESS) || polls.isDebugEnabled();
   }
 
-  /** A poll that was refused. */
-  static void refusedPoll(HttpServerRequest request, String id, long began) {
+  /** A request that was refused before the router had it. */
+  static void refused(HttpServerRequest request, String id, long began) {
     write(request, "-", id, began, "");
   }
 

@@ -80,9 +80,6 @@ final class Connections {
 
   private static final long LOOK_MS = 1_000;
 
-  /** As {@link Metrics} counts what no line of the table is for. */
-  private static final String NO_ROUTE = "none";
-
   private final Patience patience;
   private final Total total;
   private final Metrics metrics;
@@ -167,9 +164,8 @@ final class Connections {
     HttpServerResponse response = request.response();
     response.putHeader(AccessLog.HEADER, id).putHeader(HttpHeaders.CONNECTION, "close");
     Failures.send(request, id, failure);
-    AccessLog.failedPoll(request, id, began);
-    metrics.answered(
-        request.method().name(), NO_ROUTE, response.getStatusCode(), System.nanoTime() - began);
+    AccessLog.refused(request, id, began);
+    metrics.unrouted(response.getStatusCode()).answered(System.nanoTime() - began);
     request.connection().close();
   }
 

@@ -142,14 +142,14 @@ public final class Metrics {
           HttpServerResponse response = ctx.response();
           if (response.headWritten()) {
             String route = ctx.get(ROUTE);
-            boolean isHeld = ctx.get(HELD) != null;
-            // a client's own words are no label: there would be as many as he likes
-            Answered what =
+            int status = response.getStatusCode();
+            Requests such =
                 route == null
-                    ? new Answered(NO_ROUTE, NO_ROUTE, response.getStatusCode(), isHeld)
-                    : new Answered(
-                        ctx.request().method().name(), route, response.getStatusCode(), isHeld);
-            requests(what).answered(System.nanoTime() - began);
+                    ? unrouted(status)
+                    : requests(
+                        new Answered(
+                            ctx.request().method().name(), route, status, ctx.get(HELD) != null));
+            such.answered(System.nanoTime() - began);
           }
         });
   }
@@ -167,6 +167,12 @@ public final class Metrics {
   /** Those of that line of the table, for what counts them itself. */
   Requests requests(String method, String route, int status) {
     return requests(new Answered(method, route, status, false));
+  }
+
+  /** Those that no line of the table is for. */
+  Requests unrouted(int status) {
+    // a client's own words are no label: there would be as many as he likes
+    return requests(new Answered(NO_ROUTE, NO_ROUTE, status, false));
   }
 
   private Requests requests(Answered what) {

@@ -209,7 +209,7 @@ final class ShortWay implements Handler<HttpServerRequest> {
         return;
       }
       Failures.send(request, id, cause);
-      AccessLog.refusedPoll(request, id, began);
+      AccessLog.refused(request, id, began);
       metrics
           .requests("GET", poll.route(), response.getStatusCode())
           .answered(System.nanoTime() - began);

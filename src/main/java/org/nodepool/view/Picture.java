@@ -38,9 +38,9 @@ public final class Picture extends VerticleBase {
   private static final Logger log = LoggerFactory.getLogger(Picture.class);
 
   /** A change is noticed by those who wait for it after half of that, on average. */
-  private static final long WATCH_MS = 50;
+  private static final long WATCH_MS = 35;
 
-  private static final int LOOKS_WITHOUT_LOG = 20;
+  private static final int LOOKS_WITHOUT_LOG = 30;
 
   private static final long READ_ALL_MS = 30_000;
   private static final long GAPS_MS = 5_000;
