@@ -47,7 +47,6 @@ import org.nodepool.store.ProviderCallTable;
 import org.nodepool.store.Schema;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.WorkerTable;
-import org.nodepool.view.FreshReads;
 import org.nodepool.view.Picture;
 import org.nodepool.view.PollStats;
 import org.nodepool.view.PoolProvider;
@@ -224,19 +223,17 @@ final class Service {
                 new JobVerticle(db, tables, logs, pool::current, config, identity, environment))
             : Optional.empty();
     Picture picture = new Picture(db, watch::noteLogging);
-    PollStats stats = new PollStats();
-    FreshReads fresh = new FreshReads(db, picture, workers, stats);
     PoolReads.Sources reads =
         new PoolReads.Sources(
             db,
             picture,
-            fresh,
             jobTable,
             attempts,
+            workers,
             calls,
             () -> providers(pool.current()),
             Clock.systemUTC(),
-            stats);
+            new PollStats());
     Supplier<Future<Void>> refresh = refreshing(pool);
     Readiness readiness = () -> readiness(pool, runner, workers);
     if (server.isPresent()) {
@@ -255,7 +252,6 @@ final class Service {
     }
     if (config.roles().contains(Role.API)) {
       await(vertx.deployVerticle(picture));
-      await(vertx.deployVerticle(fresh));
       var settings =
           new ApiVerticle.Settings(
               config.server().host(),

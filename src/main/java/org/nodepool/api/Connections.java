@@ -71,9 +71,9 @@ final class Connections {
     long taken;
     long takenSince;
 
-    void begin(HttpServerRequest begun) {
+    void begin(HttpServerRequest begun, long now) {
       request = begun;
-      since = System.nanoTime();
+      since = now;
       isIdle = false;
     }
   }
@@ -84,6 +84,9 @@ final class Connections {
   private final Total total;
   private final Metrics metrics;
   private final Map<HttpConnection, State> states = new HashMap<>();
+
+  /** When it is looked for what is over: as exact a time as a request needs, and as cheap. */
+  private long nextLook = System.nanoTime();
 
   Connections(Vertx vertx, Total total, Metrics metrics, Patience patience) {
     this.total = total;
@@ -111,7 +114,7 @@ final class Connections {
     if (state == null || state.isRefused || state.isBeyond) {
       return false;
     }
-    state.begin(request);
+    state.begin(request, nextLook);
     return true;
   }
 
@@ -128,7 +131,7 @@ final class Connections {
       next.handle(request); // it is being closed
       return;
     }
-    state.begin(request);
+    state.begin(request, nextLook);
     if (state.isRefused) {
       connection.close();
     } else if (state.isBeyond) {
@@ -171,6 +174,7 @@ final class Connections {
 
   private void look() {
     long now = System.nanoTime();
+    nextLook = now + TimeUnit.MILLISECONDS.toNanos(LOOK_MS);
     for (Map.Entry<HttpConnection, State> entry : List.copyOf(states.entrySet())) {
       Channel channel = ((ConnectionBase) entry.getKey()).channel();
       if (isOver(channel, entry.getValue(), now)) {

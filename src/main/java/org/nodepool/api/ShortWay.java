@@ -1,6 +1,5 @@
 package org.nodepool.api;
 
-import io.vertx.core.AsyncResult;
 import io.vertx.core.Handler;
 import io.vertx.core.MultiMap;
 import io.vertx.core.http.HttpHeaders;
@@ -142,7 +141,7 @@ final class ShortWay implements Handler<HttpServerRequest> {
   }
 
   /** A request, and what decides how it is answered: read when it has come, still at hand. */
-  private final class Asked implements Handler<AsyncResult<Page>> {
+  private final class Asked implements PoolReads.Receiver {
     final HttpServerRequest request;
     final Poll poll;
     final long began = System.nanoTime();
@@ -162,26 +161,37 @@ final class ShortWay implements Handler<HttpServerRequest> {
     }
 
     @Override
-    public void handle(AsyncResult<Page> done) {
-      HttpServerResponse response = request.response();
-      if (response.closed()) {
-        AccessLog.abortedPoll(request, id, began);
-        return;
-      }
-      // added, not put: to look for what was there before costs more than all of them
-      response.headers().add(AccessLog.HEADER, id).add(HttpHeaders.VARY, Offer.VARIES);
-      if (done.failed()) {
-        fail(done.cause());
-        return;
-      }
-      try {
-        answer(response, done.result().representation());
-      } catch (Throwable e) { // nobody else would end it
-        fail(e);
+    public void answered(Page page) {
+      if (isWanted()) {
+        try {
+          answer(page.representation());
+        } catch (Throwable e) { // nobody else would end it
+          fail(e);
+        }
       }
     }
 
-    private void answer(HttpServerResponse response, Representation page) {
+    @Override
+    public void failed(Throwable cause) {
+      if (isWanted()) {
+        fail(cause);
+      }
+    }
+
+    /** Whether there is still a client. */
+    private boolean isWanted() {
+      HttpServerResponse response = request.response();
+      if (response.closed()) {
+        AccessLog.abortedPoll(request, id, began);
+        return false;
+      }
+      // added, not put: to look for what was there before costs more than all of them
+      response.headers().add(AccessLog.HEADER, id).add(HttpHeaders.VARY, Offer.VARIES);
+      return true;
+    }
+
+    private void answer(Representation page) {
+      HttpServerResponse response = request.response();
       String etag = page.etag(takesGzip);
       response
           .headers()

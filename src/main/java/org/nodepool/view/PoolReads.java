@@ -4,9 +4,9 @@ import static java.util.stream.Collectors.counting;
 import static java.util.stream.Collectors.groupingBy;
 import static java.util.stream.Collectors.toMap;
 
-import io.vertx.core.AsyncResult;
+import io.vertx.core.Context;
 import io.vertx.core.Future;
-import io.vertx.core.Handler;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import java.time.Clock;
 import java.time.Duration;
@@ -28,7 +28,9 @@ import org.nodepool.model.Worker;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.Database;
 import org.nodepool.store.JobTable;
+import org.nodepool.store.PoolLog;
 import org.nodepool.store.ProviderCallTable;
+import org.nodepool.store.WorkerTable;
 
 /**
  * Answers every read of the pool, from database state that was read after the request arrived: a
@@ -40,16 +42,16 @@ public final class PoolReads {
   /**
    * What is read from; all safe for use by any thread.
    *
-   * @param fresh deployed before what is made with this
+   * @param workers who could run the jobs
    * @param providers of the configuration as it is now, in the order of the file
    * @param clock what the ages in tables count from, and pauses last by
    */
   public record Sources(
       Database db,
       Picture picture,
-      FreshReads fresh,
       JobTable jobs,
       AttemptTable attempts,
+      WorkerTable workers,
       ProviderCallTable providerCalls,
       Supplier<List<PoolProvider>> providers,
       Clock clock,
@@ -58,8 +60,10 @@ public final class PoolReads {
   private static final Comparator<Job> BY_ID = Comparator.comparingLong(Job::id);
 
   private final Sources sources;
-  private final SharedRead.Asker<PoolView> fresh;
-  private final SharedRead.Asker<List<Worker>> workers;
+  private final Context context;
+  private final PoolLog log;
+  private final SharedRead<PoolView> fresh;
+  private final SharedRead<List<Worker>> workers;
   private final Waiters waiters;
 
   /** The jobs that {@code explained} was made of, and from whom. */
@@ -73,8 +77,10 @@ public final class PoolReads {
   /** To be made on the event loop that it is for. */
   public PoolReads(Vertx vertx, Sources sources) {
     this.sources = sources;
-    this.fresh = new SharedRead.Asker<>(vertx, sources.fresh().view());
-    this.workers = new SharedRead.Asker<>(vertx, sources.fresh().workers());
+    this.context = vertx.getOrCreateContext();
+    this.log = new PoolLog(sources.db());
+    this.fresh = new SharedRead<>(vertx, this::probe);
+    this.workers = new SharedRead<>(vertx, sources.workers()::list);
     this.waiters =
         new Waiters(
             vertx,
@@ -83,37 +89,86 @@ public final class PoolReads {
             (view, query) -> answer(view, query, System.nanoTime()));
   }
 
+  private Future<PoolView> probe() {
+    PoolView view = sources.picture().current();
+    if (!view.canBeProbed()) {
+      return sources.picture().refreshed(context);
+    }
+    sources.stats().probed();
+    return log.isAll(view.seen())
+        .compose(
+            isAll -> isAll ? Future.succeededFuture(view) : sources.picture().refreshed(context));
+  }
+
   /** The answer to a query; fails with what the query fails with. */
   public <T extends Resource> Future<Page> answer(Query<T> query) {
     long asked = System.nanoTime();
     return fresh.get().compose(view -> answer(view, query, asked));
   }
 
+  /** Whoever asked. Is told one of both, once. */
+  public interface Receiver {
+    void answered(Page page);
+
+    void failed(Throwable cause);
+  }
+
   /**
-   * As {@link #answer(Query)}, for those who come in thousands.
+   * As {@link #answer(Query)}, for those who come in thousands: without a future for each.
    *
    * @param asked when that was, by {@link System#nanoTime}
    */
-  public void answer(Query<?> query, long asked, Handler<AsyncResult<Page>> handler) {
+  public void answer(Query<?> query, long asked, Receiver receiver) {
     fresh.get(
         read -> {
           if (read.failed()) {
-            handler.handle(read.mapEmpty());
+            receiver.failed(read.cause());
+          } else if (isExplained(read.result(), query)) {
+            answer(read.result(), query, asked)
+                .onSuccess(receiver::answered)
+                .onFailure(receiver::failed);
           } else {
-            answer(read.result(), query, asked).onComplete(handler::handle);
+            answer(read.result(), query, receiver);
           }
         });
   }
 
+  private <T extends Resource> void answer(PoolView view, Query<T> query, Receiver receiver) {
+    Page page;
+    try {
+      page = view.table(query.kind()).answer(query, sources.clock());
+    } catch (Throwable e) { // a problem, or a fault of ours: whoever asked must be told
+      receiver.failed(e);
+      return;
+    }
+    receiver.answered(page);
+  }
+
   private <T extends Resource> Future<Page> answer(PoolView view, Query<T> query, long asked) {
-    if (query.kind() == Kind.JOB && waits(view.jobs(), query)) {
+    if (isExplained(view, query)) {
       return explained(view.jobs(), asked).map(jobs -> page(jobs, query));
     }
-    try {
-      return Future.succeededFuture(view.table(query.kind()).answer(query, sources.clock()));
-    } catch (Throwable e) { // a problem, or a fault of ours: whoever asked must be told
-      return Future.failedFuture(e);
-    }
+    Promise<Page> answer = Promise.promise();
+    answer(
+        view,
+        query,
+        new Receiver() {
+          @Override
+          public void answered(Page page) {
+            answer.complete(page);
+          }
+
+          @Override
+          public void failed(Throwable cause) {
+            answer.fail(cause);
+          }
+        });
+    return answer.future();
+  }
+
+  /** Whether the answer tells what a queued job waits for. */
+  private boolean isExplained(PoolView view, Query<?> query) {
+    return query.kind() == Kind.JOB && waits(view.jobs(), query);
   }
 
   @SuppressWarnings("unchecked") // a query of jobs

@@ -8,7 +8,6 @@ import java.util.function.Supplier;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
 import org.nodepool.store.WorkerTable;
-import org.nodepool.view.FreshReads;
 import org.nodepool.view.Picture;
 import org.nodepool.view.PoolReads;
 
@@ -63,9 +62,9 @@ public final class BareApi implements AutoCloseable {
             Clock.systemUTC(),
             new ChangeLog());
     Picture picture = new Picture(db, isLogged -> {});
-    FreshReads fresh = new FreshReads(db, picture, new WorkerTable(db), null);
     PoolReads.Sources nothing =
-        new PoolReads.Sources(db, picture, fresh, null, null, null, null, Clock.systemUTC(), null);
+        new PoolReads.Sources(
+            db, picture, null, null, new WorkerTable(db), null, null, Clock.systemUTC(), null);
     ApiVerticle api =
         new ApiVerticle(
             settings,
@@ -80,7 +79,6 @@ public final class BareApi implements AutoCloseable {
             beforeWrites,
             readiness);
     try {
-      vertx.deployVerticle(fresh).await();
       vertx.deployVerticle(api).await();
     } catch (RuntimeException e) {
       vertx.close().await();

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.nodepool.Poll;
 import org.nodepool.model.Problem;
 
-/** What is read from event loops at the same time, and what each of them is told. */
+/** Who shares a read, and what each is told. */
 class SharedReadTest {
   private final Vertx vertx = Vertx.vertx();
 
@@ -29,40 +29,32 @@ class SharedReadTest {
   private final BlockingQueue<AsyncResult<String>> answers = new LinkedBlockingQueue<>();
   private SharedRead<String> shared;
 
-  /** An event loop, and those there who ask. */
-  private final class Loop extends VerticleBase {
-    SharedRead.Asker<String> asker;
-    Context own;
-
-    @Override
-    public Future<?> start() {
-      own = context;
-      if (shared == null) {
-        shared =
-            new SharedRead<>(
-                vertx,
-                () -> {
-                  Promise<String> read = Promise.promise();
-                  reads.add(read);
-                  return read.future();
-                });
-      }
-      asker = new SharedRead.Asker<>(vertx, shared);
-      return Future.succeededFuture();
-    }
-
-    void ask() {
-      own.runOnContext(v -> asker.get(answers::add));
-    }
-  }
-
-  private final Loop first = new Loop();
-  private final Loop second = new Loop();
+  private Context own;
 
   @BeforeEach
   void deploy() {
-    vertx.deployVerticle(first).await();
-    vertx.deployVerticle(second).await();
+    vertx
+        .deployVerticle(
+            new VerticleBase() {
+              @Override
+              public Future<?> start() {
+                own = context;
+                shared =
+                    new SharedRead<>(
+                        vertx,
+                        () -> {
+                          Promise<String> read = Promise.promise();
+                          reads.add(read);
+                          return read.future();
+                        });
+                return Future.succeededFuture();
+              }
+            })
+        .await();
+  }
+
+  private void ask() {
+    own.runOnContext(v -> shared.get(answers::add));
   }
 
   @AfterEach
@@ -71,12 +63,11 @@ class SharedReadTest {
   }
 
   @Test
-  void whoever_comes_while_one_is_under_way_gets_the_next_whichever_his_loop() throws Exception {
-    first.ask();
+  void whoever_comes_while_one_is_under_way_gets_the_next() throws Exception {
+    ask();
     Promise<String> one = read();
-    for (int i = 0; i < 10; i++) {
-      first.ask();
-      second.ask();
+    for (int i = 0; i < 20; i++) {
+      ask();
     }
     assertThat(reads.poll(200, TimeUnit.MILLISECONDS)).isNull();
 
@@ -92,10 +83,10 @@ class SharedReadTest {
 
   @Test
   void a_failure_is_of_those_who_shared_it() throws Exception {
-    first.ask();
-    second.ask();
+    ask();
+    ask();
     Promise<String> read = read();
-    first.ask();
+    ask();
     read.fail(new Problem.Unavailable("away"));
     for (Promise<String> more = reads.poll(); answers.size() < 3; more = reads.poll()) {
       if (more != null) {
@@ -108,18 +99,18 @@ class SharedReadTest {
 
   @Test
   void one_who_cannot_be_answered_keeps_no_other_waiting() throws Exception {
-    first.own.runOnContext(
+    own.runOnContext(
         v -> {
-          first.asker.get(
+          shared.get(
               result -> {
                 throw new OutOfMemoryError("not really");
               });
-          first.asker.get(answers::add);
+          shared.get(answers::add);
         });
     read().complete("one");
     assertThat(answer().result()).isEqualTo("one");
 
-    second.ask();
+    ask();
     read().complete("two");
     assertThat(answer().result()).isEqualTo("two");
   }
@@ -127,7 +118,7 @@ class SharedReadTest {
   @Test
   void what_never_ends_is_given_up() throws Exception {
     long began = System.nanoTime();
-    first.ask();
+    ask();
     Promise<String> never = read();
 
     assertThat(answer().cause()).isInstanceOf(Problem.Unavailable.class);
@@ -136,7 +127,7 @@ class SharedReadTest {
         "another one begins",
         Duration.ofSeconds(5),
         () -> {
-          second.ask();
+          ask();
           return !reads.isEmpty();
         });
     read().complete("next");
