@@ -134,7 +134,9 @@ class RetryTest {
   void an_update_whose_build_is_to_be_cancelled_has_another_one() {
     long dibImage = service.dibImage("tiny", 1, null);
     queuedBuild(dibImage);
-    service.sql("UPDATE api_job SET cancel_requested = 1, state = 'running', worker = 'somebody'");
+    service.sql(
+        "UPDATE api_job SET cancel_requested = 1, state = 'running', worker = 'somebody',"
+            + " lease_until = 4000000000");
     String job = ended("update", "cancelled", "/v1/images/9", "tiny-image", "directory", dibImage);
 
     Http.Answer again = http.post(job + "/retry");

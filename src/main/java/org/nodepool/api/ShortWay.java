@@ -180,21 +180,21 @@ final class ShortWay implements Handler<HttpServerRequest> {
 
     /** Whether there is still a client. */
     private boolean isWanted() {
-      HttpServerResponse response = request.response();
-      if (response.closed()) {
-        AccessLog.abortedPoll(request, id, began);
-        return false;
+      if (!request.response().closed()) {
+        return true;
       }
-      // added, not put: to look for what was there before costs more than all of them
-      response.headers().add(AccessLog.HEADER, id).add(HttpHeaders.VARY, Offer.VARIES);
-      return true;
+      AccessLog.abortedPoll(request, id, began);
+      return false;
     }
 
     private void answer(Representation page) {
       HttpServerResponse response = request.response();
       String etag = page.etag(takesGzip);
+      // added, not put: to look for what was there before costs more than all of them
       response
           .headers()
+          .add(AccessLog.HEADER, id)
+          .add(HttpHeaders.VARY, Offer.VARIES)
           .add(HttpHeaders.ETAG, etag)
           .add(HttpHeaders.CACHE_CONTROL, Answer.NO_CACHE);
       boolean isKnown = known != null && isKnown(etag);
@@ -218,6 +218,11 @@ final class ShortWay implements Handler<HttpServerRequest> {
         request.connection().close(); // all that still tells that this was not the end
         return;
       }
+      response
+          .headers()
+          .clear() // of what was to be sent
+          .add(AccessLog.HEADER, id)
+          .add(HttpHeaders.VARY, Offer.VARIES);
       Failures.send(request, id, cause);
       AccessLog.refused(request, id, began);
       metrics

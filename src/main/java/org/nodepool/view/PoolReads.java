@@ -6,7 +6,6 @@ import static java.util.stream.Collectors.toMap;
 
 import io.vertx.core.Context;
 import io.vertx.core.Future;
-import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import java.time.Clock;
 import java.time.Duration;
@@ -148,22 +147,8 @@ public final class PoolReads {
     if (isExplained(view, query)) {
       return explained(view.jobs(), asked).map(jobs -> page(jobs, query));
     }
-    Promise<Page> answer = Promise.promise();
-    answer(
-        view,
-        query,
-        new Receiver() {
-          @Override
-          public void answered(Page page) {
-            answer.complete(page);
-          }
-
-          @Override
-          public void failed(Throwable cause) {
-            answer.fail(cause);
-          }
-        });
-    return answer.future();
+    return Future.succeededFuture(view.table(query.kind()))
+        .map(table -> table.answer(query, sources.clock()));
   }
 
   /** Whether the answer tells what a queued job waits for. */
