@@ -28,7 +28,7 @@ interface Answer {
       if (Polls.isKnown(representation, EntityTags.of(known), gzip)) {
         response.setStatusCode(304).putHeader(HttpHeaders.CACHE_CONTROL, NO_CACHE).end();
       } else {
-        send(response, gzip ? representation.forGzip() : representation);
+        send(ctx, gzip ? representation.forGzip() : representation);
       }
     };
   }
@@ -37,7 +37,8 @@ interface Answer {
   static Answer untagged(RoutingContext ctx, int status, Representation representation) {
     return response -> {
       boolean gzip = acceptsGzip(ctx);
-      send(response.setStatusCode(status), gzip ? representation.forGzip() : representation);
+      response.setStatusCode(status);
+      send(ctx, gzip ? representation.forGzip() : representation);
     };
   }
 
@@ -45,7 +46,8 @@ interface Answer {
     return Codings.acceptGzip(ctx.request().headers().getAll(HttpHeaders.ACCEPT_ENCODING));
   }
 
-  private static void send(HttpServerResponse response, Representation representation) {
+  private static void send(RoutingContext ctx, Representation representation) {
+    HttpServerResponse response = ctx.response();
     response
         .putHeader(HttpHeaders.CONTENT_TYPE, representation.contentType())
         .putHeader(HttpHeaders.CACHE_CONTROL, NO_CACHE)
@@ -53,7 +55,8 @@ interface Answer {
     if (representation.coding() != null) {
       response.putHeader(HttpHeaders.CONTENT_ENCODING, representation.coding());
     }
-    response.end(representation.body());
+    Runnable over = OneOffs.over(ctx);
+    response.end(representation.body()).onComplete(taken -> over.run());
   }
 
   /** A list or a page of it, and where it goes on; or one object. */

@@ -72,6 +72,7 @@ public final class ApiVerticle extends VerticleBase {
     private final Connections.Total connections;
     private final Connections.Patience patience;
     private final Metrics metrics;
+    private final OneOffs oneOffs = new OneOffs(Runtime.getRuntime().maxMemory() / 8);
     private final Login.Memory logins = new Login.Memory(System::nanoTime);
 
     /**
@@ -142,7 +143,7 @@ public final class ApiVerticle extends VerticleBase {
   public Future<?> start() {
     reads = new PoolReads(vertx, sources);
     shared.metrics.watch(vertx);
-    Polls polls = new Polls(reads);
+    Polls polls = new Polls(reads, shared.oneOffs);
     Routes routes =
         new Routes(
             polls,

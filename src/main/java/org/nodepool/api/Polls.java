@@ -22,9 +22,11 @@ import org.nodepool.view.Representation;
  */
 final class Polls {
   private final PoolReads reads;
+  private final OneOffs oneOffs;
 
-  Polls(PoolReads reads) {
+  Polls(PoolReads reads, OneOffs oneOffs) {
     this.reads = reads;
+    this.oneOffs = oneOffs;
   }
 
   <T extends Resource> Function<RoutingContext, Future<Answer>> list(Kind<T> kind) {
@@ -46,7 +48,7 @@ final class Polls {
     MultiMap headers = ctx.request().headers();
     EntityTags known = EntityTags.of(headers.getAll(HttpHeaders.IF_NONE_MATCH));
     if (!known.isGiven()) {
-      return reads.answer(query).map(page -> Answer.page(ctx, page));
+      return reads.answer(query).map(page -> page(ctx, page));
     }
     boolean gzip = Codings.acceptGzip(headers.getAll(HttpHeaders.ACCEPT_ENCODING));
     OptionalInt seconds = Preferences.waitSeconds(headers.getAll("Prefer"));
@@ -64,8 +66,13 @@ final class Polls {
               if (seconds.isPresent() && page.representation().etag() != null) {
                 ctx.response().putHeader("Preference-Applied", "wait=" + seconds.getAsInt());
               }
-              return Answer.page(ctx, page);
+              return page(ctx, page);
             });
+  }
+
+  private Answer page(RoutingContext ctx, Page page) {
+    oneOffs.begin(ctx, page.representation());
+    return Answer.page(ctx, page);
   }
 
   private <T extends Resource> Future<Page> other(

@@ -21,8 +21,17 @@ public final class Representation {
   private volatile Representation zipped;
   private String zippedEtag;
 
+  /** Whether many are sent these very bytes. */
+  private final boolean isShared;
+
   private Representation(
-      Buffer body, String contentType, String coding, String etag, Supplier<Buffer> zipper) {
+      Buffer body,
+      String contentType,
+      String coding,
+      String etag,
+      Supplier<Buffer> zipper,
+      boolean isShared) {
+    this.isShared = isShared;
     this.body = body;
     this.contentType = contentType;
     this.coding = coding;
@@ -33,20 +42,23 @@ public final class Representation {
 
   /** Without an ETag. */
   public Representation(Buffer body, String contentType) {
-    this(body, contentType, null, null, () -> Gzip.file(body));
+    this(body, contentType, null, null, () -> Gzip.file(body), false);
   }
 
   /** JSON, its ETag from its bytes. */
   public static Representation of(Buffer json) {
-    return of(json, Tag.of(json.getBytes()));
+    String etag = Tag.of(json.getBytes()).quoted();
+    return new Representation(json, Json.CONTENT_TYPE, null, etag, () -> Gzip.file(json), false);
   }
 
+  /** JSON that is kept for all who ask. */
   static Representation of(Buffer json, Tag tag) {
     return of(json, tag, () -> Gzip.file(json));
   }
 
+  /** As {@link #of(Buffer, Tag)}, with a quicker way to its gzip form. */
   static Representation of(Buffer json, Tag tag, Supplier<Buffer> zipper) {
-    return new Representation(json, Json.CONTENT_TYPE, null, tag.quoted(), zipper);
+    return new Representation(json, Json.CONTENT_TYPE, null, tag.quoted(), zipper, true);
   }
 
   /**
@@ -54,12 +66,20 @@ public final class Representation {
    * for each client that is slow to take it; what is not, only the garbage collector frees.
    */
   Representation toBeKept() {
-    boolean isLarge = body.length() >= Table.GATHERED_FROM;
-    if (!isLarge) {
+    if (!isLarge()) {
       return this;
     }
     Buffer direct = Bytes.joined(List.of(Bytes.direct(body.getBytes())));
-    return new Representation(direct, contentType, coding, etag, () -> Gzip.file(direct));
+    return new Representation(direct, contentType, coding, etag, () -> Gzip.file(direct), true);
+  }
+
+  private boolean isLarge() {
+    return body.length() >= Table.GATHERED_FROM;
+  }
+
+  /** Whether it is large and one client's alone: memory that is gone only when he has taken it. */
+  public boolean isOneOff() {
+    return isLarge() && !isShared;
   }
 
   public Buffer body() {
@@ -119,7 +139,7 @@ public final class Representation {
 
   private synchronized Representation zip() {
     if (zipped == null) {
-      zipped = new Representation(zipper.get(), contentType, "gzip", etag(true), null);
+      zipped = new Representation(zipper.get(), contentType, "gzip", etag(true), null, isShared);
     }
     return zipped;
   }

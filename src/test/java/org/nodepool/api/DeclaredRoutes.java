@@ -13,7 +13,7 @@ public final class DeclaredRoutes {
     try {
       Routes routes =
           new Routes(
-              new Polls(null),
+              new Polls(null, null),
               new NodeHandlers(null, null),
               new ImageHandlers(null, null),
               new DibImageHandlers(null, null),
