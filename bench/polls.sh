@@ -358,7 +358,7 @@ fill "${sizes[0]}"
 note "warming up"
 for ((round = 0; round < 3; round++)); do
   for name in A D B C; do
-    wrk_of 64 "$((seconds > 1 ? 5 : 1))" "$name" >/dev/null
+    wrk_of 64 5 "$name" >/dev/null
   done
 done
 for nodes in "${sizes[@]}"; do

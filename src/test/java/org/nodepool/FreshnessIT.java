@@ -29,12 +29,14 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /**
  * Every poll that began after a commit was acknowledged shows it: checked from what writers and
  * pollers recorded, after they have ended. {@code -Dnodepool.freshness.seconds} is how long they go
  * on, 60 unless it is said.
  */
+@Isolated("its load is counted")
 class FreshnessIT {
   private static final int POLLERS = 64;
 
