@@ -108,6 +108,10 @@ fi
   nginx=
 }
 
+for name in "${!port[@]}"; do
+  ! curl -s -o /dev/null "$(url "$name")/" || fail "something answers at port ${port[$name]} already"
+done
+
 # ---- the contenders
 
 cat >"$work/conf/api.yaml" <<YAML

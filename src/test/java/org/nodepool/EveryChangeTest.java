@@ -125,15 +125,15 @@ class EveryChangeTest {
   void one_that_stays_open_while_others_commit_and_old_changes_are_pruned() {
     Transaction open = changing(1, "at last");
     // it sees its own
-    long gap = greatestChange(others.get(0));
+    long gap = TestService.greatestChange(others.get(0));
     for (int i = 0; i < 30; i++) {
       service.sql("UPDATE node SET hostname = ? WHERE id > 190", "other-" + i);
       assertThat(host(195)).isEqualTo("other-" + i);
     }
     SqlConnection pruning = other();
     pruning.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").execute().await();
-    for (long from = gap + 1; from < greatestChange(pruning); from += 100) {
-      long to = Math.min(from + 99, greatestChange(pruning) - 1);
+    for (long from = gap + 1; from < TestService.greatestChange(pruning); from += 100) {
+      long to = Math.min(from + 99, TestService.greatestChange(pruning) - 1);
       pruning
           .preparedQuery("DELETE FROM api_change WHERE id BETWEEN ? AND ?")
           .execute(Tuple.of(from, to))
@@ -246,15 +246,6 @@ class EveryChangeTest {
         .preparedQuery("UPDATE node SET hostname = ? WHERE id = ?")
         .execute(Tuple.of(hostname, id))
         .await();
-  }
-
-  private static long greatestChange(SqlConnection as) {
-    return as.query("SELECT MAX(id) AS id FROM api_change")
-        .execute()
-        .await()
-        .iterator()
-        .next()
-        .getLong("id");
   }
 
   private String host(long id) {

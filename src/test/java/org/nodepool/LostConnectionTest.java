@@ -48,7 +48,7 @@ class LostConnectionTest {
     proxy.refuse();
     SqlConnection connection = service.connection();
     connection.query("BEGIN").execute().await();
-    long last = newest(connection);
+    long last = TestService.greatestChange(connection);
     for (String statement :
         new String[] {
           "UPDATE node SET hostname = 'another' WHERE id = " + node,
@@ -58,7 +58,7 @@ class LostConnectionTest {
         }) {
       connection.query(statement).execute().await();
     }
-    assertThat(newest(connection)).isEqualTo(last);
+    assertThat(TestService.greatestChange(connection)).isEqualTo(last);
     connection.close().await();
     proxy.accept();
 
@@ -71,15 +71,6 @@ class LostConnectionTest {
 
   private void change(String hostname) {
     service.sql("UPDATE node SET hostname = ? WHERE id = ?", hostname, node);
-  }
-
-  private static long newest(SqlConnection as) {
-    return as.query("SELECT MAX(id) AS id FROM api_change")
-        .execute()
-        .await()
-        .iterator()
-        .next()
-        .getLong("id");
   }
 
   private String host() {

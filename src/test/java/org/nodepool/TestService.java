@@ -139,11 +139,7 @@ public final class TestService {
 
   /** Another one, that answers requests only, on the database of one that runs. */
   static TestService sameDatabase(Path dir, TestService other) throws Exception {
-    MySQLConnectOptions at = other.options;
-    Database.Address address =
-        new Database.Address(
-            at.getHost(), at.getPort(), at.getDatabase(), at.getUser(), at.getPassword());
-    TestService started = start(dir, "roles: [api]", Optional.of(address));
+    TestService started = start(dir, "roles: [api]", Optional.of(other.address()));
     started.awaitDatabase();
     return started;
   }
@@ -245,6 +241,26 @@ public final class TestService {
   /** Where its database is. */
   public MySQLConnectOptions database() {
     return options;
+  }
+
+  /** As the service itself is told where that is. */
+  public Database.Address address() {
+    return new Database.Address(
+        options.getHost(),
+        options.getPort(),
+        options.getDatabase(),
+        options.getUser(),
+        options.getPassword());
+  }
+
+  /** The greatest id of the change log, as that connection sees it. */
+  public static long greatestChange(SqlConnection as) {
+    return as.query("SELECT MAX(id) AS id FROM api_change")
+        .execute()
+        .await()
+        .iterator()
+        .next()
+        .getLong("id");
   }
 
   /** Below it are images, provider, raw-provider and var. */

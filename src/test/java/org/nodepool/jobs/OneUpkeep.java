@@ -3,7 +3,6 @@ package org.nodepool.jobs;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.core.Vertx;
-import io.vertx.mysqlclient.MySQLConnectOptions;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -40,17 +39,9 @@ final class OneUpkeep implements AutoCloseable {
    */
   OneUpkeep(TestService service, String settings) throws Exception {
     Vertx vertx = service.vertx(); // so that the service's worker hears its knocks
-    MySQLConnectOptions options = service.database();
-    var address =
-        new Database.Address(
-            options.getHost(),
-            options.getPort(),
-            options.getDatabase(),
-            options.getUser(),
-            options.getPassword());
     ChangeLog changes = new ChangeLog();
     changes.subscribe(events::add);
-    db = new Database(vertx, address, Clock.systemUTC(), changes);
+    db = new Database(vertx, service.address(), Clock.systemUTC(), changes);
     assertThat(Schema.apply(db).await()).isEmpty();
     Path file = Files.createTempFile(service.dir(), "upkeep", ".yaml");
     Files.writeString(file, settings);

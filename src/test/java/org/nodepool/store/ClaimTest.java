@@ -4,7 +4,6 @@ import static java.util.Objects.requireNonNullElse;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.core.Vertx;
-import io.vertx.mysqlclient.MySQLConnectOptions;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
@@ -34,14 +33,7 @@ class ClaimTest {
   @BeforeEach
   void no_job() {
     service.empty();
-    MySQLConnectOptions at = service.database();
-    Database db =
-        new Database(
-            vertx,
-            new Database.Address(
-                at.getHost(), at.getPort(), at.getDatabase(), at.getUser(), at.getPassword()),
-            Clock.systemUTC(),
-            new ChangeLog());
+    Database db = new Database(vertx, service.address(), Clock.systemUTC(), new ChangeLog());
     Schema.apply(db).await();
     jobs = new JobTable(db, new AttemptTable(db));
   }

@@ -7,7 +7,6 @@ import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
-import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.sqlclient.SqlConnection;
 import java.time.Clock;
 import java.time.Duration;
@@ -31,14 +30,7 @@ class LineTest {
 
   @BeforeEach
   void make() {
-    MySQLConnectOptions at = service.database();
-    db =
-        new Database(
-            vertx,
-            new Database.Address(
-                at.getHost(), at.getPort(), at.getDatabase(), at.getUser(), at.getPassword()),
-            Clock.systemUTC(),
-            new ChangeLog());
+    db = new Database(vertx, service.address(), Clock.systemUTC(), new ChangeLog());
     db.setOpen(true);
     line = on(() -> Future.succeededFuture(new Line(db))).await();
   }

@@ -6,7 +6,6 @@ import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
-import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.sqlclient.SqlConnection;
 import io.vertx.sqlclient.Transaction;
 import java.time.Clock;
@@ -38,14 +37,7 @@ class PoolLogTest {
   void start() {
     service.empty();
     node = service.node("directory", 2);
-    MySQLConnectOptions at = service.database();
-    Database db =
-        new Database(
-            vertx,
-            new Database.Address(
-                at.getHost(), at.getPort(), at.getDatabase(), at.getUser(), at.getPassword()),
-            Clock.systemUTC(),
-            new ChangeLog());
+    Database db = new Database(vertx, service.address(), Clock.systemUTC(), new ChangeLog());
     db.setOpen(true);
     log = on(() -> Future.succeededFuture(new PoolLog(db, clock::get)));
     another = on(() -> Future.succeededFuture(new PoolLog(db)));
