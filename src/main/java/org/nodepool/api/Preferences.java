@@ -34,13 +34,14 @@ final class Preferences {
   }
 
   private static OptionalInt seconds(String digits) {
-    if (digits.isEmpty() || !digits.chars().allMatch(c -> c >= '0' && c <= '9')) {
-      return OptionalInt.empty();
+    int seconds = 0;
+    for (int i = 0; i < digits.length(); i++) {
+      char digit = digits.charAt(i);
+      if (digit < '0' || digit > '9') {
+        return OptionalInt.empty();
+      }
+      seconds = Math.min(LONGEST_WAIT_SECONDS, 10 * seconds + digit - '0');
     }
-    String number = digits.replaceFirst("^0+(?=.)", "");
-    return OptionalInt.of(
-        number.length() > 2
-            ? LONGEST_WAIT_SECONDS
-            : Math.min(LONGEST_WAIT_SECONDS, Integer.parseInt(number)));
+    return digits.isEmpty() ? OptionalInt.empty() : OptionalInt.of(seconds);
   }
 }

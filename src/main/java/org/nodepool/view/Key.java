@@ -19,6 +19,12 @@ public record Key<T>(SerializedString json, Type type, Function<T, Object> value
     return json.getValue();
   }
 
+  /** Queries are found by it, poll by poll. */
+  @Override
+  public int hashCode() {
+    return json.hashCode();
+  }
+
   Object of(T row) {
     return value.apply(row);
   }

@@ -142,6 +142,12 @@ public record Kind<T extends Resource>(
     return keys.stream().filter(key -> key.type().isFilterable()).toList();
   }
 
+  /** Queries are found by it, poll by poll. */
+  @Override
+  public int hashCode() {
+    return name.hashCode();
+  }
+
   /** Whether that row is on a page behind that marker. */
   boolean isBehind(long marker, T row) {
     return isNewestFirst ? row.id() < marker : row.id() > marker;
