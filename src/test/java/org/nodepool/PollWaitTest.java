@@ -104,6 +104,20 @@ class PollWaitTest {
   }
 
   @Test
+  void what_was_committed_before_is_answered_at_once() {
+    for (int i = 0; i < 20; i++) {
+      String tag = http.get("/v1/nodes").header("ETag");
+      service.sql("UPDATE node SET hostname = ?", "before" + i);
+
+      long began = System.nanoTime();
+      Http.Answer answer = ask("/v1/nodes", "Prefer", "wait=30", "If-None-Match", tag);
+
+      assertThat(answer.body()).contains("before" + i);
+      assertThat(Duration.ofNanos(System.nanoTime() - began)).isLessThan(Duration.ofSeconds(5));
+    }
+  }
+
+  @Test
   void an_object_that_goes_is_404() {
     CompletableFuture<Http.Answer> waiting = waiting("/v1/nodes/" + node, 30);
     awaitWaiters(1);
@@ -193,9 +207,18 @@ class PollWaitTest {
     Http there = own.http().anonymous();
     CompletableFuture<Http.Answer> away = waiting(there, "/v1/nodes", 60);
     awaitWaiters(there, 1);
+    String tag = there.get("/v1/nodes").header("ETag");
     signal(dir, "STOP");
     try {
+      // one whose time is over before anybody could look
+      CompletableFuture<Http.Answer> shortly =
+          supplyAsync(
+              () ->
+                  there.send(
+                      "GET", "/v1/nodes", null, null, "If-None-Match", tag, "Prefer", "wait=1"),
+              clients);
       assertThat(away.orTimeout(10, TimeUnit.SECONDS).join().slug()).isEqualTo("unavailable");
+      assertThat(shortly.orTimeout(10, TimeUnit.SECONDS).join().slug()).isEqualTo("unavailable");
     } finally {
       signal(dir, "CONT");
     }

@@ -71,7 +71,10 @@ class ShortWayTest {
               new String[] {"If-None-Match", "*", "Accept-Encoding", "gzip, br"},
               new String[] {"If-None-Match", "nonsense"},
               new String[] {"X-Request-Id", "not acceptable"},
-              new String[] {"Prefer", "respond-async"})) {
+              new String[] {"Prefer", "respond-async", "If-None-Match", "nonsense"},
+              new String[] {"Prefer", "wait=9", "If-None-Match", "\"y\""},
+              new String[] {"Prefer", "wait=0", "If-None-Match", tag == null ? "\"x\"" : tag},
+              new String[] {"Prefer", "wait=9"})) {
         Http.Answer shortly = ask(path, headers);
         Http.Answer longly = ask(path, both(headers, UNUSUAL));
 
@@ -79,6 +82,20 @@ class ShortWayTest {
             .as(path + " " + List.of(headers))
             .isEqualTo(described(longly));
       }
+    }
+  }
+
+  @Test
+  void both_ways_hold_what_the_client_has_already() throws IOException {
+    for (String path : List.of("/v1/nodes", "/v1/jobs", "/v1/nodes/" + node)) {
+      String[] headers = {"Prefer", "wait=1", "If-None-Match", ask(path).header("ETag")};
+
+      Http.Answer shortly = ask(path, headers);
+
+      assertThat(shortly.status()).isEqualTo(304);
+      assertThat(described(shortly))
+          .as(path)
+          .isEqualTo(described(ask(path, both(headers, UNUSUAL))));
     }
   }
 
@@ -91,6 +108,7 @@ class ShortWayTest {
       ask(path);
       ask(path, "Accept-Encoding", "gzip");
       ask(path, "Accept", "application/json", "If-None-Match", "*");
+      ask(path, "Prefer", "wait=1", "If-None-Match", "\"x\"");
       ask(path, UNUSUAL);
 
       Poll.until("the last has its line", Duration.ofSeconds(5), () -> logged(path) > before);

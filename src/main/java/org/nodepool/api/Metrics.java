@@ -43,7 +43,7 @@ public final class Metrics {
   private final MultiGauge jobs =
       MultiGauge.builder("nodepool.jobs").description("jobs there are").register(registry);
 
-  /** What is counted together; {@code isHeld} of requests that were kept waiting on purpose. */
+  /** What is counted together; {@code isHeld} of requests that ask to be kept waiting. */
   private record Answered(String method, String route, int status, boolean isHeld) {}
 
   /**
@@ -159,14 +159,14 @@ public final class Metrics {
     ctx.put(ROUTE, line.path());
   }
 
-  /** The request is kept waiting: how long it takes says nothing of how quick the service is. */
+  /** The request asks to be kept waiting: how long it takes says nothing of how quick we are. */
   static void hold(RoutingContext ctx) {
     ctx.put(HELD, true);
   }
 
   /** Those of that line of the table, for what counts them itself. */
-  Requests requests(String method, String route, int status) {
-    return requests(new Answered(method, route, status, false));
+  Requests requests(String method, String route, int status, boolean isHeld) {
+    return requests(new Answered(method, route, status, isHeld));
   }
 
   /** Those that no line of the table is for. */

@@ -50,24 +50,18 @@ final class Polls {
     if (!known.isGiven()) {
       return reads.answer(query).map(page -> page(ctx, page));
     }
-    boolean gzip = Codings.acceptGzip(headers.getAll(HttpHeaders.ACCEPT_ENCODING));
     OptionalInt seconds = Preferences.waitSeconds(headers.getAll("Prefer"));
-    return reads
-        .answer(query)
-        .compose(
-            page ->
-                seconds.orElse(0) > 0
-                        && isKnown(page.representation(), known, gzip)
-                        && !ctx.response().closed() // then nobody would end the waiting
-                    ? other(ctx, query, page, known, gzip, seconds.getAsInt())
-                    : Future.succeededFuture(page))
-        .map(
-            page -> {
-              if (seconds.isPresent() && page.representation().etag() != null) {
-                ctx.response().putHeader("Preference-Applied", "wait=" + seconds.getAsInt());
-              }
-              return page(ctx, page);
-            });
+    Future<Page> read =
+        seconds.orElse(0) > 0 && !ctx.response().closed() // then nobody would end the waiting
+            ? waited(ctx, query, known, seconds.getAsInt())
+            : reads.answer(query);
+    return read.map(
+        page -> {
+          if (seconds.isPresent() && page.representation().etag() != null) {
+            ctx.response().putHeader("Preference-Applied", "wait=" + seconds.getAsInt());
+          }
+          return page(ctx, page);
+        });
   }
 
   private Answer page(RoutingContext ctx, Page page) {
@@ -75,21 +69,14 @@ final class Polls {
     return Answer.page(ctx, page);
   }
 
-  private <T extends Resource> Future<Page> other(
-      RoutingContext ctx,
-      Query<T> query,
-      Page page,
-      EntityTags known,
-      boolean gzip,
-      int waitSeconds) {
+  private <T extends Resource> Future<Page> waited(
+      RoutingContext ctx, Query<T> query, EntityTags known, int seconds) {
+    boolean gzip = Codings.acceptGzip(ctx.request().headers().getAll(HttpHeaders.ACCEPT_ENCODING));
     Metrics.hold(ctx);
     PoolReads.Wait wait =
-        reads.begin(
-            query,
-            representation -> isKnown(representation, known, gzip),
-            Duration.ofSeconds(waitSeconds));
+        reads.begin(query, page -> isKnown(page, known, gzip), Duration.ofSeconds(seconds));
     ctx.addEndHandler(v -> wait.end());
-    return wait.other().map(other -> other == null ? page : other);
+    return wait.answer();
   }
 
   static boolean isKnown(Representation representation, EntityTags known, boolean gzip) {

@@ -7,8 +7,10 @@ import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.http.HttpVersion;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.function.LongFunction;
 import org.nodepool.model.Ids;
 import org.nodepool.model.Resource;
@@ -29,6 +31,8 @@ import org.nodepool.view.Representation;
 final class ShortWay implements Handler<HttpServerRequest> {
   private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
   private static final CharSequence PREFER = HttpHeaders.createOptimized("Prefer");
+  private static final CharSequence PREFERENCE_APPLIED =
+      HttpHeaders.createOptimized("Preference-Applied");
 
   private final PoolReads reads;
   private final Connections connections;
@@ -48,10 +52,15 @@ final class ShortWay implements Handler<HttpServerRequest> {
    * What is asked, and what counts it.
    *
    * @param route as the table of routes has it
-   * @param whole counts answers with a body, {@code known} those without
    */
-  private record Poll(
-      Query<?> query, String route, Metrics.Requests whole, Metrics.Requests known) {}
+  private record Poll(Query<?> query, String route, Counts atOnce, Counts held) {
+    Poll of(Query<?> other) {
+      return new Poll(other, route, atOnce, held);
+    }
+  }
+
+  /** Answers with a body, and those without. */
+  private record Counts(Metrics.Requests whole, Metrics.Requests known) {}
 
   /**
    * @param longWay for all other requests
@@ -74,14 +83,16 @@ final class ShortWay implements Handler<HttpServerRequest> {
   private <T extends Resource> void add(String path, Kind<T> kind) {
     lists.put(path, poll(ListQuery.all(kind), path));
     Poll one = poll(null, path + "/:id");
-    objects.put(
-        path + "/",
-        id -> new Poll(new OneQuery<>(kind, id), one.route(), one.whole(), one.known()));
+    objects.put(path + "/", id -> one.of(new OneQuery<>(kind, id)));
   }
 
   private Poll poll(Query<?> query, String route) {
-    return new Poll(
-        query, route, metrics.requests("GET", route, 200), metrics.requests("GET", route, 304));
+    return new Poll(query, route, counts(route, false), counts(route, true));
+  }
+
+  private Counts counts(String route, boolean isHeld) {
+    return new Counts(
+        metrics.requests("GET", route, 200, isHeld), metrics.requests("GET", route, 304, isHeld));
   }
 
   @Override
@@ -92,10 +103,14 @@ final class ShortWay implements Handler<HttpServerRequest> {
       return;
     }
     Asked asked = new Asked(request, poll);
-    reads.answer(poll.query(), asked.began, asked);
+    if (asked.isHeld()) {
+      asked.hold();
+    } else {
+      reads.answer(poll.query(), asked.began, asked);
+    }
   }
 
-  /** Whether nothing but the path and the headers of caches decides what is answered. */
+  /** Whether nothing but the path and the headers of a poll decides what is answered. */
   private boolean isUsual(HttpServerRequest request) {
     if (request.method() != HttpMethod.GET || request.version() != HttpVersion.HTTP_1_1) {
       return false;
@@ -103,7 +118,6 @@ final class ShortWay implements Handler<HttpServerRequest> {
     MultiMap headers = request.headers();
     return hasHost(request, headers)
         && takesJson(headers)
-        && !headers.contains(PREFER)
         && !headers.contains(HttpHeaders.CONTENT_LENGTH)
         && !headers.contains(HttpHeaders.TRANSFER_ENCODING)
         && !headers.contains(HttpHeaders.EXPECT)
@@ -151,6 +165,11 @@ final class ShortWay implements Handler<HttpServerRequest> {
     /** The first line of If-None-Match; null for none. */
     final String known;
 
+    /**
+     * For how long the client would wait for another answer than it has; empty for no word of it.
+     */
+    final OptionalInt waitSeconds;
+
     Asked(HttpServerRequest request, Poll poll) {
       MultiMap headers = request.headers();
       this.request = request;
@@ -158,6 +177,28 @@ final class ShortWay implements Handler<HttpServerRequest> {
       this.id = AccessLog.id(request);
       this.takesGzip = Codings.acceptGzip(headers.getAll(HttpHeaders.ACCEPT_ENCODING));
       this.known = headers.get(HttpHeaders.IF_NONE_MATCH);
+      this.waitSeconds =
+          known != null && headers.contains(PREFER)
+              ? Preferences.waitSeconds(headers.getAll(PREFER))
+              : OptionalInt.empty();
+    }
+
+    /** Whether it is answered when there is another answer than the client has. */
+    boolean isHeld() {
+      return waitSeconds.orElse(0) > 0;
+    }
+
+    void hold() {
+      PoolReads.Wait wait =
+          reads.begin(poll.query(), this::isKnown, Duration.ofSeconds(waitSeconds.getAsInt()));
+      request
+          .response()
+          .closeHandler(
+              v -> {
+                wait.end();
+                AccessLog.abortedPoll(request, id, began);
+              });
+      wait.answer().onSuccess(this::answered).onFailure(this::failed);
     }
 
     @Override
@@ -197,19 +238,28 @@ final class ShortWay implements Handler<HttpServerRequest> {
           .add(HttpHeaders.VARY, Offer.VARIES)
           .add(HttpHeaders.ETAG, etag)
           .add(HttpHeaders.CACHE_CONTROL, Answer.NO_CACHE);
-      boolean isKnown = known != null && isKnown(etag);
+      if (waitSeconds.isPresent()) {
+        response.headers().add(PREFERENCE_APPLIED, "wait=" + waitSeconds.getAsInt());
+      }
+      boolean isKnown = isKnown(etag);
       if (isKnown) {
         response.setStatusCode(304).end();
       } else {
         send(response, takesGzip ? page.forGzip() : page);
       }
-      (isKnown ? poll.known() : poll.whole()).answered(System.nanoTime() - began);
+      Counts counts = isHeld() ? poll.held() : poll.atOnce();
+      (isKnown ? counts.known() : counts.whole()).answered(System.nanoTime() - began);
       AccessLog.poll(request, id, began);
     }
 
+    private boolean isKnown(Representation page) {
+      return isKnown(page.etag(takesGzip));
+    }
+
     private boolean isKnown(String etag) {
-      return known.equals(etag)
-          || EntityTags.of(request.headers().getAll(HttpHeaders.IF_NONE_MATCH)).matches(etag);
+      return known != null
+          && (known.equals(etag)
+              || EntityTags.of(request.headers().getAll(HttpHeaders.IF_NONE_MATCH)).matches(etag));
     }
 
     private void fail(Throwable cause) {
@@ -226,7 +276,7 @@ final class ShortWay implements Handler<HttpServerRequest> {
       Failures.send(request, id, cause);
       AccessLog.refused(request, id, began);
       metrics
-          .requests("GET", poll.route(), response.getStatusCode())
+          .requests("GET", poll.route(), response.getStatusCode(), isHeld())
           .answered(System.nanoTime() - began);
     }
   }

@@ -38,7 +38,7 @@ public final class Picture extends VerticleBase {
   private static final Logger log = LoggerFactory.getLogger(Picture.class);
 
   /** A change is noticed by those who wait for it after half of that, on average. */
-  private static final long WATCH_MS = 35;
+  private static final long WATCH_MS = 26;
 
   private static final int LOOKS_WITHOUT_LOG = 30;
 
@@ -59,6 +59,7 @@ public final class Picture extends VerticleBase {
   private final LongAdder differences = new LongAdder();
 
   private volatile PoolView current = PoolView.EMPTY;
+  private volatile long asOf = System.nanoTime();
   private volatile Context own;
 
   // what follows is for the own context alone
@@ -108,9 +109,18 @@ public final class Picture extends VerticleBase {
     return current;
   }
 
+  /**
+   * By {@link System#nanoTime}: nothing that was committed before is missing in what {@link
+   * #current} gives afterwards. Looks of this picture count; probes of others do not.
+   */
+  long asOf() {
+    return asOf;
+  }
+
   /** Is told of changes, on the picture's own thread. */
   interface Listener {
-    void changed(PoolView view);
+    /** There is another view. */
+    void changed();
 
     /** It could not be made newer. */
     void failed(Throwable cause);
@@ -131,6 +141,7 @@ public final class Picture extends VerticleBase {
           watchers++;
           if (watchers == 1) {
             watchTimer = vertx.setPeriodic(WATCH_MS, timer -> look());
+            look();
           }
         });
   }
@@ -157,10 +168,18 @@ public final class Picture extends VerticleBase {
     }
     isLooking = true;
     probes.increment();
+    long began = System.nanoTime();
     rows.isAll(current.seen())
-        .compose(isAll -> isAll ? Future.succeededFuture() : refreshed())
+        .compose(isAll -> isAll ? isStillRight(began) : refreshed().mapEmpty())
         .onFailure(this::failed)
         .onComplete(done -> isLooking = false);
+  }
+
+  private Future<Void> isStillRight(long since) {
+    if (since - asOf > 0) {
+      asOf = since;
+    }
+    return Future.succeededFuture();
   }
 
   private void failed(Throwable cause) {
@@ -216,13 +235,14 @@ public final class Picture extends VerticleBase {
     Promise<PoolView> answer = next;
     next = null;
     isRefreshing = true;
+    long began = System.nanoTime();
     newer()
         .onComplete(
             done -> {
               isRefreshing = false;
               if (done.succeeded()) {
                 refreshes.increment();
-                publish(done.result());
+                publish(done.result(), began);
               } else {
                 mustReadAll = true;
               }
@@ -233,11 +253,12 @@ public final class Picture extends VerticleBase {
             });
   }
 
-  private void publish(PoolView view) {
+  private void publish(PoolView view, long since) {
     PoolView before = current;
     current = view;
+    asOf = since;
     if (view != before) {
-      listeners.forEach(listener -> listener.changed(view));
+      listeners.forEach(Listener::changed);
     }
   }
 

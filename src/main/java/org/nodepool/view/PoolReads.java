@@ -85,7 +85,8 @@ public final class PoolReads {
             vertx,
             sources.picture(),
             sources.stats(),
-            (view, query) -> answer(view, query, System.nanoTime()));
+            (view, query) -> answer(view, query, System.nanoTime()),
+            this::answer);
   }
 
   private Future<PoolView> probe() {
@@ -243,17 +244,17 @@ public final class PoolReads {
   /** One who waits for an answer to become another one. */
   public interface Wait {
     /**
-     * The other answer; null when the time is over or nobody waits any more. Fails when there is
-     * none any more, with what the query fails with.
+     * The other answer, or, when the time is over, whichever there is. Fails with what the query
+     * fails with.
      */
-    Future<Page> other();
+    Future<Page> answer();
 
-    /** Ends the waiting. */
+    /** There is nobody any more who waits: no answer comes. */
     void end();
   }
 
   /**
-   * Begins to wait for another answer than one that is known.
+   * Begins to wait for another answer than one that is known; there may be one already.
    *
    * @param limit at least a millisecond
    */
@@ -293,7 +294,7 @@ public final class PoolReads {
     return Representation.of(Json.providers(providers, last));
   }
 
-  /** Those who wait are answered that nothing has changed. */
+  /** Those who wait are answered. */
   public void close() {
     waiters.close();
   }

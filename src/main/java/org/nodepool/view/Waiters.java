@@ -1,5 +1,6 @@
 package org.nodepool.view;
 
+import io.vertx.core.AsyncResult;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
@@ -11,13 +12,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.BiFunction;
+import java.util.function.Function;
 import java.util.function.Predicate;
 import org.nodepool.model.Resource;
 
 /**
  * Those who wait for an answer to become another one. Whoever asks the same shares one look at it,
- * when the rows of its kind have changed; nobody is woken whose answer is as it was. To be used on
- * one context alone.
+ * when the rows of its kind have changed; nobody is woken whose answer is as it was. That a client
+ * would wait spares the probe that another poll begins with: the next look is one, and what is no
+ * news until then can be held. To be used on one context alone.
  */
 final class Waiters {
   /** What a queued job waits for changes without a change of a row. */
@@ -27,62 +30,99 @@ final class Waiters {
   private final Picture picture;
   private final PollStats stats;
   private final BiFunction<PoolView, Query<?>, Future<Page>> answers;
+  private final Function<Query<?>, Future<Page>> freshAnswers;
   private final Map<Query<?>, Group> groups = new HashMap<>();
   private final Picture.Listener listener;
   private int count;
 
   /** Those who ask the same. */
   private static final class Group {
+    final Query<?> query;
     final Set<Waiter> waiters = new LinkedHashSet<>();
     Table<?> seen;
+
+    Group(Query<?> query) {
+      this.query = query;
+    }
   }
 
   /** One who waits. */
   private final class Waiter implements PoolReads.Wait {
-    private final Query<?> query;
+    private final Group group;
     private final Predicate<Representation> isKnown;
-    private final Promise<Page> other = Promise.promise();
+    private final Promise<Page> answer = Promise.promise();
+    private final long began = System.nanoTime();
     private final long timer;
 
-    private Waiter(Query<?> query, Predicate<Representation> isKnown, Duration limit) {
-      this.query = query;
+    private Waiter(Group group, Predicate<Representation> isKnown, Duration limit) {
+      this.group = group;
       this.isKnown = isKnown;
-      this.timer = vertx.setTimer(limit.toMillis(), fired -> end());
+      this.timer = vertx.setTimer(limit.toMillis(), fired -> finish());
     }
 
     @Override
-    public Future<Page> other() {
-      return other.future();
+    public Future<Page> answer() {
+      return answer.future();
     }
 
     @Override
     public void end() {
-      if (leave()) {
-        other.complete(null);
+      leave();
+    }
+
+    /**
+     * @param seen an answer
+     * @param asOf nothing that was committed before is missing in it
+     */
+    private void look(AsyncResult<Page> seen, long asOf) {
+      if (isNews(seen)) {
+        if (isSince(asOf)) {
+          settle(seen);
+        } else {
+          freshAnswers.apply(group.query).onComplete(this::settleIfNews);
+        }
       }
     }
 
-    private void look(Page page) {
-      if (!isKnown.test(page.representation()) && leave()) {
-        other.complete(page);
+    private boolean isNews(AsyncResult<Page> seen) {
+      return seen.failed() || !isKnown.test(seen.result().representation());
+    }
+
+    /** Whether he began to wait before. */
+    private boolean isSince(long asOf) {
+      return asOf - began >= 0;
+    }
+
+    private void settleIfNews(AsyncResult<Page> seen) {
+      if (isNews(seen)) {
+        settle(seen);
       }
     }
 
-    private void fail(Throwable cause) {
+    private void settle(AsyncResult<Page> seen) {
       if (leave()) {
-        other.fail(cause);
+        answer.handle(seen);
       }
+    }
+
+    /** The time is over; but he must not be told that nothing is new when nobody has looked. */
+    private void finish() {
+      long asOf = picture.asOf();
+      Future<Page> last =
+          isSince(asOf)
+              ? answers.apply(picture.current(), group.query)
+              : freshAnswers.apply(group.query);
+      last.onComplete(this::settle);
     }
 
     /** Whether he was still waiting. */
     private boolean leave() {
-      vertx.cancelTimer(timer);
-      Group group = groups.get(query);
-      if (group == null || !group.waiters.remove(this)) {
+      if (!group.waiters.remove(this)) {
         return false;
       }
+      vertx.cancelTimer(timer);
       if (group.waiters.isEmpty()) {
-        groups.remove(query);
+        groups.remove(group.query);
       }
       count--;
       stats.waiting(-1);
@@ -95,22 +135,25 @@ final class Waiters {
 
   /**
    * @param answers the answer to a query as it is in a view
+   * @param freshAnswers that which a poll gets
    */
   Waiters(
       Vertx vertx,
       Picture picture,
       PollStats stats,
-      BiFunction<PoolView, Query<?>, Future<Page>> answers) {
+      BiFunction<PoolView, Query<?>, Future<Page>> answers,
+      Function<Query<?>, Future<Page>> freshAnswers) {
     this.vertx = vertx;
     this.picture = picture;
     this.stats = stats;
     this.answers = answers;
+    this.freshAnswers = freshAnswers;
     Context context = vertx.getOrCreateContext();
     this.listener =
         new Picture.Listener() {
           @Override
-          public void changed(PoolView view) {
-            context.runOnContext(v -> look(view));
+          public void changed() {
+            context.runOnContext(v -> lookAtChanges());
           }
 
           @Override
@@ -130,60 +173,66 @@ final class Waiters {
    */
   <T extends Resource> PoolReads.Wait begin(
       Query<T> query, Predicate<Representation> isKnown, Duration limit) {
-    Waiter waiter = new Waiter(query, isKnown, limit);
-    Group group = groups.computeIfAbsent(query, q -> new Group());
+    Group group = groups.computeIfAbsent(query, Group::new);
+    Waiter waiter = new Waiter(group, isKnown, limit);
     group.waiters.add(waiter);
     count++;
     stats.waiting(1);
     if (count == 1) {
       picture.watch();
     }
-    // what has changed since he was answered, nobody will tell him
+    long asOf = picture.asOf();
     PoolView view = picture.current();
-    answers.apply(view, query).onSuccess(waiter::look).onFailure(waiter::fail);
+    if (view.canBeProbed()) {
+      // what has changed already, no look will find
+      answers.apply(view, query).onComplete(seen -> waiter.look(seen, asOf));
+    } else {
+      // looks are seldom
+      freshAnswers.apply(query).onComplete(waiter::settleIfNews);
+    }
     return waiter;
   }
 
-  private void look(PoolView view) {
-    Map.copyOf(groups)
-        .forEach(
-            (query, group) -> {
-              Table<?> table = view.table(query.kind());
-              if (table != group.seen) {
-                group.seen = table;
-                look(view, query, group);
-              }
-            });
+  private void lookAtChanges() {
+    long asOf = picture.asOf(); // before the view: that is then as new at least
+    PoolView view = picture.current();
+    for (Group group : List.copyOf(groups.values())) {
+      Table<?> table = view.table(group.query.kind());
+      if (table != group.seen) {
+        group.seen = table;
+        look(view, asOf, group);
+      }
+    }
   }
 
   private void lookAtJobs() {
+    long asOf = picture.asOf();
     PoolView view = picture.current();
-    Map.copyOf(groups)
-        .forEach(
-            (query, group) -> {
-              if (query.kind() == Kind.JOB) {
-                look(view, query, group);
-              }
-            });
+    for (Group group : List.copyOf(groups.values())) {
+      if (group.query.kind() == Kind.JOB) {
+        look(view, asOf, group);
+      }
+    }
   }
 
-  private void look(PoolView view, Query<?> query, Group group) {
-    // whoever comes before there is an answer knows a newer one
+  private void look(PoolView view, long asOf, Group group) {
+    // whoever comes before there is an answer looks for himself
     List<Waiter> waiting = List.copyOf(group.waiters);
     answers
-        .apply(view, query)
-        .onSuccess(page -> waiting.forEach(waiter -> waiter.look(page)))
-        .onFailure(e -> waiting.forEach(waiter -> waiter.fail(e)));
+        .apply(view, group.query)
+        .onComplete(seen -> waiting.forEach(waiter -> waiter.look(seen, asOf)));
   }
 
   private void fail(Throwable cause) {
+    Future<Page> failed = Future.failedFuture(cause);
     List.copyOf(groups.values())
-        .forEach(group -> List.copyOf(group.waiters).forEach(waiter -> waiter.fail(cause)));
+        .forEach(group -> List.copyOf(group.waiters).forEach(waiter -> waiter.settle(failed)));
   }
 
-  /** Nobody waits any more. */
+  /** The time of all is over. */
   void close() {
     picture.unsubscribe(listener);
-    List.copyOf(groups.values()).forEach(group -> List.copyOf(group.waiters).forEach(Waiter::end));
+    List.copyOf(groups.values())
+        .forEach(group -> List.copyOf(group.waiters).forEach(Waiter::finish));
   }
 }
