@@ -29,7 +29,7 @@ import java.util.concurrent.TimeUnit;
 public final class Load {
   private static final int LATENCY_CONNECTIONS = 64;
   private static final int WARM_UP_SECONDS = 2;
-  private static final int WARM_UP_CHANGES = 3;
+  private static final int WARM_UP_CHANGES = 60;
 
   /** A poll that has no answer by then has failed. */
   private static final int LIMIT_SECONDS = 5;
@@ -342,12 +342,12 @@ public final class Load {
         while (waiters.waiting < waiters.connections().size() && System.nanoTime() < limit) {
           TimeUnit.MILLISECONDS.sleep(20);
         }
-        change(0, WARM_UP_CHANGES);
+        change(0, WARM_UP_CHANGES, 0);
         waiters.isMeasured = true;
         long began = System.nanoTime();
         long selectsBefore = data.selects();
         double probesBefore = probes();
-        change(WARM_UP_CHANGES, count);
+        change(WARM_UP_CHANGES, count, 1_000);
         double took = (System.nanoTime() - began) / 1e9;
         selects = (data.selects() - selectsBefore) / took;
         probes = (probes() - probesBefore) / took;
@@ -356,13 +356,17 @@ public final class Load {
       }
     }
 
-    /** The next change comes when all have seen the last one, so that a wake is of one change. */
-    private void change(int from, int howMany) throws Exception {
+    /**
+     * The next change comes when all have seen the last one, so that a wake is of one change.
+     *
+     * @param apartMs how long after the last one at least
+     */
+    private void change(int from, int howMany, long apartMs) throws Exception {
       for (int number = from; number < from + howMany; number++) {
         waiters.woken = 0;
         waiters.changes.add(System.nanoTime());
         data.changeNow(1 + number % 100, number);
-        TimeUnit.SECONDS.sleep(1);
+        TimeUnit.MILLISECONDS.sleep(apartMs);
         long limit = System.nanoTime() + seconds(LIMIT_SECONDS);
         while (waiters.woken < waiters.connections().size() && System.nanoTime() < limit) {
           TimeUnit.MILLISECONDS.sleep(20);

@@ -244,12 +244,14 @@ public final class Report {
     double[] changing = rates("changes", 1000, 64, "C");
     System.out.println();
     System.out.println(
-        "1000 nodes, of which %s change each second: %s polls/s; none: %s; ratio %s."
+        ("1000 nodes, of which %s change each second: %s polls/s; none: %s; ratio %s. That of A,"
+                + " which does not look at them: %s.")
             .formatted(
                 spread("%.0f", numbers(lines("changes"), 0)),
                 spread("%,.0f", changing),
                 spread("%,.0f", quiet),
-                ratio(changing, quiet)));
+                ratio(changing, quiet),
+                ratio(rates("changes", 1000, 64, "A"), rates("quiet", 1000, 64, "A"))));
     atLeast(
         "1000 nodes, 100 changes/s: its rate to that without",
         0.7,
