@@ -18,6 +18,10 @@ import org.slf4j.LoggerFactory;
  * A read that all share who ask while one is under way: each gets what was read by one that began
  * after he had asked. Never more than one is under way, but for those that were given up as too
  * late. To be used on one context alone.
+ *
+ * <p>Clients that ask again as soon as they are answered would end up in two halves, each waiting
+ * for the read of the other. So a read with others behind it is followed by one that waits, a
+ * moment at most, until its askers have come back: then all share one, and there are half as many.
  */
 final class SharedRead<T> {
   private static final Logger log = LoggerFactory.getLogger(SharedRead.class);
@@ -27,6 +31,13 @@ final class SharedRead<T> {
 
   private static final long LOOK_MS = 100;
 
+  /** Nobody waits longer for others to come back. */
+  private static final long GATHER_MS = 1;
+
+  /** And when they do not, nobody waits for others at all for so long: few wait for nothing. */
+  private static final long NO_GATHERING_MS = 100;
+
+  private final Vertx vertx;
   private final Context context;
   private final Supplier<Future<T>> read;
 
@@ -36,10 +47,21 @@ final class SharedRead<T> {
   /** Those whose read has begun; null when none has. */
   private Batch<T> underWay;
 
+  /** How many are to share the next read; it begins at once for fewer than two. */
+  private int awaited;
+
+  /** Until when a read waits for them; null while none does. */
+  private Long gathering;
+
+  private long noGatheringBefore = System.nanoTime();
+
   /** Those who wait for the same read. */
   private static final class Batch<T> {
     final List<Handler<AsyncResult<T>>> waiting = new ArrayList<>();
     final long since = System.nanoTime();
+
+    /** Whether all were waited for who were to come. */
+    boolean isGathered;
 
     void answer(AsyncResult<T> result) {
       for (Handler<AsyncResult<T>> one : waiting) {
@@ -53,6 +75,7 @@ final class SharedRead<T> {
   }
 
   SharedRead(Vertx vertx, Supplier<Future<T>> read) {
+    this.vertx = vertx;
     this.context = vertx.getOrCreateContext();
     this.read = read;
     vertx.setPeriodic(LOOK_MS, timer -> failLate());
@@ -74,30 +97,67 @@ final class SharedRead<T> {
       next = new Batch<>();
       if (underWay == null) {
         // after all requests that have come to this event loop: they share it
-        context.runOnContext(v -> begin());
+        context.runOnContext(v -> gather());
       }
     }
     next.waiting.add(one);
+    if (gathering != null && next.waiting.size() >= awaited) {
+      stopGathering();
+      context.runOnContext(v -> begin());
+    }
+  }
+
+  private void gather() {
+    if (next == null || underWay != null || gathering != null) {
+      return;
+    }
+    if (next.waiting.size() >= awaited || System.nanoTime() - noGatheringBefore < 0) {
+      begin();
+    } else {
+      gathering = vertx.setTimer(GATHER_MS, timer -> giveUpGathering());
+    }
+  }
+
+  private void giveUpGathering() {
+    gathering = null;
+    noGatheringBefore = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(NO_GATHERING_MS);
+    begin();
+  }
+
+  private void stopGathering() {
+    if (gathering != null) {
+      vertx.cancelTimer(gathering);
+      gathering = null;
+    }
   }
 
   private void begin() {
     if (next == null || underWay != null) {
       return;
     }
+    stopGathering();
     Batch<T> batch = next;
     next = null;
     underWay = batch;
+    batch.isGathered = awaited > 0 && batch.waiting.size() >= awaited;
     read.get()
         .onComplete(
             done -> {
               if (underWay == batch) {
                 underWay = null;
+                awaited = toShareAfter(batch);
                 batch.answer(done);
                 if (next != null) {
-                  context.runOnContext(v -> begin());
+                  context.runOnContext(v -> gather());
                 }
               }
             });
+  }
+
+  /** Whoever was answered may come back; it is worth to wait for him if somebody waits already. */
+  private int toShareAfter(Batch<T> batch) {
+    int others = next == null ? 0 : next.waiting.size();
+    return others > 0 || batch.isGathered ? others + batch.waiting.size() : 0;
   }
 
   /** Also when what is under way never ends. */

@@ -11,6 +11,7 @@ import io.vertx.core.Vertx;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
@@ -79,6 +80,57 @@ class SharedReadTest {
       assertThat(answer().result()).isEqualTo("two");
     }
     assertThat(reads).isEmpty();
+  }
+
+  @Test
+  void who_comes_back_soon_is_waited_for_by_others_and_shares_their_read() {
+    Poll.until(
+        "two share a read",
+        Duration.ofSeconds(20),
+        () -> {
+          own.runOnContext(
+              v ->
+                  shared.get(
+                      one -> {
+                        answers.add(one);
+                        later(() -> shared.get(answers::add));
+                      }));
+          Promise<String> first = read();
+          ask();
+          first.complete("one");
+          assertThat(answer().result()).isEqualTo("one");
+          read().complete("two");
+          boolean isShared = reads.poll(20, TimeUnit.MILLISECONDS) == null;
+          Poll.until("all are answered", Duration.ofSeconds(5), () -> answered(2));
+          return isShared;
+        });
+  }
+
+  /** Whether so many are answered more, by whichever reads it takes. */
+  private boolean answered(int count) {
+    reads.forEach(read -> read.tryComplete("more"));
+    return answers.size() >= count && answers.removeIf(any -> true);
+  }
+
+  @Test
+  void one_who_is_alone_is_not_kept_waiting() throws Exception {
+    for (int i = 0; i < 50; i++) {
+      CompletableFuture<Boolean> isBegun = new CompletableFuture<>();
+      own.runOnContext(
+          v -> {
+            shared.get(answers::add);
+            later(() -> isBegun.complete(!reads.isEmpty()));
+          });
+
+      assertThat(isBegun.get(5, TimeUnit.SECONDS)).isTrue();
+      read().complete("alone");
+      answer();
+    }
+  }
+
+  /** When the event loop has gone round twice. */
+  private void later(Runnable what) {
+    own.runOnContext(v -> own.runOnContext(w -> what.run()));
   }
 
   @Test
