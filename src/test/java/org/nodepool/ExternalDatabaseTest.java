@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.nodepool.store.Database.Address;
@@ -134,7 +135,16 @@ class ExternalDatabaseTest {
     Poll.until("it is told", LIMIT, () -> warnings().contains(grant));
     assertThat(service.watch().hasTriggers()).isFalse();
     long node = service.node("directory", 2);
+    String tag = service.http().get("/v1/nodes").header("ETag");
+    CompletableFuture<Http.Answer> waiting =
+        CompletableFuture.supplyAsync(
+            () ->
+                service
+                    .http()
+                    .send(
+                        "GET", "/v1/nodes", null, null, "If-None-Match", tag, "Prefer", "wait=30"));
     assertThat(service.http().put("/v1/nodes/" + node, "state=hold").status()).isEqualTo(200);
+    assertThat(waiting.join().body()).contains("\"hold\"");
     assertThat(service.http().post("/v1/dib_images/fails/build").status()).isEqualTo(201);
 
     server.sql("GRANT TRIGGER ON `external_test`.* TO 'external_test'@'%'");

@@ -3,6 +3,7 @@ package org.nodepool;
 import static java.util.concurrent.CompletableFuture.supplyAsync;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.vertx.sqlclient.SqlConnection;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -217,8 +218,8 @@ class PollWaitTest {
                   there.send(
                       "GET", "/v1/nodes", null, null, "If-None-Match", tag, "Prefer", "wait=1"),
               clients);
-      assertThat(away.orTimeout(10, TimeUnit.SECONDS).join().slug()).isEqualTo("unavailable");
-      assertThat(shortly.orTimeout(10, TimeUnit.SECONDS).join().slug()).isEqualTo("unavailable");
+      assertThat(away.orTimeout(4, TimeUnit.SECONDS).join().slug()).isEqualTo("unavailable");
+      assertThat(shortly.orTimeout(4, TimeUnit.SECONDS).join().slug()).isEqualTo("unavailable");
     } finally {
       signal(dir, "CONT");
     }
@@ -229,6 +230,68 @@ class PollWaitTest {
     own.stop();
 
     assertThat(stopped.join().status()).isEqualTo(304);
+  }
+
+  /** It may take long, and nobody looks meanwhile. */
+  @Test
+  void who_comes_while_all_rows_are_read_is_told_in_time_that_it_does_not_go_on() throws Exception {
+    Path dir = Path.of("target/test-service-wait").toAbsolutePath();
+    TestService own = TestService.start(dir, "");
+    own.empty();
+    Http there = own.http().anonymous();
+    Poll.until(
+        "polls begin with a probe",
+        Duration.ofSeconds(20),
+        () ->
+            there.get("/v1/nodes").status() == 200
+                && !there.get("/metrics").body().contains("nodepool_probes_total 0.0"));
+    String tag = there.get("/v1/nodes").header("ETag");
+    SqlConnection locking = own.connection();
+    long mine =
+        locking
+            .query("SELECT CONNECTION_ID() AS id")
+            .execute()
+            .await()
+            .iterator()
+            .next()
+            .getLong("id");
+    List<Long> others = new ArrayList<>();
+    locking
+        .query("SELECT id FROM information_schema.processlist WHERE id <> " + mine)
+        .execute()
+        .await()
+        .forEach(row -> others.add(row.getLong("id")));
+    locking.query("LOCK TABLES node WRITE").execute().await();
+    // after a new connection all rows are read
+    others.forEach(id -> locking.query("KILL " + id).execute().otherwiseEmpty().await());
+
+    CompletableFuture<Http.Answer> waiting =
+        supplyAsync(
+            () ->
+                there.send(
+                    "GET", "/v1/nodes", null, null, "If-None-Match", tag, "Prefer", "wait=60"),
+            clients);
+    Poll.until(
+        "all rows are read",
+        Duration.ofSeconds(2),
+        () ->
+            locking
+                    .query(
+                        "SELECT id FROM information_schema.processlist WHERE state LIKE '%lock%'"
+                            + " AND info LIKE '%FROM node%'")
+                    .execute()
+                    .await()
+                    .size()
+                > 0);
+    signal(dir, "STOP");
+    try {
+      assertThat(waiting.orTimeout(4, TimeUnit.SECONDS).join().slug()).isEqualTo("unavailable");
+    } finally {
+      signal(dir, "CONT");
+    }
+    locking.query("UNLOCK TABLES").execute().await();
+    locking.close().await();
+    own.stop();
   }
 
   private static void signal(Path dir, String name) throws Exception {

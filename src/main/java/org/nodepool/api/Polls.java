@@ -58,7 +58,7 @@ final class Polls {
     return read.map(
         page -> {
           if (seconds.isPresent() && page.representation().etag() != null) {
-            ctx.response().putHeader("Preference-Applied", "wait=" + seconds.getAsInt());
+            ctx.response().putHeader(Preferences.APPLIED, Preferences.applied(seconds.getAsInt()));
           }
           return page(ctx, page);
         });

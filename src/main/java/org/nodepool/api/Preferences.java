@@ -1,5 +1,6 @@
 package org.nodepool.api;
 
+import io.vertx.core.http.HttpHeaders;
 import java.util.List;
 import java.util.OptionalInt;
 
@@ -8,7 +9,15 @@ final class Preferences {
   /** API.md: more than that is taken as that. */
   static final int LONGEST_WAIT_SECONDS = 60;
 
+  /** What an answer tells of it. */
+  static final CharSequence APPLIED = HttpHeaders.createOptimized("Preference-Applied");
+
   private Preferences() {}
+
+  /** The value of {@link #APPLIED}. */
+  static String applied(int waitSeconds) {
+    return "wait=" + waitSeconds;
+  }
 
   /**
    * For how many seconds the client would wait for another answer; empty when it does not say so.

@@ -31,8 +31,6 @@ import org.nodepool.view.Representation;
 final class ShortWay implements Handler<HttpServerRequest> {
   private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
   private static final CharSequence PREFER = HttpHeaders.createOptimized("Prefer");
-  private static final CharSequence PREFERENCE_APPLIED =
-      HttpHeaders.createOptimized("Preference-Applied");
 
   private final PoolReads reads;
   private final Connections connections;
@@ -239,7 +237,7 @@ final class ShortWay implements Handler<HttpServerRequest> {
           .add(HttpHeaders.ETAG, etag)
           .add(HttpHeaders.CACHE_CONTROL, Answer.NO_CACHE);
       if (waitSeconds.isPresent()) {
-        response.headers().add(PREFERENCE_APPLIED, "wait=" + waitSeconds.getAsInt());
+        response.headers().add(Preferences.APPLIED, Preferences.applied(waitSeconds.getAsInt()));
       }
       boolean isKnown = isKnown(etag);
       if (isKnown) {

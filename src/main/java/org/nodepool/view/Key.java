@@ -19,7 +19,7 @@ public record Key<T>(SerializedString json, Type type, Function<T, Object> value
     return json.getValue();
   }
 
-  /** Queries are found by it, poll by poll. */
+  /** Quick: queries are found by it, and each has all its keys. */
   @Override
   public int hashCode() {
     return json.hashCode();

@@ -142,7 +142,7 @@ public record Kind<T extends Resource>(
     return keys.stream().filter(key -> key.type().isFilterable()).toList();
   }
 
-  /** Queries are found by it, poll by poll. */
+  /** Quick: queries are found by it. One of the record's own would hash all keys. */
   @Override
   public int hashCode() {
     return name.hashCode();

@@ -111,7 +111,8 @@ public final class Picture extends VerticleBase {
 
   /**
    * By {@link System#nanoTime}: nothing that was committed before is missing in what {@link
-   * #current} gives afterwards. Looks of this picture count; probes of others do not.
+   * #current} gives afterwards. Probes of the event loops that answer do not count. Before the
+   * first view, when the picture was made.
    */
   long asOf() {
     return asOf;
@@ -170,14 +171,15 @@ public final class Picture extends VerticleBase {
     probes.increment();
     long began = System.nanoTime();
     rows.isAll(current.seen())
-        .compose(isAll -> isAll ? isStillRight(began) : refreshed().mapEmpty())
+        .compose(isAll -> isAll ? confirm(began) : refreshed().mapEmpty())
         .onFailure(this::failed)
         .onComplete(done -> isLooking = false);
   }
 
-  private Future<Void> isStillRight(long since) {
-    if (since - asOf > 0) {
-      asOf = since;
+  /** The view was right then; a newer one may have been published meanwhile. */
+  private Future<Void> confirm(long began) {
+    if (began - asOf > 0) {
+      asOf = began;
     }
     return Future.succeededFuture();
   }
@@ -253,10 +255,10 @@ public final class Picture extends VerticleBase {
             });
   }
 
-  private void publish(PoolView view, long since) {
+  private void publish(PoolView view, long began) {
     PoolView before = current;
     current = view;
-    asOf = since;
+    asOf = began;
     if (view != before) {
       listeners.forEach(Listener::changed);
     }

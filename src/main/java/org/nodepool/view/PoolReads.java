@@ -86,7 +86,8 @@ public final class PoolReads {
             sources.picture(),
             sources.stats(),
             (view, query) -> answer(view, query, System.nanoTime()),
-            this::answer);
+            this::answer,
+            fresh::get);
   }
 
   private Future<PoolView> probe() {

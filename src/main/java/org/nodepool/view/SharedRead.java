@@ -50,8 +50,8 @@ final class SharedRead<T> {
   /** How many are to share the next read; it begins at once for fewer than two. */
   private int awaited;
 
-  /** Until when a read waits for them; null while none does. */
-  private Long gathering;
+  /** Ends the waiting for them; null while there is none. */
+  private Long gatheringTimer;
 
   private long noGatheringBefore = System.nanoTime();
 
@@ -101,33 +101,33 @@ final class SharedRead<T> {
       }
     }
     next.waiting.add(one);
-    if (gathering != null && next.waiting.size() >= awaited) {
+    if (gatheringTimer != null && next.waiting.size() >= awaited) {
       stopGathering();
       context.runOnContext(v -> begin());
     }
   }
 
   private void gather() {
-    if (next == null || underWay != null || gathering != null) {
+    if (next == null || underWay != null || gatheringTimer != null) {
       return;
     }
     if (next.waiting.size() >= awaited || System.nanoTime() - noGatheringBefore < 0) {
       begin();
     } else {
-      gathering = vertx.setTimer(GATHER_MS, timer -> giveUpGathering());
+      gatheringTimer = vertx.setTimer(GATHER_MS, timer -> giveUpGathering());
     }
   }
 
   private void giveUpGathering() {
-    gathering = null;
+    gatheringTimer = null;
     noGatheringBefore = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(NO_GATHERING_MS);
     begin();
   }
 
   private void stopGathering() {
-    if (gathering != null) {
-      vertx.cancelTimer(gathering);
-      gathering = null;
+    if (gatheringTimer != null) {
+      vertx.cancelTimer(gatheringTimer);
+      gatheringTimer = null;
     }
   }
 

@@ -11,10 +11,14 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Predicate;
+import java.util.function.Supplier;
 import org.nodepool.model.Resource;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Those who wait for an answer to become another one. Whoever asks the same shares one look at it,
@@ -26,11 +30,17 @@ final class Waiters {
   /** What a queued job waits for changes without a change of a row. */
   private static final long JOBS_MS = 1_000;
 
+  /** Looks are more often. While all rows are read there is none, and that may take its time. */
+  private static final long MISSED_LOOK_MS = 50;
+
+  private static final Logger log = LoggerFactory.getLogger(Waiters.class);
+
   private final Vertx vertx;
   private final Picture picture;
   private final PollStats stats;
   private final BiFunction<PoolView, Query<?>, Future<Page>> answers;
   private final Function<Query<?>, Future<Page>> freshAnswers;
+  private final Supplier<Future<PoolView>> probe;
   private final Map<Query<?>, Group> groups = new HashMap<>();
   private final Picture.Listener listener;
   private int count;
@@ -101,7 +111,11 @@ final class Waiters {
 
     private void settle(AsyncResult<Page> seen) {
       if (leave()) {
-        answer.handle(seen);
+        try {
+          answer.handle(seen);
+        } catch (Throwable e) { // whatever befalls one of them, the others are woken
+          log.error("one of those who waited could not be answered", e);
+        }
       }
     }
 
@@ -136,18 +150,21 @@ final class Waiters {
   /**
    * @param answers the answer to a query as it is in a view
    * @param freshAnswers that which a poll gets
+   * @param probe what a poll begins with
    */
   Waiters(
       Vertx vertx,
       Picture picture,
       PollStats stats,
       BiFunction<PoolView, Query<?>, Future<Page>> answers,
-      Function<Query<?>, Future<Page>> freshAnswers) {
+      Function<Query<?>, Future<Page>> freshAnswers,
+      Supplier<Future<PoolView>> probe) {
     this.vertx = vertx;
     this.picture = picture;
     this.stats = stats;
     this.answers = answers;
     this.freshAnswers = freshAnswers;
+    this.probe = probe;
     Context context = vertx.getOrCreateContext();
     this.listener =
         new Picture.Listener() {
@@ -163,6 +180,7 @@ final class Waiters {
         };
     picture.subscribe(listener);
     vertx.setPeriodic(JOBS_MS, timer -> lookAtJobs());
+    vertx.setPeriodic(MISSED_LOOK_MS, timer -> probeWhenNobodyLooks());
   }
 
   /**
@@ -212,6 +230,15 @@ final class Waiters {
       if (group.query.kind() == Kind.JOB) {
         look(view, asOf, group);
       }
+    }
+  }
+
+  /** So that whoever waits is told in time that the database is away. */
+  private void probeWhenNobodyLooks() {
+    boolean isLookedAt =
+        System.nanoTime() - picture.asOf() <= TimeUnit.MILLISECONDS.toNanos(MISSED_LOOK_MS);
+    if (count > 0 && !isLookedAt && picture.current().canBeProbed()) {
+      probe.get().onFailure(this::fail);
     }
   }
 
