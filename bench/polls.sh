@@ -282,7 +282,8 @@ rates() {
 # While the service has as many polls as it can take.
 probes() {
   local time=$((seconds > 3 ? seconds : 3))
-  wrk -t 2 -c 64 -d "$((time + 2))s" "$(url C)/v1/nodes" >/dev/null &
+  # longer than it is looked at: what looks starts slowly on processors that are busy
+  wrk -t 2 -c 64 -d "$((time + 60))s" "$(url C)/v1/nodes" >/dev/null &
   pid[wrk]=$!
   run Data probes "$dburi" "$time" >>"$results"
   stop wrk
