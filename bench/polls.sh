@@ -296,7 +296,8 @@ latency() {
   run Load latency "$nodes" "$rate" "$rounds" "$seconds" "A=$(url A)/v1/nodes" "D=$(url D)/v1/nodes" "C=$(url C)/v1/nodes" >>"$results"
 }
 
-# change_rate RATE: so many changes a second from now on
+# change_rate RATE: so many changes a second from now on; how many there were since the last call is
+# $achieved of the caller
 change_rate() {
   echo "$1" >&8
   read -r achieved <&9

@@ -212,12 +212,7 @@ class PollWaitTest {
     signal(dir, "STOP");
     try {
       // one whose time is over before anybody could look
-      CompletableFuture<Http.Answer> shortly =
-          supplyAsync(
-              () ->
-                  there.send(
-                      "GET", "/v1/nodes", null, null, "If-None-Match", tag, "Prefer", "wait=1"),
-              clients);
+      CompletableFuture<Http.Answer> shortly = waiting(there, "/v1/nodes", tag, 1);
       assertThat(away.orTimeout(4, TimeUnit.SECONDS).join().slug()).isEqualTo("unavailable");
       assertThat(shortly.orTimeout(4, TimeUnit.SECONDS).join().slug()).isEqualTo("unavailable");
     } finally {
@@ -247,17 +242,9 @@ class PollWaitTest {
                 && !there.get("/metrics").body().contains("nodepool_probes_total 0.0"));
     String tag = there.get("/v1/nodes").header("ETag");
     SqlConnection locking = own.connection();
-    long mine =
-        locking
-            .query("SELECT CONNECTION_ID() AS id")
-            .execute()
-            .await()
-            .iterator()
-            .next()
-            .getLong("id");
     List<Long> others = new ArrayList<>();
     locking
-        .query("SELECT id FROM information_schema.processlist WHERE id <> " + mine)
+        .query("SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID()")
         .execute()
         .await()
         .forEach(row -> others.add(row.getLong("id")));
@@ -265,12 +252,7 @@ class PollWaitTest {
     // after a new connection all rows are read
     others.forEach(id -> locking.query("KILL " + id).execute().otherwiseEmpty().await());
 
-    CompletableFuture<Http.Answer> waiting =
-        supplyAsync(
-            () ->
-                there.send(
-                    "GET", "/v1/nodes", null, null, "If-None-Match", tag, "Prefer", "wait=60"),
-            clients);
+    CompletableFuture<Http.Answer> waiting = waiting(there, "/v1/nodes", tag, 60);
     Poll.until(
         "all rows are read",
         Duration.ofSeconds(2),
@@ -305,18 +287,21 @@ class PollWaitTest {
   }
 
   private CompletableFuture<Http.Answer> waiting(String path, int seconds) {
-    return waiting(path, http.get(path).header("ETag"), seconds);
+    return waiting(http, path, seconds);
   }
 
   private CompletableFuture<Http.Answer> waiting(Http of, String path, int seconds) {
-    String tag = of.get(path).header("ETag");
-    return supplyAsync(
-        () -> of.send("GET", path, null, null, "If-None-Match", tag, "Prefer", "wait=" + seconds),
-        clients);
+    return waiting(of, path, of.get(path).header("ETag"), seconds);
   }
 
   private CompletableFuture<Http.Answer> waiting(String path, String tag, int seconds) {
-    return supplyAsync(() -> ask(path, "If-None-Match", tag, "Prefer", "wait=" + seconds), clients);
+    return waiting(http, path, tag, seconds);
+  }
+
+  private CompletableFuture<Http.Answer> waiting(Http of, String path, String tag, int seconds) {
+    return supplyAsync(
+        () -> of.send("GET", path, null, null, "If-None-Match", tag, "Prefer", "wait=" + seconds),
+        clients);
   }
 
   private Http.Answer ask(String path, String... headers) {

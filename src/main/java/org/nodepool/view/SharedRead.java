@@ -60,9 +60,6 @@ final class SharedRead<T> {
     final List<Handler<AsyncResult<T>>> waiting = new ArrayList<>();
     final long since = System.nanoTime();
 
-    /** Whether all were waited for who were to come. */
-    boolean isGathered;
-
     void answer(AsyncResult<T> result) {
       for (Handler<AsyncResult<T>> one : waiting) {
         try {
@@ -139,7 +136,6 @@ final class SharedRead<T> {
     Batch<T> batch = next;
     next = null;
     underWay = batch;
-    batch.isGathered = awaited > 0 && batch.waiting.size() >= awaited;
     read.get()
         .onComplete(
             done -> {
@@ -154,10 +150,15 @@ final class SharedRead<T> {
             });
   }
 
-  /** Whoever was answered may come back; it is worth to wait for him if somebody waits already. */
+  /**
+   * Whoever was answered may come back. It is worth to wait for him if somebody waits already, or
+   * if all came who were awaited before.
+   */
   private int toShareAfter(Batch<T> batch) {
+    int answered = batch.waiting.size();
     int others = next == null ? 0 : next.waiting.size();
-    return others > 0 || batch.isGathered ? others + batch.waiting.size() : 0;
+    boolean isGathered = awaited > 0 && answered >= awaited;
+    return others > 0 || isGathered ? others + answered : 0;
   }
 
   /** Also when what is under way never ends. */
