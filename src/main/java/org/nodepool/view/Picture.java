@@ -101,7 +101,8 @@ public final class Picture extends VerticleBase {
     vertx.setTimer(readAllPause(), timer -> readAllAgain());
     vertx.setTimer(GAPS_MS, timer -> proveGaps());
     vertx.setPeriodic(PRUNE_MS, timer -> prune());
-    return Future.succeededFuture();
+    // so that the first who asks is answered at once; a database that is away is no reason to fail
+    return refreshed().otherwiseEmpty();
   }
 
   /** The newest view; it may be old, and is empty before the first was read. */
