@@ -1,22 +1,24 @@
 package org.nodepool.store;
 
+import static java.util.stream.Collectors.joining;
 import static java.util.stream.Collectors.mapping;
 import static java.util.stream.Collectors.toUnmodifiableList;
 
 import io.vertx.core.Future;
+import io.vertx.sqlclient.Query;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
 import io.vertx.sqlclient.SqlConnection;
 import io.vertx.sqlclient.SqlResult;
 import io.vertx.sqlclient.Tuple;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
@@ -45,7 +47,6 @@ public final class ChangeTable {
   private static final String GREATEST =
       "SELECT COALESCE((SELECT MAX(id) FROM api_change), 0) AS greatest";
   private static final String APPEARED = ", (SELECT COUNT(*) FROM api_change WHERE %s) AS appeared";
-  private static final String IN_GAP = "id BETWEEN ? AND ?";
 
   // "id" is that of the row that was changed
   private static final String SINCE =
@@ -59,14 +60,13 @@ public final class ChangeTable {
         FROM api_change
        WHERE %s
        ORDER BY change_id
-       LIMIT %d
+       LIMIT %s
       """;
-  private static final String IDS = "SELECT id FROM api_change WHERE %s ORDER BY id LIMIT %d";
+  private static final String IDS = "SELECT id FROM api_change WHERE %s ORDER BY id LIMIT %s";
   private static final String BOUNDS =
       "SELECT COALESCE(MIN(id), 0) AS least, COALESCE(MAX(id), 0) AS greatest FROM api_change";
   private static final String OTHERS =
       "SELECT id FROM api_change WHERE id > ? AND MOD(id, ?) <> ? LIMIT 1";
-  private static final String UNSEEN = "id > ?";
   private static final String ID_STEP =
       "SELECT @@auto_increment_increment AS step, @@auto_increment_offset AS first_id,"
           + " @@global.innodb_lock_wait_timeout AS lock_wait";
@@ -109,11 +109,13 @@ public final class ChangeTable {
 
   /** Whether nothing has been committed but what was seen; one statement. */
   Future<Boolean> isAll(SqlConnection connection, SeenChanges seen) {
-    List<Gap> gaps = filled(seen.gaps());
-    String sql = gaps.isEmpty() ? GREATEST : GREATEST + APPEARED.formatted(inGaps(gaps));
-    return connection
-        .preparedQuery(sql)
-        .execute(addGaps(Tuple.tuple(), gaps))
+    List<Gap> gaps = seen.gaps();
+    Query<RowSet<Row>> query =
+        gaps.isEmpty()
+            ? connection.preparedQuery(GREATEST)
+            : connection.query(GREATEST + APPEARED.formatted(isIn(gaps)));
+    return query
+        .execute()
         .map(
             rows -> {
               Row row = rows.iterator().next();
@@ -124,12 +126,18 @@ public final class ChangeTable {
 
   /** What was committed since, in the order in which each row was changed; one statement. */
   Future<Since> since(SqlConnection connection, SeenChanges seen, SeenChanges.Ids possible) {
-    List<Gap> gaps = filled(seen.gaps());
-    String sql = SINCE.formatted(unseen(gaps), MOST_CHANGES + 1);
-    return connection
-        .preparedQuery(sql)
-        .execute(addGaps(Tuple.of(seen.greatest()), gaps))
-        .map(rows -> since(rows, seen, possible));
+    List<Gap> gaps = seen.gaps();
+    Future<RowSet<Row>> rows =
+        gaps.isEmpty()
+            ? connection.preparedQuery(changesWhere("id > ?")).execute(Tuple.of(seen.greatest()))
+            : connection
+                .query(changesWhere("id > " + seen.greatest() + " OR " + isIn(gaps)))
+                .execute();
+    return rows.map(read -> since(read, seen, possible));
+  }
+
+  private static String changesWhere(String condition) {
+    return SINCE.formatted(condition, MOST_CHANGES + 1);
   }
 
   /**
@@ -205,11 +213,10 @@ public final class ChangeTable {
    * @param limit how many at most
    */
   Future<List<Long>> ids(SqlConnection connection, List<Gap> ranges, int limit) {
-    List<Gap> filled = filled(ranges);
     return connection
-        .preparedQuery(IDS.formatted(inGaps(filled), limit))
+        .query(IDS.formatted(isIn(ranges), limit))
         .collecting(mapping((Row row) -> row.getLong("id"), toUnmodifiableList()))
-        .execute(addGaps(Tuple.tuple(), filled))
+        .execute()
         .map(SqlResult::value);
   }
 
@@ -224,29 +231,23 @@ public final class ChangeTable {
             .map(rows -> rows.size() > 0);
   }
 
-  /** A power of two of them, so that there are few statements to prepare. */
-  private static List<Gap> filled(List<Gap> gaps) {
-    if (Integer.bitCount(gaps.size()) <= 1) {
-      return gaps;
-    }
-    List<Gap> filled = new ArrayList<>(gaps);
-    while (Integer.bitCount(filled.size()) > 1) {
-      filled.add(gaps.get(0));
-    }
-    return filled;
-  }
-
-  private static String unseen(List<Gap> gaps) {
-    return gaps.isEmpty() ? UNSEEN : UNSEEN + " OR " + inGaps(gaps);
-  }
-
-  private static String inGaps(List<Gap> gaps) {
-    return String.join(" OR ", Collections.nCopies(gaps.size(), IN_GAP));
-  }
-
-  private static Tuple addGaps(Tuple values, List<Gap> gaps) {
-    gaps.forEach(gap -> values.addLong(gap.from()).addLong(gap.to()));
-    return values;
+  /**
+   * Holds for the ids in these gaps, one at least. The numbers stand in the statement: there are
+   * too many of such statements, and they are too long, to be kept prepared.
+   */
+  private static String isIn(List<Gap> gaps) {
+    String ids =
+        gaps.stream()
+            .filter(Gap::isShort)
+            .flatMapToLong(gap -> LongStream.rangeClosed(gap.from(), gap.to()))
+            .mapToObj(Long::toString)
+            .collect(joining(", "));
+    Stream<String> list = ids.isEmpty() ? Stream.empty() : Stream.of("id IN (" + ids + ")");
+    Stream<String> ranges =
+        gaps.stream()
+            .filter(gap -> !gap.isShort())
+            .map(gap -> "id BETWEEN " + gap.from() + " AND " + gap.to());
+    return Stream.concat(list, ranges).collect(joining(" OR "));
   }
 
   /**

@@ -19,6 +19,8 @@ final class LogScan {
   /** So many ranges where ids are missing are read. */
   private static final int MOST_READ = 200;
 
+  private static final int GAPS_A_READ = 500;
+
   /** So many gaps are held; those that come after them are found when these are fewer. */
   private static final int MOST_GAPS = 20_000;
 
@@ -72,7 +74,7 @@ final class LogScan {
     if (left.isEmpty() || found.size() > MOST_IDS) {
       return Future.succeededFuture(found);
     }
-    int some = Math.min(left.size(), SeenChanges.MOST_GAPS);
+    int some = Math.min(left.size(), GAPS_A_READ);
     return table
         .ids(connection, left.subList(0, some), MOST_IDS + 1)
         .compose(

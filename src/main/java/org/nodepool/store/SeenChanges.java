@@ -19,11 +19,27 @@ public record SeenChanges(long greatest, List<Gap> gaps, long lines, long first)
   /** Nothing was ever seen. */
   static final SeenChanges NONE = new SeenChanges(0, List.of(), 0, 0);
 
-  /** More gaps cannot be asked for in one statement. */
-  static final int MOST_GAPS = 1_000;
+  /**
+   * A gap of so many ids at most is asked for id by id: the time grows with their number; that for
+   * ranges grows with its square.
+   */
+  private static final int SHORT = 32;
+
+  /** So many ids, and so many ranges, are asked for in one statement: in some 10 ms each. */
+  private static final int MOST_IDS_ASKED = 4_000;
+
+  private static final int MOST_RANGES_ASKED = 400;
 
   /** Ids that were skipped, both ends included. */
-  public record Gap(long from, long to) {}
+  public record Gap(long from, long to) {
+    private long ids() {
+      return to - from + 1;
+    }
+
+    boolean isShort() {
+      return ids() <= SHORT;
+    }
+  }
 
   public SeenChanges {
     gaps = List.copyOf(gaps);
@@ -34,7 +50,16 @@ public record SeenChanges(long greatest, List<Gap> gaps, long lines, long first)
    * everything; that is so for a minute after very many writers have rolled back.
    */
   public boolean isAskable() {
-    return gaps.size() <= MOST_GAPS;
+    long ids = 0;
+    int ranges = 0;
+    for (Gap gap : gaps) {
+      if (gap.isShort()) {
+        ids += gap.ids();
+      } else {
+        ranges++;
+      }
+    }
+    return ids <= MOST_IDS_ASKED && ranges <= MOST_RANGES_ASKED;
   }
 
   /** Whether the other knows of no other changes, in what may be the same log. */

@@ -15,9 +15,13 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.nodepool.TestService;
 import org.nodepool.store.SeenChanges.Gap;
 
@@ -177,10 +181,10 @@ class PoolLogTest {
               List.of(new Gap(7, 7), new Gap(500_000, 500_001), new Gap(999_999, 999_999)),
               SeenChanges::gaps);
 
-      service.sql("DELETE FROM api_change WHERE id % 400 = 0 AND id < 1000000");
+      service.sql("DELETE FROM api_change WHERE id % 80 = 0 AND id < 1000000");
       SeenChanges many = on(() -> log.all(null)).seen();
       assertThat(many.isAskable()).isFalse();
-      assertThat(many.gaps()).hasSize(2_499 + 3 - 1);
+      assertThat(many.gaps()).hasSize(12_499 + 3 - 1);
       service.sql("INSERT INTO api_change (id, of_table, time) VALUES (400, 'node', 0)");
       List<Long> read = new ArrayList<>();
       for (int i = 0; i < 3; i++) { // the service may read it at the same time
@@ -191,6 +195,44 @@ class PoolLogTest {
         assertThat(again.greatest()).isEqualTo(many.greatest());
       }
       assertThat(read).anyMatch(rows -> rows < 100_000);
+    } finally {
+      service.sql("TRUNCATE TABLE api_change");
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 1, 2000", "3, 32, 114", "1, 33, 400", "300, 300, 200"})
+  void thousands_that_roll_back_are_no_reason_to_read_all_rows(int one, int other, int pairs) {
+    int period = one + other + 2;
+    long last = (long) pairs * period;
+    service.sql("TRUNCATE TABLE api_change");
+    service.sql(
+        ("INSERT INTO api_change (id, of_table, old_id, time) SELECT seq, 'node', 1, 0"
+                + " FROM seq_1_to_%s WHERE seq %% %s IN (0, %s)")
+            .formatted(last, period, one + 1));
+    try {
+      SeenChanges start = on(() -> log.all(null)).seen();
+      List<Gap> gaps =
+          LongStream.range(0, pairs)
+              .map(pair -> pair * period)
+              .boxed()
+              .flatMap(
+                  to ->
+                      Stream.of(new Gap(to + 1, to + one), new Gap(to + one + 2, to + period - 1)))
+              .toList();
+      SeenChanges many = start.with(last, gaps);
+
+      assertThat(many.isAskable()).isTrue();
+      assertThat(on(() -> log.isAll(many))).isTrue();
+      for (long id : List.of(1L, last - 1)) {
+        service.sql(
+            "INSERT INTO api_change (id, of_table, old_id, time) VALUES (?, 'node', 1, 0)", id);
+        assertThat(on(() -> log.isAll(many))).isFalse();
+        assertThat(on(() -> log.since(many)).changes())
+            .extracting(ChangeTable.Change::id)
+            .containsExactly(id);
+        service.sql("DELETE FROM api_change WHERE id = ?", id);
+      }
     } finally {
       service.sql("TRUNCATE TABLE api_change");
     }

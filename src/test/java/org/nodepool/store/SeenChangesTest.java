@@ -13,6 +13,8 @@ import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.nodepool.store.SeenChanges.Gap;
 import org.nodepool.store.SeenChanges.Ids;
 
@@ -41,6 +43,25 @@ class SeenChangesTest {
       assertThat(seen.least()).isEqualTo(ids(seen).stream().findFirst().orElse(all.last() + 1));
     }
     assertThat(seen.gaps()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "1, 4000, true",
+    "1, 4001, false",
+    "32, 125, true",
+    "32, 126, false",
+    "33, 400, true",
+    "33, 401, false"
+  })
+  void so_many_gaps_can_be_asked_for_at_once(long ids, int count, boolean isAskable) {
+    List<Gap> gaps =
+        LongStream.range(0, count)
+            .map(gap -> gap * (ids + 1))
+            .mapToObj(to -> new Gap(to + 1, to + ids))
+            .toList();
+
+    assertThat(SeenChanges.NONE.with(count * (ids + 1), gaps).isAskable()).isEqualTo(isAskable);
   }
 
   @Property
