@@ -116,8 +116,7 @@ final class ShortWay implements Handler<HttpServerRequest> {
     MultiMap headers = request.headers();
     return hasHost(request, headers)
         && takesJson(headers)
-        && !headers.contains(HttpHeaders.CONTENT_LENGTH)
-        && !headers.contains(HttpHeaders.TRANSFER_ENCODING)
+        && hasNoBody(headers)
         && !headers.contains(HttpHeaders.EXPECT)
         && !headers.contains(HttpHeaders.UPGRADE);
   }
@@ -127,6 +126,13 @@ final class ShortWay implements Handler<HttpServerRequest> {
     return accept == null
         || ((accept.equals("*/*") || accept.equals("application/json"))
             && headers.getAll(HttpHeaders.ACCEPT).size() == 1);
+  }
+
+  /** Some clients say of each poll that there is none. */
+  private static boolean hasNoBody(MultiMap headers) {
+    String length = headers.get(HttpHeaders.CONTENT_LENGTH);
+    return (length == null || length.equals("0"))
+        && !headers.contains(HttpHeaders.TRANSFER_ENCODING);
   }
 
   /** Whether it has a Host that can be read; those who poll all say the same one. */
