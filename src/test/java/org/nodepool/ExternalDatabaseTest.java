@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.nodepool.store.Database.Address;
@@ -143,8 +144,9 @@ class ExternalDatabaseTest {
                     .http()
                     .send(
                         "GET", "/v1/nodes", null, null, "If-None-Match", tag, "Prefer", "wait=30"));
+    PollWaitTest.awaitWaiters(service.http(), 1);
     assertThat(service.http().put("/v1/nodes/" + node, "state=hold").status()).isEqualTo(200);
-    assertThat(waiting.join().body()).contains("\"hold\"");
+    assertThat(waiting.get(10, TimeUnit.SECONDS).body()).contains("\"hold\"");
     assertThat(service.http().post("/v1/dib_images/fails/build").status()).isEqualTo(201);
 
     server.sql("GRANT TRIGGER ON `external_test`.* TO 'external_test'@'%'");
