@@ -201,7 +201,7 @@ final class Site implements AutoCloseable {
 
   /** Runs a statement as another program would, past the proxy. */
   RowSet<Row> sql(String statement, Object... values) {
-    return sql.preparedQuery(statement).execute(Tuple.wrap(Arrays.asList(values))).await();
+    return TestService.execute(sql, statement, Tuple.wrap(Arrays.asList(values)));
   }
 
   /** Runs an INSERT; returns the id that the database gave. */

@@ -5,6 +5,7 @@ import io.vertx.core.Vertx;
 import io.vertx.core.json.JsonObject;
 import io.vertx.mysqlclient.MySQLBuilder;
 import io.vertx.mysqlclient.MySQLConnectOptions;
+import io.vertx.mysqlclient.MySQLException;
 import io.vertx.sqlclient.Pool;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
@@ -39,6 +40,8 @@ import org.nodepool.store.DatabaseWatch;
 public final class TestService {
   static final String USER = "admin";
   static final String PASSWORD = "a:b c:ö";
+
+  private static final int DEADLOCK = 1213;
 
   private static final String RUNNING_HERE =
       "SELECT id FROM api_job WHERE state = 'running' AND worker = ?";
@@ -274,7 +277,20 @@ public final class TestService {
     for (Object value : values) {
       tuple.addValue(value);
     }
-    Future<RowSet<Row>> done = sql.preparedQuery(statement).execute(tuple);
+    return execute(sql, statement, tuple);
+  }
+
+  /** Again, when it was the victim of a deadlock with the service: as any program has to. */
+  static RowSet<Row> execute(Pool pool, String statement, Tuple values) {
+    Future<RowSet<Row>> done = pool.preparedQuery(statement).execute(values);
+    for (int i = 0; i < 3; i++) {
+      done =
+          done.recover(
+              e ->
+                  e instanceof MySQLException error && error.getErrorCode() == DEADLOCK
+                      ? pool.preparedQuery(statement).execute(values)
+                      : Future.failedFuture(e));
+    }
     return done.await();
   }
 
