@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.nodepool.store.Database.Address;
 
 /** An operator's database that is away, or refuses: what is answered, and that it is used later. */
+@RunsBesideOthers
 class ExternalDatabaseTest {
   private static final Path DIR = Path.of("target/test-service-external").toAbsolutePath();
   private static final String NAME = "external_test";

@@ -15,6 +15,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.nodepool.store.Database.Address;
 
 /** A database that Nodepool left is used as it is: nothing in it changes but what was asked. */
+@RunsBesideOthers
 class LegacyDatabaseTest {
   private static final Path DIR = Path.of("target/test-service-legacy").toAbsolutePath();
   private static final Path DUMP = Path.of("src/test/resources/legacy-0.3.1.sql");

@@ -15,6 +15,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** A real cloud that takes little, and whose logins are short. */
+@RunsBesideOthers
 class OpenStackLimitsTest {
   private static final String UPLOAD = "/v1/dib_images/tiny/upload";
   private static final int MIB = 1 << 20;

@@ -22,6 +22,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Images at a real cloud: what arrives, and what goes wrong on the way. */
+@RunsBesideOthers
 class OpenStackTest {
   private static final String UPLOAD = "/v1/dib_images/tiny/upload";
   private static final String IMAGES = "images: [{name: cloud-image, diskimage: tiny}]";

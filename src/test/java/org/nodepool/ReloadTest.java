@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.nodepool.api.BareApi;
 
 /** A nodepool.yaml that changes while the service runs. */
+@RunsBesideOthers
 class ReloadTest {
   private static final Path DIR = Path.of("target/test-service-reload").toAbsolutePath();
   private static final Path FILE = DIR.resolve("nodepool.yaml");

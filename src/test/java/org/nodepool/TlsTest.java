@@ -34,6 +34,7 @@ import org.nodepool.api.ApiVerticle.Tls;
 import org.nodepool.api.BareApi;
 
 /** HTTPS, with certificates that openssl makes. */
+@RunsBesideOthers
 class TlsTest {
   private static final String RSA = "rsa:2048";
   private static final String EC = "ec -pkeyopt ec_paramgen_curve:P-256";

@@ -28,8 +28,10 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.nodepool.Poll;
+import org.nodepool.RunsBesideOthers;
 import org.nodepool.store.Database.Address;
 
+@RunsBesideOthers
 class EmbeddedMariaDbTest {
   /** Relative and with a blank, as an operator may have it; one for all, as unpacking is slow. */
   private static final Path DIR = Path.of("target", "embedded db");
