@@ -242,7 +242,9 @@ public final class Database {
   private <T> Future<T> transaction(Failpoint what, Function<Tx, Future<T>> work, int attempts) {
     Tx tx = new Tx(now(), what);
     return counted(
-            () -> within(pool.getConnection().compose(connection -> run(work, tx, connection))))
+            () ->
+                within(
+                    pool.getConnection().compose(connection -> run(work, tx, quiet(connection)))))
         .recover(
             e ->
                 attempts > 1 && isError(e, DEADLOCK)
@@ -357,7 +359,13 @@ public final class Database {
    */
   <T> Future<T> session(Function<SqlConnection, Future<T>> statements) {
     Pool own = newPool(1, LOOK_LIMIT_MS);
-    return own.withConnection(statements).eventually(() -> closeSoon(own));
+    return own.withConnection(connection -> statements.apply(quiet(connection)))
+        .eventually(() -> closeSoon(own));
+  }
+
+  /** The client prints why a connection was lost; what is under way on it fails with that, too. */
+  static SqlConnection quiet(SqlConnection connection) {
+    return connection.exceptionHandler(e -> {});
   }
 
   /** Not at once, because a pool that is closed while it reports a time-out never ends. */

@@ -42,7 +42,7 @@ final class Line {
 
     private SqlConnection opened(SqlConnection made) {
       db.noteLine();
-      connection = made;
+      connection = Database.quiet(made);
       made.closeHandler(v -> forget());
       return made;
     }
