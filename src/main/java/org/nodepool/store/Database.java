@@ -165,7 +165,7 @@ public final class Database {
    * locks they stand in nobody's way.
    */
   private static void prepare(SqlConnection connection) {
-    connection
+    logged(connection)
         .query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         .execute()
         .compose(v -> connection.query(LOCK_WAIT).execute())
@@ -244,7 +244,7 @@ public final class Database {
     return counted(
             () ->
                 within(
-                    pool.getConnection().compose(connection -> run(work, tx, quiet(connection)))))
+                    pool.getConnection().compose(connection -> run(work, tx, logged(connection)))))
         .recover(
             e ->
                 attempts > 1 && isError(e, DEADLOCK)
@@ -359,13 +359,13 @@ public final class Database {
    */
   <T> Future<T> session(Function<SqlConnection, Future<T>> statements) {
     Pool own = newPool(1, LOOK_LIMIT_MS);
-    return own.withConnection(connection -> statements.apply(quiet(connection)))
+    return own.withConnection(connection -> statements.apply(logged(connection)))
         .eventually(() -> closeSoon(own));
   }
 
-  /** The client prints why a connection was lost; what is under way on it fails with that, too. */
-  static SqlConnection quiet(SqlConnection connection) {
-    return connection.exceptionHandler(e -> {});
+  /** Logs why a connection was lost, which the client would print past the log, with its trace. */
+  static SqlConnection logged(SqlConnection connection) {
+    return connection.exceptionHandler(e -> log.debug("a connection was lost: {}", e.toString()));
   }
 
   /** Not at once, because a pool that is closed while it reports a time-out never ends. */

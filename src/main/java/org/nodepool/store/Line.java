@@ -42,7 +42,7 @@ final class Line {
 
     private SqlConnection opened(SqlConnection made) {
       db.noteLine();
-      connection = Database.quiet(made);
+      connection = Database.logged(made);
       made.closeHandler(v -> forget());
       return made;
     }
