@@ -13,9 +13,11 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.ResourceLock;
 
 /** A real cloud that takes little, and whose logins are short. */
 @RunsBesideOthers
+@ResourceLock("clouds, of which calls have a limit of time")
 class OpenStackLimitsTest {
   private static final String UPLOAD = "/v1/dib_images/tiny/upload";
   private static final int MIB = 1 << 20;

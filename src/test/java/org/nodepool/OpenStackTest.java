@@ -17,12 +17,14 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.ResourceLock;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Images at a real cloud: what arrives, and what goes wrong on the way. */
 @RunsBesideOthers
+@ResourceLock("clouds, of which calls have a limit of time")
 class OpenStackTest {
   private static final String UPLOAD = "/v1/dib_images/tiny/upload";
   private static final String IMAGES = "images: [{name: cloud-image, diskimage: tiny}]";

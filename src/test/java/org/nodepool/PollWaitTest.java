@@ -19,8 +19,10 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /** {@code Prefer: wait}: an answer is held until it is another one than the client has. */
+@Isolated("has answers of a quarter of a second")
 class PollWaitTest {
   private static final String WAITERS = "nodepool_waiters ";
 

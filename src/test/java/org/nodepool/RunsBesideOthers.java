@@ -11,15 +11,19 @@ import org.junit.jupiter.api.parallel.ResourceLock;
 import org.junit.jupiter.api.parallel.ResourceLocksProvider;
 
 /**
- * A class whose tests have a service or servers of their own and mostly wait for them: its tests
- * run one after the other, beside those of other classes.
+ * A class whose tests run one after the other, beside those of other classes. They mostly wait;
+ * their directories and databases are their own; they count nothing that others write, and they
+ * leave a busy machine time. A class that cannot bear others beside it is {@code @Isolated}.
  */
 @Target(ElementType.TYPE)
 @Retention(RetentionPolicy.RUNTIME)
 @Execution(ExecutionMode.CONCURRENT)
 @ResourceLock(providers = RunsBesideOthers.OneByOne.class)
 public @interface RunsBesideOthers {
-  /** JUnit runs what is below a class that holds a lock in one thread. */
+  /**
+   * The tests of a class inherit its mode, and would run beside each other; below a class that
+   * holds a lock JUnit runs them in one thread.
+   */
   final class OneByOne implements ResourceLocksProvider {
     @Override
     public Set<Lock> provideForClass(Class<?> testClass) {

@@ -13,8 +13,10 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /** What most who poll ask is answered past the router, as the router would. */
+@Isolated("counts the lines that all services write")
 class ShortWayTest {
   /** The same to whoever reads it, and nothing that the short way would touch. */
   private static final String[] UNUSUAL = {"Accept", "application/json;q=0.9"};

@@ -27,10 +27,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.nodepool.Poll;
-import org.nodepool.RunsBesideOthers;
 
 /** Connections beyond the limit, and those on which nothing goes on. */
-@RunsBesideOthers
 class ConnectionsTest {
   private static final String ALIVE = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
   private static final Pattern CONTENT_LENGTH = Pattern.compile("(?i)\ncontent-length: (\\d+)");

@@ -340,6 +340,7 @@ class EmbeddedMariaDbTest {
     var builder =
         new ProcessBuilder(
                 ProcessHandle.current().info().command().orElseThrow(),
+                "-Dlogback.configurationFile=logback.xml", // not the tests' log of requests
                 "-cp",
                 System.getProperty("java.class.path"),
                 EmbeddedMariaDbTest.class.getName(),

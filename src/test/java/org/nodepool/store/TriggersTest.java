@@ -20,11 +20,13 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nodepool.ExternalMariaDb;
 
 /** How the triggers come to be, and what the operator is told when they cannot. */
+@Isolated("times a lock")
 class TriggersTest {
   private static final ExternalMariaDb SERVER = ExternalMariaDb.shared();
   private static final String NAME = "triggers_test";
