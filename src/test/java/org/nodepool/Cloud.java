@@ -29,6 +29,9 @@ import java.util.concurrent.CompletableFuture;
  * makes it. It ends with this JVM, however that ends.
  */
 final class Cloud {
+  /** Of {@code @ResourceLock}: calls have a limit of time, so one class at a time has a cloud. */
+  static final String LOCK = "cloud";
+
   static final String USER = "nodepool";
   static final String PASSWORD = "nodepool-secret";
   static final String PROJECT = "nodepool";

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.parallel.ResourceLock;
 
 /** A real cloud that takes little, and whose logins are short. */
 @RunsBesideOthers
-@ResourceLock("clouds, of which calls have a limit of time")
+@ResourceLock(Cloud.LOCK)
 class OpenStackLimitsTest {
   private static final String UPLOAD = "/v1/dib_images/tiny/upload";
   private static final int MIB = 1 << 20;

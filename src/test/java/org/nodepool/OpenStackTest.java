@@ -24,7 +24,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Images at a real cloud: what arrives, and what goes wrong on the way. */
 @RunsBesideOthers
-@ResourceLock("clouds, of which calls have a limit of time")
+@ResourceLock(Cloud.LOCK)
 class OpenStackTest {
   private static final String UPLOAD = "/v1/dib_images/tiny/upload";
   private static final String IMAGES = "images: [{name: cloud-image, diskimage: tiny}]";
