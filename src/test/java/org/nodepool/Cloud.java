@@ -8,8 +8,6 @@ import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.ProcessBuilder.Redirect;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -38,13 +36,13 @@ final class Cloud {
 
   private static final Path ALL = Path.of("target/openstack").toAbsolutePath();
   private static final Path SCRIPTS = Path.of("src/test/openstack").toAbsolutePath();
-  private static final Duration START_LIMIT = Duration.ofSeconds(180);
+  private static final Duration START_LIMIT = Duration.ofMinutes(5);
 
   private static Cloud shared;
 
   private final Path dir;
-  private final int identityPort = freePort();
-  private final int imagePort = freePort();
+  private final int identityPort = FreePort.next();
+  private final int imagePort = FreePort.next();
   private final CloudProxy identityProxy = new CloudProxy(identityPort);
   private final CloudProxy imageProxy = new CloudProxy(imagePort);
   private final Map<String, String> options;
@@ -92,7 +90,9 @@ final class Cloud {
         "the cloud is up; see " + log,
         START_LIMIT,
         () -> {
-          assertThat(up.isAlive()).as("up.sh runs; it said: %s", Files.readString(log.toPath()));
+          assertThat(up.isAlive())
+              .as("up.sh runs; it said: %s", Files.readString(log.toPath()))
+              .isTrue();
           return Files.readString(log.toPath()).contains("Image at");
         });
   }
@@ -139,14 +139,6 @@ final class Cloud {
       throw new UncheckedIOException(e);
     } catch (InterruptedException e) {
       throw new AssertionError(e);
-    }
-  }
-
-  private static int freePort() {
-    try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {
-      return free.getLocalPort();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
     }
   }
 

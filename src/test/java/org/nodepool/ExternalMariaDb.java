@@ -9,10 +9,7 @@ import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.RowSet;
 import java.io.File;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.ProcessBuilder.Redirect;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -34,17 +31,12 @@ public final class ExternalMariaDb {
   private static ExternalMariaDb shared;
 
   private final Path dir;
-  private final int port;
+  private final int port = FreePort.next();
   private final Vertx vertx = Vertx.vertx();
   private Process process;
 
   private ExternalMariaDb(String name) {
     dir = ALL.resolve(name);
-    try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {
-      port = free.getLocalPort();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
   }
 
   /** The one that all tests share; started by the first. */
@@ -60,14 +52,15 @@ public final class ExternalMariaDb {
     ExternalMariaDb made = new ExternalMariaDb(name);
     try {
       ServiceProcess.run("rm", "-rf", made.dir.toString());
-      Files.createDirectories(made.dir);
+      Files.createDirectories(made.tmp());
       ServiceProcess.run(
           "mariadb-install-db",
           "--no-defaults",
           "--user=root",
           "--auth-root-authentication-method=normal",
           "--skip-test-db",
-          "--datadir=" + made.data());
+          "--datadir=" + made.data(),
+          "--tmpdir=" + made.tmp());
     } catch (Exception e) {
       throw new AssertionError("no MariaDB; is mariadb-server-core installed?", e);
     }
@@ -76,6 +69,11 @@ public final class ExternalMariaDb {
 
   private Path data() {
     return dir.resolve("data");
+  }
+
+  /** Its own: one that starts deletes the temporary tables of all others in the same directory. */
+  private Path tmp() {
+    return dir.resolve("tmp");
   }
 
   /** Starts it, with these options more; returns when it answers. */
@@ -90,6 +88,7 @@ public final class ExternalMariaDb {
                 "--no-defaults",
                 "--user=root",
                 "--datadir=" + data(),
+                "--tmpdir=" + tmp(),
                 "--bind-address=127.0.0.1,::1",
                 "--port=" + port,
                 "--socket=" + socket(),

@@ -27,6 +27,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.nodepool.FreePort;
 import org.nodepool.Poll;
 import org.nodepool.RunsBesideOthers;
 import org.nodepool.store.Database.Address;
@@ -293,7 +294,7 @@ class EmbeddedMariaDbTest {
   void a_taken_port_is_tried_once_and_another_then() throws IOException {
     db.stop();
     try (ServerSocket taken = takenPort()) {
-      Iterator<Integer> ports = List.of(taken.getLocalPort(), freePort()).iterator();
+      Iterator<Integer> ports = List.of(taken.getLocalPort(), FreePort.next()).iterator();
       db = EmbeddedMariaDb.start(DIR, ports::next);
       assertThat(ports).isExhausted();
     }
@@ -435,12 +436,6 @@ class EmbeddedMariaDbTest {
 
   private static ServerSocket takenPort() throws IOException {
     return new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"));
-  }
-
-  private static int freePort() throws IOException {
-    try (ServerSocket free = takenPort()) {
-      return free.getLocalPort();
-    }
   }
 
   private void run(String... statements) {
