@@ -73,6 +73,13 @@ build() {
   fi
 }
 
+# Which tests failed, and how: at the end, where one looks first, and which is kept when a long log is cut.
+tell_failures() {
+  echo "run.sh: the tests that failed:"
+  grep -hs -A 4 -E '<<< (FAILURE|ERROR)!' target/surefire-reports/*.txt target/failsafe-reports/*.txt ||
+    echo "none; it is said above what was wrong"
+} >&2
+
 # The configuration is the project's unless it is said; everything else is relative to that file.
 run() {
   build
@@ -91,7 +98,12 @@ case ${1:-} in
     check_tools
     setup "${packages[@]}" "${test_packages[@]}"
     cd "$here"
-    exec mvn -B verify
+    rm -rf target/surefire-reports target/failsafe-reports # of a run before
+    mvn -B verify || {
+      status=$?
+      tell_failures
+      exit "$status"
+    }
     ;;
   torture)
     minutes=${2:-10} seed=${3:-}
