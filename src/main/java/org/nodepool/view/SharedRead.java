@@ -21,7 +21,9 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Clients that ask again as soon as they are answered would end up in two halves, each waiting
  * for the read of the other. So a read with others behind it is followed by one that waits, a
- * moment at most, until its askers have come back: then all share one, and there are half as many.
+ * moment at most, until most of its askers have come back: then nearly all share one, and there are
+ * half as many. Those who are slower come while it is under way, and so the processors have always
+ * something to do.
  */
 final class SharedRead<T> {
   private static final Logger log = LoggerFactory.getLogger(SharedRead.class);
@@ -34,7 +36,10 @@ final class SharedRead<T> {
   /** Nobody waits longer for others to come back. */
   private static final long GATHER_MS = 1;
 
-  /** And when they do not, nobody waits for others at all for so long: few wait for nothing. */
+  /** Of those who may come back, as many are waited for: for the last ones, all would be late. */
+  private static final double AWAITED = 0.75;
+
+  /** When few of them come, nobody waits for others at all for so long: few wait for nothing. */
   private static final long NO_GATHERING_MS = 100;
 
   private final Vertx vertx;
@@ -117,8 +122,15 @@ final class SharedRead<T> {
 
   private void giveUpGathering() {
     gatheringTimer = null;
-    noGatheringBefore = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(NO_GATHERING_MS);
+    if (next == null || !isWorthIt(next)) {
+      noGatheringBefore = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(NO_GATHERING_MS);
+    }
     begin();
+  }
+
+  /** Whether enough of those who were awaited have come to wait for such as them again. */
+  private boolean isWorthIt(Batch<T> batch) {
+    return awaited > 0 && 2 * batch.waiting.size() >= awaited;
   }
 
   private void stopGathering() {
@@ -152,13 +164,12 @@ final class SharedRead<T> {
 
   /**
    * Whoever was answered may come back. It is worth to wait for him if somebody waits already, or
-   * if all came who were awaited before.
+   * if those came who were awaited before.
    */
   private int toShareAfter(Batch<T> batch) {
     int answered = batch.waiting.size();
     int others = next == null ? 0 : next.waiting.size();
-    boolean isGathered = awaited > 0 && answered >= awaited;
-    return others > 0 || isGathered ? others + answered : 0;
+    return others > 0 || isWorthIt(batch) ? (int) Math.ceil(AWAITED * (others + answered)) : 0;
   }
 
   /** Also when what is under way never ends. */
