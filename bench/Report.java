@@ -139,13 +139,14 @@ public final class Report {
     System.out.println(
         lines("machine").stream().map(line -> line.get(0)).collect(Collectors.joining("; ")) + ".");
     System.out.printf(
-        "%s rounds, %s s each measurement; the loads run on the same machine.%n",
-        rounds.get(0), rounds.get(1));
+        "%s rounds, %s s each measurement, of up to %s nodes %s rounds, %s s; the loads run on the same"
+            + " machine.%n",
+        rounds.toArray());
     printRates();
     printNotModified();
     printLatencies();
     printChanges();
-    printProbes(Integer.parseInt(rounds.get(2)));
+    printProbes(Integer.parseInt(rounds.get(5)));
     printPollers();
     printWaiters();
     head("goal", "", "measured", "");

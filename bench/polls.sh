@@ -8,12 +8,15 @@
 #   C  the service, with its embedded database
 # Prints its report, and keeps it in docs/performance.md unless it is less than the whole:
 #   bench/polls.sh
-# BENCH_ROUNDS (5) and BENCH_SECONDS (2, of one measurement) make it shorter or longer; BENCH_NODES
-# ("10 100 1000 10000") has it do some lists only, and BENCH_PARTS ("rates latency changes pollers
-# waiters") some parts. What was measured is in target/bench-polls/results, a line each.
+# BENCH_ROUNDS (5, and 11 for up to 100 nodes) and BENCH_SECONDS (of one measurement: 2, and 1 for
+# those) make it shorter or longer; BENCH_NODES ("10 100 1000 10000") has it do some lists only, and
+# BENCH_PARTS ("rates latency changes pollers waiters") some parts. What was measured is in
+# target/bench-polls/results, a line each.
 set -Eeuo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
-rounds=${BENCH_ROUNDS:-5} seconds=${BENCH_SECONDS:-2}
+# with short answers the contenders are nearest to each other, and chance is greatest: more rounds
+few=100 few_rounds=${BENCH_ROUNDS:-11} few_seconds=${BENCH_SECONDS:-1}
+many_rounds=${BENCH_ROUNDS:-5} many_seconds=${BENCH_SECONDS:-2}
 read -ra sizes <<<"${BENCH_NODES:-10 100 1000 10000}"
 parts=${BENCH_PARTS:-rates latency changes pollers waiters}
 work=$here/target/bench-polls
@@ -242,6 +245,15 @@ measure() {
   result wrk "$kind" "$nodes" "$connections" "$name" "$(wrk_of "$connections" "$seconds" "$name" "$@")"
 }
 
+# use_rounds NODES: sets the rounds of a list of so many
+use_rounds() {
+  if [ "$1" -le "$few" ]; then
+    rounds=$few_rounds seconds=$few_seconds
+  else
+    rounds=$many_rounds seconds=$many_seconds
+  fi
+}
+
 # in_turn ROUND NAME...: the names, a different one first in each round
 in_turn() {
   local round=$1 first
@@ -361,7 +373,7 @@ waiters() {
 result machine "$(nproc) cores ($(sed -n 's/^model name[\t ]*: //p' /proc/cpuinfo | head -n 1)), $(awk '/^MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo), $(uname -sr)"
 result machine "$("$java" -version 2>&1 | sed -n '3p'), $heap for each contender, $loops event loops"
 result machine "MariaDB $(run Data version "$dburi"), embedded$( (wrk -v 2>&1 || true) | sed -n 's/^wrk \([^ ]*\) .*/; wrk \1/p')${nginx:+; $("$nginx" -v 2>&1 | sed 's/nginx version: //')}"
-result rounds "$rounds" "$seconds" "$loops"
+result rounds "$many_rounds" "$many_seconds" "$few" "$few_rounds" "$few_seconds" "$loops"
 
 fill "${sizes[0]}"
 # A fresh JVM compiles what is hot, for half a minute under this load, on the processors that are
@@ -374,6 +386,7 @@ for ((round = 0; round < 5; round++)); do
 done
 for nodes in "${sizes[@]}"; do
   note "$nodes nodes"
+  use_rounds "$nodes"
   fill "$nodes"
   ! has rates || rates "$nodes"
   [ "$nodes" != 100 ] || probes
@@ -396,7 +409,7 @@ fi
 
 run Report "$results" >"$work/report.md"
 cat "$work/report.md"
-if [ "$rounds" -ge 5 ] && [ ${#sizes[@]} = 4 ] && [ -z "${BENCH_PARTS:-}" ]; then
+if [ "$many_rounds" -ge 5 ] && [ "$few_rounds" -ge 5 ] && [ ${#sizes[@]} = 4 ] && [ -z "${BENCH_PARTS:-}" ]; then
   awk -v report="$work/report.md" '
     /^<!-- polls -->$/ {print; while ((getline line < report) > 0) print line; skip = 1}
     /^<!-- end of polls -->$/ {skip = 0}
