@@ -36,7 +36,10 @@ final class SharedRead<T> {
   /** Nobody waits longer for others to come back. */
   private static final long GATHER_MS = 1;
 
-  /** Of those who may come back, as many are waited for: for the last ones, all would be late. */
+  /**
+   * This share of those who wait or may come back is waited for, rounded up: for the last ones all
+   * would be late.
+   */
   private static final double AWAITED = 0.75;
 
   /** When few of them come, nobody waits for others at all for so long: few wait for nothing. */
@@ -54,6 +57,9 @@ final class SharedRead<T> {
 
   /** How many are to share the next read; it begins at once for fewer than two. */
   private int awaited;
+
+  /** How many of these waited already when that was decided. */
+  private int present;
 
   /** Ends the waiting for them; null while there is none. */
   private Long gatheringTimer;
@@ -128,9 +134,9 @@ final class SharedRead<T> {
     begin();
   }
 
-  /** Whether enough of those who were awaited have come to wait for such as them again. */
+  /** Whether half of those who were to come back did: then it is worth to wait for such again. */
   private boolean isWorthIt(Batch<T> batch) {
-    return awaited > 0 && 2 * batch.waiting.size() >= awaited;
+    return awaited > 0 && 2 * (batch.waiting.size() - present) >= awaited - present;
   }
 
   private void stopGathering() {
@@ -153,7 +159,7 @@ final class SharedRead<T> {
             done -> {
               if (underWay == batch) {
                 underWay = null;
-                awaited = toShareAfter(batch);
+                await(batch);
                 batch.answer(done);
                 if (next != null) {
                   context.runOnContext(v -> gather());
@@ -163,13 +169,16 @@ final class SharedRead<T> {
   }
 
   /**
-   * Whoever was answered may come back. It is worth to wait for him if somebody waits already, or
-   * if those came who were awaited before.
+   * Whoever is answered now may come back. It is worth to wait for him if somebody waits already,
+   * or if half of those came back who were awaited before.
    */
-  private int toShareAfter(Batch<T> batch) {
-    int answered = batch.waiting.size();
-    int others = next == null ? 0 : next.waiting.size();
-    return others > 0 || isWorthIt(batch) ? (int) Math.ceil(AWAITED * (others + answered)) : 0;
+  private void await(Batch<T> answered) {
+    boolean isWorthIt = isWorthIt(answered);
+    present = next == null ? 0 : next.waiting.size();
+    awaited =
+        present > 0 || isWorthIt
+            ? (int) Math.ceil(AWAITED * (present + answered.waiting.size()))
+            : 0;
   }
 
   /** Also when what is under way never ends. */
