@@ -75,9 +75,11 @@ build() {
 
 # Which tests failed, and how: at the end, where one looks first, and which is kept when a long log is cut.
 tell_failures() {
+  local told
+  told=$(grep -rhs -A 4 --include='*.txt' -E '<<< (FAILURE|ERROR)!' \
+    target/surefire-reports target/failsafe-reports) || true
   echo "run.sh: the tests that failed:"
-  grep -hs -A 4 -E '<<< (FAILURE|ERROR)!' target/surefire-reports/*.txt target/failsafe-reports/*.txt ||
-    echo "none; it is said above what was wrong"
+  echo "${told:-none; it is said above what was wrong}"
 } >&2
 
 # The configuration is the project's unless it is said; everything else is relative to that file.
@@ -99,11 +101,17 @@ case ${1:-} in
     setup "${packages[@]}" "${test_packages[@]}"
     cd "$here"
     rm -rf target/surefire-reports target/failsafe-reports # of a run before
-    mvn -B verify || {
-      status=$?
+    mvn -B verify &
+    maven=$!
+    trap 'kill "$maven"' INT TERM
+    wait "$maven" && exit
+    status=$?
+    if [ "$status" -gt 128 ]; then # it was told to end
+      wait "$maven" || true
+    else
       tell_failures
-      exit "$status"
-    }
+    fi
+    exit "$status"
     ;;
   torture)
     minutes=${2:-10} seed=${3:-}
