@@ -73,7 +73,8 @@ build() {
   fi
 }
 
-# Which tests failed, and how: at the end, where one looks first, and which is kept when a long log is cut.
+# Which tests failed, and how: at the end, where one looks first, and which is kept when a long log
+# is cut.
 tell_failures() {
   local told
   told=$(grep -rhs -A 4 --include='*.txt' -E '<<< (FAILURE|ERROR)!' \

@@ -36,7 +36,7 @@ final class Cloud {
 
   private static final Path ALL = Path.of("target/openstack").toAbsolutePath();
   private static final Path SCRIPTS = Path.of("src/test/openstack").toAbsolutePath();
-  private static final Duration START_LIMIT = Duration.ofMinutes(5);
+  private static final Duration START_LIMIT = Duration.ofSeconds(180);
 
   private static Cloud shared;
 
