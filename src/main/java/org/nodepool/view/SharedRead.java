@@ -159,7 +159,7 @@ final class SharedRead<T> {
             done -> {
               if (underWay == batch) {
                 underWay = null;
-                await(batch);
+                expectBack(batch);
                 batch.answer(done);
                 if (next != null) {
                   context.runOnContext(v -> gather());
@@ -172,7 +172,7 @@ final class SharedRead<T> {
    * Whoever is answered now may come back. It is worth to wait for him if somebody waits already,
    * or if half of those came back who were awaited before.
    */
-  private void await(Batch<T> answered) {
+  private void expectBack(Batch<T> answered) {
     boolean isWorthIt = isWorthIt(answered);
     present = next == null ? 0 : next.waiting.size();
     awaited =

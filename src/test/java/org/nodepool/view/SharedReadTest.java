@@ -170,7 +170,7 @@ class SharedReadTest {
           for (int i = 0; i < back; i++) {
             shared.get(answers::add);
           }
-          later(() -> isBegun.complete(!reads.isEmpty()));
+          tellWhetherOneIsBegun(isBegun);
         });
     for (int i = 0; i < answered; i++) {
       assertThat(answer().result()).isEqualTo("one");
@@ -183,9 +183,13 @@ class SharedReadTest {
     own.runOnContext(
         v -> {
           shared.get(answers::add);
-          later(() -> isBegun.complete(!reads.isEmpty()));
+          tellWhetherOneIsBegun(isBegun);
         });
     return isBegun.get(5, TimeUnit.SECONDS);
+  }
+
+  private void tellWhetherOneIsBegun(CompletableFuture<Boolean> isBegun) {
+    later(() -> isBegun.complete(!reads.isEmpty()));
   }
 
   private void answerAndAskAgain(AsyncResult<String> answer) {
