@@ -19,4 +19,9 @@ final class Bytes {
   static Buffer joined(List<ByteBuf> parts) {
     return BufferInternal.buffer(Unpooled.wrappedUnmodifiableBuffer(parts.toArray(ByteBuf[]::new)));
   }
+
+  /** A copy: a socket takes it as it is, and copies what lies on the heap each time. */
+  static Buffer outsideHeap(Buffer bytes) {
+    return joined(List.of(direct(bytes.getBytes())));
+  }
 }

@@ -1,7 +1,6 @@
 package org.nodepool.view;
 
 import io.vertx.core.buffer.Buffer;
-import java.util.List;
 import java.util.function.Supplier;
 
 /**
@@ -62,14 +61,15 @@ public final class Representation {
   }
 
   /**
-   * As it is best for many to be sent: off the heap, if it is large. What is on it a socket copies,
-   * for each client that is slow to take it; what is not, only the garbage collector frees.
+   * As it is best for many to be sent: off the heap, if it is large. What is on it a socket copies
+   * for each client, and keeps the copy until he has taken it. Small ones stay there: each version
+   * of a table may have hundreds, and what is off the heap only the garbage collector frees.
    */
   Representation toBeKept() {
     if (!isLarge()) {
       return this;
     }
-    Buffer direct = Bytes.joined(List.of(Bytes.direct(body.getBytes())));
+    Buffer direct = Bytes.outsideHeap(body);
     return new Representation(direct, contentType, coding, etag, () -> Gzip.file(direct), true);
   }
 

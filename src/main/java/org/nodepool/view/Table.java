@@ -26,7 +26,8 @@ public final class Table<T extends Resource> {
   private static final long MOST_BYTES = 16 << 20;
 
   /**
-   * A body of up to so many bytes is copied together: the socket would take longer to gather it.
+   * A body of fewer bytes is copied together: the socket would take longer to gather it. From here
+   * on an answer counts as large.
    */
   static final int GATHERED_FROM = 16 << 10;
 
@@ -180,7 +181,7 @@ public final class Table<T extends Resource> {
     blocks.stream().skip(1).map(Block::json).forEach(parts::add);
     parts.add(CLOSING);
     Buffer gathered = Bytes.joined(parts);
-    Buffer body = gathered.length() < GATHERED_FROM ? Buffer.buffer(gathered.getBytes()) : gathered;
+    Buffer body = gathered.length() < GATHERED_FROM ? Bytes.outsideHeap(gathered) : gathered;
     return Representation.of(body, tag, () -> Gzip.file(deflated(), body));
   }
 
