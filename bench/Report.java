@@ -265,7 +265,7 @@ public final class Report {
     System.out.println(
         "With 64 connections that poll 100 nodes as fast as they can, the database begins %s reads"
                 .formatted(spread("%,.0f", numbers(probes, 1)))
-            + " a second.");
+            + " a second; what looks at it takes its share of the processors.");
     atMost(
         "reads in flight, of %d event loops".formatted(loops),
         "",
