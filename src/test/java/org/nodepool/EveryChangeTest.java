@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.core.Vertx;
 import io.vertx.core.json.JsonObject;
+import io.vertx.junit5.VertxExtension;
 import io.vertx.mysqlclient.MySQLConnection;
 import io.vertx.sqlclient.SqlConnection;
 import io.vertx.sqlclient.Transaction;
@@ -15,9 +16,11 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 
 /** Whatever any program commits is in the next poll; each poll here is the only look at it. */
 @Tag("both-databases")
+@ExtendWith(VertxExtension.class)
 class EveryChangeTest {
   private static final String INSERT =
       "INSERT INTO node (id, provider_name, label_name, target_name, hostname, state, state_time)"
@@ -25,11 +28,12 @@ class EveryChangeTest {
 
   private final TestService service = TestService.shared();
   private final Http http = service.http().anonymous();
-  private final Vertx vertx = Vertx.vertx();
+  private Vertx vertx;
   private final List<SqlConnection> others = new ArrayList<>();
 
   @BeforeEach
-  void rows() {
+  void rows(Vertx vertx) {
+    this.vertx = vertx;
     service.empty();
     for (long id = 1; id <= 200; id++) {
       service.sql(INSERT, id, "before");
@@ -40,7 +44,6 @@ class EveryChangeTest {
   @AfterEach
   void close() {
     others.forEach(connection -> connection.close().await());
-    vertx.close().await();
   }
 
   @Test

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.vertx.core.Vertx;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
+import io.vertx.junit5.VertxExtension;
 import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.mysqlclient.MySQLConnection;
 import io.vertx.sqlclient.SqlConnection;
@@ -30,6 +31,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.parallel.Isolated;
 
 /**
@@ -38,6 +40,7 @@ import org.junit.jupiter.api.parallel.Isolated;
  * on, 60 unless it is said.
  */
 @Isolated("its load is counted")
+@ExtendWith(VertxExtension.class)
 class FreshnessIT {
   private static final int POLLERS = 64;
 
@@ -129,11 +132,10 @@ class FreshnessIT {
 
   @Test
   @Timeout(value = 20, unit = TimeUnit.MINUTES)
-  void every_poll_shows_what_was_acknowledged_before_it_began() throws Exception {
+  void every_poll_shows_what_was_acknowledged_before_it_began(Vertx vertx) throws Exception {
     long seconds = Long.getLong("nodepool.freshness.seconds", 60);
     one.empty();
     ServiceProcess two = sharing();
-    Vertx vertx = Vertx.vertx();
     for (int node = 0; node < NODES; node++) {
       long begun = System.nanoTime();
       ids[node] = one.node("directory", 2);
@@ -189,7 +191,6 @@ class FreshnessIT {
       threads.shutdown();
       threads.awaitTermination(30, TimeUnit.SECONDS);
       two.close();
-      vertx.close().await();
     }
   }
 

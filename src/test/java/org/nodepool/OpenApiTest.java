@@ -12,6 +12,7 @@ import io.vertx.json.schema.JsonSchemaOptions;
 import io.vertx.json.schema.OutputFormat;
 import io.vertx.json.schema.SchemaRepository;
 import io.vertx.json.schema.Validator;
+import io.vertx.junit5.VertxExtension;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -23,11 +24,13 @@ import java.util.Set;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nodepool.api.DeclaredRoutes;
 
 /** The document at {@code /openapi.json}. */
+@ExtendWith(VertxExtension.class)
 class OpenApiTest {
   private static final String OPENAPI = "https://spec.openapis.org/oas/3.1/schema/2022-10-07";
   private static final Pattern PARAMETER = Pattern.compile("\\{(\\w+)}");
@@ -60,8 +63,8 @@ class OpenApiTest {
   }
 
   @Test
-  void it_is_valid_openapi_3_1() throws IOException {
-    assertThat(faults(document)).isEmpty();
+  void it_is_valid_openapi_3_1(Vertx vertx) throws IOException {
+    assertThat(faults(vertx, document)).isEmpty();
   }
 
   @ParameterizedTest
@@ -73,11 +76,12 @@ class OpenApiTest {
         "/components/parameters/Id/in",
         "/components/securitySchemes/administrator/scheme"
       })
-  void without_what_openapi_requires_it_would_not_be_valid(String pointer) throws IOException {
+  void without_what_openapi_requires_it_would_not_be_valid(String pointer, Vertx vertx)
+      throws IOException {
     JsonObject broken = document.copy();
     remove(broken, pointer);
 
-    assertThat(faults(broken)).isNotEmpty();
+    assertThat(faults(vertx, broken)).isNotEmpty();
   }
 
   @ParameterizedTest
@@ -89,12 +93,13 @@ class OpenApiTest {
         "/paths/~1v1~1events/get/responses/200/content/text~1event-stream/schema/type",
         "/paths/~1v1~1events/get/parameters/0/schema/type"
       })
-  void with_a_type_that_there_is_not_it_would_not_be_valid(String pointer) throws IOException {
+  void with_a_type_that_there_is_not_it_would_not_be_valid(String pointer, Vertx vertx)
+      throws IOException {
     JsonObject broken = document.copy();
     assertThat(JsonPointer.from(pointer).queryJson(broken)).isNotNull();
     JsonPointer.from(pointer).writeJson(broken, "thing");
 
-    assertThat(faults(broken)).isNotEmpty();
+    assertThat(faults(vertx, broken)).isNotEmpty();
   }
 
   @Test
@@ -217,24 +222,19 @@ class OpenApiTest {
   }
 
   /** What the schemas of OpenAPI and of JSON Schema say against a document. */
-  private static List<String> faults(JsonObject document) throws IOException {
-    Vertx vertx = Vertx.vertx();
-    try {
-      SchemaRepository schemas =
-          SchemaRepository.create(
-              new JsonSchemaOptions()
-                  .setBaseUri("urn:nodepool:openapi")
-                  .setDraft(Draft.DRAFT202012)
-                  .setOutputFormat(OutputFormat.Basic));
-      schemas.preloadMetaSchema(vertx.fileSystem(), Draft.DRAFT202012);
-      schemas.dereference(OPENAPI, JsonSchema.of(openApiSchema()));
-      Validator jsonSchema = schemas.validator("https://json-schema.org/draft/2020-12/schema");
-      List<String> faults = new ArrayList<>(Contract.faults(schemas.validator(OPENAPI), document));
-      schemas(document).forEach(schema -> faults.addAll(Contract.faults(jsonSchema, schema)));
-      return faults;
-    } finally {
-      vertx.close().await();
-    }
+  private static List<String> faults(Vertx vertx, JsonObject document) throws IOException {
+    SchemaRepository schemas =
+        SchemaRepository.create(
+            new JsonSchemaOptions()
+                .setBaseUri("urn:nodepool:openapi")
+                .setDraft(Draft.DRAFT202012)
+                .setOutputFormat(OutputFormat.Basic));
+    schemas.preloadMetaSchema(vertx.fileSystem(), Draft.DRAFT202012);
+    schemas.dereference(OPENAPI, JsonSchema.of(openApiSchema()));
+    Validator jsonSchema = schemas.validator("https://json-schema.org/draft/2020-12/schema");
+    List<String> faults = new ArrayList<>(Contract.faults(schemas.validator(OPENAPI), document));
+    schemas(document).forEach(schema -> faults.addAll(Contract.faults(jsonSchema, schema)));
+    return faults;
   }
 
   /** All that stands in the place of a schema. */

@@ -3,6 +3,7 @@ package org.nodepool;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.core.Vertx;
+import io.vertx.junit5.VertxExtension;
 import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.mysqlclient.MySQLConnection;
 import java.io.IOException;
@@ -14,10 +15,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.parallel.Isolated;
 
 /** Clients that ask for much and read nothing, of a service with little memory. */
 @Isolated("it waits for what takes the machine")
+@ExtendWith(VertxExtension.class)
 class SlowClientsIT {
   private static final int CLIENTS = 100;
 
@@ -28,9 +31,8 @@ class SlowClientsIT {
           + " FROM seq_1_to_10000";
 
   @Test
-  void those_who_read_are_answered_and_the_others_are_cut() throws Exception {
+  void those_who_read_are_answered_and_the_others_are_cut(Vertx vertx) throws Exception {
     try (ServiceProcess service = ServiceProcess.in("slow-clients").jvm("-Xmx160m").start()) {
-      Vertx vertx = Vertx.vertx();
       MySQLConnection sql =
           MySQLConnection.connect(
                   vertx,
@@ -38,7 +40,7 @@ class SlowClientsIT {
                       Files.readString(service.dir().resolve("var/db/dburi")).strip()))
               .await();
       sql.query(NODES).execute().await();
-      vertx.close().await();
+      sql.close().await();
       Http http = service.http();
       assertThat(http.get("/v1/nodes").ids()).hasSize(10_000);
 

@@ -3,6 +3,7 @@ package org.nodepool;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.core.Vertx;
+import io.vertx.junit5.VertxExtension;
 import io.vertx.sqlclient.Row;
 import java.io.IOException;
 import java.time.Duration;
@@ -20,6 +21,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
  * Two workers and an API process on one database; clients ask for all there is to ask for, while
@@ -27,6 +29,7 @@ import org.junit.jupiter.api.Timeout;
  * that was accepted is lost and nothing is left over.
  */
 @Timeout(value = 26, unit = TimeUnit.HOURS)
+@ExtendWith(VertxExtension.class)
 class TortureIT {
   private static final double MINUTES =
       Double.parseDouble(System.getProperty("nodepool.torture.minutes", "2"));
@@ -38,11 +41,10 @@ class TortureIT {
   private final List<String> violations = new ArrayList<>();
 
   @Test
-  void nothing_is_lost_and_nothing_is_left_whatever_dies() throws Exception {
+  void nothing_is_lost_and_nothing_is_left_whatever_dies(Vertx vertx) throws Exception {
     System.out.printf(
         "torture: %s minutes; again with -Dnodepool.torture.seed=%d%n", MINUTES, SEED);
     ExternalMariaDb server = ExternalMariaDb.in("torture").start();
-    Vertx vertx = Vertx.vertx();
     ExecutorService thread = Executors.newSingleThreadExecutor();
     Cloud cloud = Cloud.start("torture", Map.of());
     try (Site site = Site.on(server, "torture").with(cloud)) {
@@ -86,7 +88,6 @@ class TortureIT {
       thread.shutdownNow();
       server.stop();
       cloud.stop();
-      vertx.close().await();
     }
     assertThat(violations).as("seed %d; files below target/processes/torture", SEED).isEmpty();
   }

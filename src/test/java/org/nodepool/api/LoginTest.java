@@ -9,6 +9,7 @@ import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.net.impl.ConnectionBase;
 import io.vertx.ext.web.Router;
+import io.vertx.junit5.VertxExtension;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
@@ -24,24 +25,27 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.nodepool.Http;
 import org.nodepool.Poll;
 
 /** How often passwords are checked, on a server with nothing but the login. */
+@ExtendWith(VertxExtension.class)
 class LoginTest {
-  private final Vertx vertx = Vertx.vertx();
   private final ExecutorService clients = Executors.newCachedThreadPool();
   private final AtomicInteger arrived = new AtomicInteger();
   private final AtomicInteger checks = new AtomicInteger();
   private final CountDownLatch mayEnd = new CountDownLatch(1);
   private final AtomicInteger handled = new AtomicInteger();
+  private Vertx vertx;
   private int port;
 
   /** Of another event loop, which shares the memory. */
   private int otherPort;
 
   @BeforeEach
-  void listen() {
+  void listen(Vertx vertx) {
+    this.vertx = vertx;
     StoredPassword slow =
         new StoredPassword(
             "a hash",
@@ -103,7 +107,6 @@ class LoginTest {
   void close() {
     mayEnd.countDown();
     clients.shutdownNow();
-    vertx.close().await();
   }
 
   @Test

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import io.vertx.junit5.VertxExtension;
 import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.sqlclient.Row;
 import java.nio.file.Path;
@@ -13,10 +14,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -35,9 +36,9 @@ import org.nodepool.store.Tx;
 
 /** How a job ends when the commit that ends it is slow, lost, or its answer is. */
 @Tag("both-databases")
+@ExtendWith(VertxExtension.class)
 class JobEndsTest {
   private final TestService service = TestService.shared();
-  private final Vertx vertx = Vertx.vertx();
   private final List<String> done = new ArrayList<>();
   private SlowCommitProxy proxy;
   private DibImageTable dibImages;
@@ -47,7 +48,7 @@ class JobEndsTest {
   private long dibImage;
 
   @BeforeEach
-  void a_running_build() throws Exception {
+  void a_running_build(Vertx vertx) throws Exception {
     service.empty();
     MySQLConnectOptions direct = service.database();
     proxy = new SlowCommitProxy(vertx, direct.getHost(), direct.getPort());
@@ -90,11 +91,6 @@ class JobEndsTest {
             attempt);
     Job job = jobs.get(id).await();
     return new JobRun(job, new JobLog(Path.of("target/job-ends-test.log")), limit);
-  }
-
-  @AfterEach
-  void close() {
-    vertx.close().await();
   }
 
   @ParameterizedTest
@@ -213,7 +209,7 @@ class JobEndsTest {
   }
 
   private static void await(Future<Void> end) throws Exception {
-    end.toCompletionStage().toCompletableFuture().get(30, TimeUnit.SECONDS);
+    end.await(30, TimeUnit.SECONDS);
   }
 
   /** Notes what is asked of it. */

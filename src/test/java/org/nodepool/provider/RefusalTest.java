@@ -6,21 +6,25 @@ import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServer;
 import io.vertx.ext.web.client.WebClient;
+import io.vertx.junit5.VertxExtension;
 import java.time.Duration;
 import java.time.Instant;
-import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** What is understood of what clouds say; their words are those of real ones. */
+@ExtendWith(VertxExtension.class)
 class RefusalTest {
-  private static final Vertx VERTX = Vertx.vertx();
   private static final Instant NOW = Instant.parse("2026-11-23T10:00:00Z");
 
-  @AfterAll
-  static void close() {
-    VERTX.close().await();
+  private static Vertx vertx;
+
+  @BeforeAll
+  static void one_for_all(Vertx vertx) {
+    RefusalTest.vertx = vertx;
   }
 
   @Test
@@ -121,12 +125,12 @@ class RefusalTest {
   /** What is understood of an answer that has come over a connection. */
   private static Refusal refusal(int status, String body) {
     HttpServer server =
-        VERTX
+        vertx
             .createHttpServer()
             .requestHandler(request -> request.response().setStatusCode(status).end(body))
             .listen(0, "127.0.0.1")
             .await();
-    WebClient client = WebClient.create(VERTX);
+    WebClient client = WebClient.create(vertx);
     try {
       return Refusal.of(
           client.request(HttpMethod.GET, server.actualPort(), "127.0.0.1", "/").send().await());

@@ -4,21 +4,23 @@ import static java.util.Objects.requireNonNullElse;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.core.Vertx;
+import io.vertx.junit5.VertxExtension;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.nodepool.TestService;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.Kind;
 
 /** Which job a worker takes next. */
 @Tag("both-databases")
+@ExtendWith(VertxExtension.class)
 class ClaimTest {
   private static final Set<Kind> UPLOADS = Set.of(Kind.UPLOAD, Kind.UPDATE);
 
@@ -26,21 +28,15 @@ class ClaimTest {
   private static final String HOST = "nowhere";
 
   private final TestService service = TestService.shared();
-  private final Vertx vertx = Vertx.vertx();
   private final List<Job> doing = new ArrayList<>();
   private JobTable jobs;
 
   @BeforeEach
-  void no_job() {
+  void no_job(Vertx vertx) {
     service.empty();
     Database db = new Database(vertx, service.address(), Clock.systemUTC(), new ChangeLog());
     Schema.apply(db).await();
     jobs = new JobTable(db, new AttemptTable(db));
-  }
-
-  @AfterEach
-  void close() {
-    vertx.close().await();
   }
 
   @Test

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.vertx.core.Vertx;
+import io.vertx.junit5.VertxExtension;
 import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.mysqlclient.MySQLConnection;
 import java.io.BufferedReader;
@@ -22,17 +23,18 @@ import java.util.List;
 import java.util.concurrent.FutureTask;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.nodepool.FreePort;
 import org.nodepool.Poll;
 import org.nodepool.RunsBesideOthers;
 import org.nodepool.store.Database.Address;
 
 @RunsBesideOthers
+@ExtendWith(VertxExtension.class)
 class EmbeddedMariaDbTest {
   /** Relative and with a blank, as an operator may have it; one for all, as unpacking is slow. */
   private static final Path DIR = Path.of("target", "embedded db");
@@ -45,16 +47,11 @@ class EmbeddedMariaDbTest {
   private EmbeddedMariaDb db;
 
   @BeforeAll
-  static void begin_with_no_directory() throws IOException {
-    vertx = Vertx.vertx();
+  static void begin_with_no_directory(Vertx vertx) throws IOException {
+    EmbeddedMariaDbTest.vertx = vertx;
     if (Files.exists(DIR)) {
       delete(DIR);
     }
-  }
-
-  @AfterAll
-  static void close_vertx() {
-    vertx.close().await();
   }
 
   @BeforeEach

@@ -7,37 +7,34 @@ import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
+import io.vertx.junit5.VertxExtension;
 import io.vertx.sqlclient.SqlConnection;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.function.Supplier;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.nodepool.Poll;
 import org.nodepool.TestService;
 import org.nodepool.model.Problem;
 
 /** Reads that overlap on one connection, and those who come after it was lost. */
+@ExtendWith(VertxExtension.class)
 class LineTest {
   private static final long PATIENT_MS = 30_000;
 
   private final TestService service = TestService.shared();
-  private final Vertx vertx = Vertx.vertx();
-  private final Context context = vertx.getOrCreateContext();
+  private Context context;
   private Database db;
   private Line line;
 
   @BeforeEach
-  void make() {
+  void make(Vertx vertx) {
+    context = vertx.getOrCreateContext();
     db = new Database(vertx, service.address(), Clock.systemUTC(), new ChangeLog());
     db.setOpen(true);
     line = on(() -> Future.succeededFuture(new Line(db))).await();
-  }
-
-  @AfterEach
-  void stop() {
-    vertx.close().await();
   }
 
   @Test

@@ -6,6 +6,7 @@ import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
+import io.vertx.junit5.VertxExtension;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.SqlConnection;
 import io.vertx.sqlclient.Transaction;
@@ -21,18 +22,19 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.nodepool.TestService;
 import org.nodepool.store.SeenChanges.Gap;
 
 /** Which ids of the change log are waited for, and when one is given up. */
+@ExtendWith(VertxExtension.class)
 class PoolLogTest {
   private final TestService service = TestService.shared();
-  private final Vertx vertx = Vertx.vertx();
-  private final Context context = vertx.getOrCreateContext();
   private final List<SqlConnection> others = new ArrayList<>();
   private final AtomicLong clock = new AtomicLong();
+  private Context context;
   private long node;
   private ChangeTable table;
   private PoolLog log;
@@ -40,7 +42,8 @@ class PoolLogTest {
   private SeenChanges seen;
 
   @BeforeEach
-  void start() {
+  void start(Vertx vertx) {
+    context = vertx.getOrCreateContext();
     service.empty();
     node = service.node("directory", 2);
     Database db = new Database(vertx, service.address(), Clock.systemUTC(), new ChangeLog());
@@ -54,7 +57,6 @@ class PoolLogTest {
   @AfterEach
   void stop() {
     others.forEach(connection -> connection.close().await());
-    vertx.close().await();
   }
 
   @Test

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import io.vertx.junit5.VertxExtension;
 import io.vertx.mysqlclient.MySQLBuilder;
 import io.vertx.sqlclient.Pool;
 import io.vertx.sqlclient.Row;
@@ -13,24 +14,27 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.nodepool.ExternalMariaDb;
 import org.nodepool.Poll;
 
 /** What is made of a database, and what is left alone. */
+@ExtendWith(VertxExtension.class)
 class SchemaTest {
   private static final ExternalMariaDb SERVER = ExternalMariaDb.shared();
   private static final String ALL_TABLES =
       "api_change api_dib_file api_job api_job_attempt api_provider_call api_schema api_worker dib_image node snapshot_image subnode";
 
-  private final Vertx vertx = Vertx.vertx();
   private final Database.Address address = SERVER.newDatabase("schema_test");
-  private final Pool sql = MySQLBuilder.pool().connectingTo(uri(address)).using(vertx).build();
+  private Vertx vertx;
+  private Pool sql;
 
-  @AfterEach
-  void close() {
-    vertx.close().await();
+  @BeforeEach
+  void connect(Vertx vertx) {
+    this.vertx = vertx;
+    sql = MySQLBuilder.pool().connectingTo(uri(address)).using(vertx).build();
   }
 
   @Test

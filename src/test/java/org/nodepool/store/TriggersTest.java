@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.vertx.core.Future;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
+import io.vertx.junit5.VertxExtension;
 import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.mysqlclient.MySQLConnection;
 import io.vertx.sqlclient.Row;
@@ -14,12 +16,13 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -27,6 +30,7 @@ import org.nodepool.ExternalMariaDb;
 
 /** How the triggers come to be, and what the operator is told when they cannot. */
 @Isolated("times a lock")
+@ExtendWith(VertxExtension.class)
 class TriggersTest {
   private static final ExternalMariaDb SERVER = ExternalMariaDb.shared();
   private static final String NAME = "triggers_test";
@@ -37,14 +41,19 @@ class TriggersTest {
   private static final String OURS =
       "trigger_schema = DATABASE() AND trigger_name LIKE 'api\\_change\\_%'";
 
-  private final Vertx vertx = Vertx.vertx();
+  private Vertx vertx;
   private ExternalMariaDb server = SERVER;
   private Database.Address address = SERVER.newDatabase(NAME);
-  private Database db = database(address);
+  private Database db;
+
+  @BeforeEach
+  void connect(Vertx vertx) {
+    this.vertx = vertx;
+    db = database(address);
+  }
 
   @AfterEach
   void close() {
-    vertx.close().await();
     if (server != SERVER) {
       server.kill();
     }
@@ -249,13 +258,13 @@ class TriggersTest {
   void a_transaction_that_uses_a_table_for_long_lets_writers_wait_for_a_second_and_is_told() {
     Schema.apply(db).await();
     Database other = database(address);
-    CompletableFuture<Void> held = new CompletableFuture<>();
+    Promise<Void> held = Promise.promise();
     Future<Void> transaction =
         other.session(
             c ->
                 c.begin()
                     .compose(t -> c.query("SELECT * FROM node").execute())
-                    .compose(v -> Future.fromCompletionStage(held))
+                    .compose(v -> held.future())
                     .compose(v -> c.query("ROLLBACK").execute().mapEmpty()));
     Future<Optional<Triggers.Lack>> ensuring = Triggers.ensure(db);
 
@@ -275,7 +284,7 @@ class TriggersTest {
                 + "a transaction of another program is using a table for long; it is tried again.");
 
     ensuring = Triggers.ensure(db);
-    vertx.timer(2, TimeUnit.SECONDS).onComplete(t -> held.complete(null));
+    vertx.timer(2, TimeUnit.SECONDS).onComplete(t -> held.complete());
     assertThat(ensuring.await()).isEmpty();
     transaction.await();
   }
