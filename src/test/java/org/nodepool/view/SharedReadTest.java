@@ -5,24 +5,28 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.vertx.core.AsyncResult;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
+import io.vertx.core.Handler;
 import io.vertx.core.Promise;
 import io.vertx.core.VerticleBase;
 import io.vertx.core.Vertx;
+import io.vertx.junit5.Checkpoint;
+import io.vertx.junit5.VertxExtension;
+import io.vertx.junit5.VertxTestContext;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.nodepool.Poll;
 import org.nodepool.model.Problem;
 
 /** Who shares a read, and what each is told. */
+@ExtendWith(VertxExtension.class)
 class SharedReadTest {
-  private final Vertx vertx = Vertx.vertx();
+  private Vertx vertx;
 
   /** The reads that were begun; the test ends them. */
   private final BlockingQueue<Promise<String>> reads = new LinkedBlockingQueue<>();
@@ -33,7 +37,12 @@ class SharedReadTest {
   private Context own;
 
   @BeforeEach
-  void deploy() {
+  void begin(Vertx vertx) {
+    this.vertx = vertx;
+    deploy();
+  }
+
+  private void deploy() {
     vertx
         .deployVerticle(
             new VerticleBase() {
@@ -55,30 +64,38 @@ class SharedReadTest {
   }
 
   private void ask() {
-    own.runOnContext(v -> shared.get(answers::add));
+    ask(answers::add);
   }
 
-  @AfterEach
-  void close() {
-    vertx.close().await();
+  private void ask(Handler<AsyncResult<String>> one) {
+    own.runOnContext(v -> shared.get(one));
+  }
+
+  /** One who is to be answered so. */
+  private static Handler<AsyncResult<String>> who(
+      VertxTestContext test, String expected, Checkpoint isAnswered) {
+    return test.succeeding(
+        answer -> {
+          assertThat(answer).isEqualTo(expected);
+          isAnswered.flag();
+        });
   }
 
   @Test
-  void whoever_comes_while_one_is_under_way_gets_the_next() throws Exception {
-    ask();
+  void whoever_comes_while_one_is_under_way_gets_the_next(VertxTestContext test) throws Exception {
+    Checkpoint first = test.checkpoint();
+    Checkpoint others = test.checkpoint(20);
+    ask(who(test, "one", first));
     Promise<String> one = read();
     for (int i = 0; i < 20; i++) {
-      ask();
+      ask(who(test, "two", others));
     }
     assertThat(reads.poll(200, TimeUnit.MILLISECONDS)).isNull();
 
     end(one, "one");
-    assertThat(answer().result()).isEqualTo("one");
     end(read(), "two");
 
-    for (int i = 0; i < 20; i++) {
-      assertThat(answer().result()).isEqualTo("two");
-    }
+    assertThat(test.awaitCompletion(5, TimeUnit.SECONDS)).isTrue();
     assertThat(reads).isEmpty();
   }
 
@@ -162,7 +179,7 @@ class SharedReadTest {
           }
         });
     Promise<String> first = read();
-    CompletableFuture<Boolean> isBegun = new CompletableFuture<>();
+    Promise<Boolean> isBegun = Promise.promise();
     own.runOnContext(
         v -> {
           shared.get(answers::add);
@@ -175,20 +192,20 @@ class SharedReadTest {
     for (int i = 0; i < answered; i++) {
       assertThat(answer().result()).isEqualTo("one");
     }
-    return isBegun.get(5, TimeUnit.SECONDS);
+    return isBegun.future().await(5, TimeUnit.SECONDS);
   }
 
   private boolean isBegunWhenOneMoreAsks() throws Exception {
-    CompletableFuture<Boolean> isBegun = new CompletableFuture<>();
+    Promise<Boolean> isBegun = Promise.promise();
     own.runOnContext(
         v -> {
           shared.get(answers::add);
           tellWhetherOneIsBegun(isBegun);
         });
-    return isBegun.get(5, TimeUnit.SECONDS);
+    return isBegun.future().await(5, TimeUnit.SECONDS);
   }
 
-  private void tellWhetherOneIsBegun(CompletableFuture<Boolean> isBegun) {
+  private void tellWhetherOneIsBegun(Promise<Boolean> isBegun) {
     later(() -> isBegun.complete(!reads.isEmpty()));
   }
 
@@ -232,21 +249,21 @@ class SharedReadTest {
   }
 
   @Test
-  void one_who_cannot_be_answered_keeps_no_other_waiting() throws Exception {
+  void one_who_cannot_be_answered_keeps_no_other_waiting(VertxTestContext test) throws Exception {
+    Checkpoint first = test.checkpoint();
+    Checkpoint next = test.checkpoint();
     own.runOnContext(
         v -> {
           shared.get(
               result -> {
                 throw new OutOfMemoryError("not really");
               });
-          shared.get(answers::add);
+          shared.get(who(test, "one", first));
         });
     end(read(), "one");
-    assertThat(answer().result()).isEqualTo("one");
 
-    ask();
+    ask(who(test, "two", next));
     end(read(), "two");
-    assertThat(answer().result()).isEqualTo("two");
   }
 
   @Test
