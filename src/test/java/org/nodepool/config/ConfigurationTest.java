@@ -203,8 +203,25 @@ class ConfigurationTest {
   }
 
   @Test
+  void a_secure_conf_as_nodepools_own_tests_have_it_is_read() throws Exception {
+    String text = Files.readString(Path.of("src/test/resources/configs/secure.conf"));
+    secureConf(text);
+    assertThat(mistakes(Map.of()))
+        .singleElement()
+        .asString()
+        .startsWith("secure.conf: [database] dburi: must be the address of");
+    secureConf(text.replace("{dburi}", "mysql://u:p@of-secure/np"));
+    assertThat(read(Map.of()).database()).contains(DbUri.parse("mysql://u:p@of-secure/np"));
+    assertThat(read(Map.of()).warnings()).isEmpty();
+  }
+
+  @Test
   void a_real_secure_conf_is_read() throws Exception {
-    assumeTrue(Files.exists(REAL_SECURE_CONF), "the real configuration files are not here");
+    assumeTrue(
+        Files.exists(REAL_SECURE_CONF),
+        () ->
+            "real configuration files are looked for beside the project, and there is no "
+                + REAL_SECURE_CONF);
     secureConf(Files.readString(REAL_SECURE_CONF));
     assertThat(mistakes(Map.of()))
         .singleElement()

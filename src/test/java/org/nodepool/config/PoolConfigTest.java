@@ -1084,7 +1084,10 @@ class PoolConfigTest {
 
   private static Path real(String name) {
     Path file = REAL_FILES.resolve(name);
-    assumeTrue(Files.exists(file), "the real configuration files are not here: " + file);
+    assumeTrue(
+        Files.exists(file),
+        () ->
+            "real configuration files are looked for beside the project, and there is no " + file);
     return file;
   }
 
