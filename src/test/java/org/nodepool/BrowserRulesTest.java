@@ -3,16 +3,20 @@ package org.nodepool;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.vertx.core.Vertx;
+import io.vertx.junit5.VertxExtension;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nodepool.api.BareApi;
 
 /** What a page in a browser may make it do. */
+@ExtendWith(VertxExtension.class)
 class BrowserRulesTest {
   private static final String LOGIN = Http.basic("admin:" + TestService.PASSWORD);
   private static final String WRITE = "/v1/nodes/999999";
@@ -123,8 +127,8 @@ class BrowserRulesTest {
   }
 
   @Test
-  void an_allowed_origin_may_write_and_read_the_answers() throws IOException {
-    try (BareApi api = new BareApi(null, List.of(CI, "http://localhost:3000"), null)) {
+  void an_allowed_origin_may_write_and_read_the_answers(Vertx vertx) throws IOException {
+    try (BareApi api = new BareApi(vertx, null, List.of(CI, "http://localhost:3000"), null)) {
       String login = Http.basic(BareApi.USER + ":" + BareApi.PASSWORD);
       for (String origin : List.of(CI, CI + ":443", "http://localhost:3000")) {
         Http.Answer preflight =
@@ -173,8 +177,8 @@ class BrowserRulesTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"*", "null", "", "ci.example.org", "https://ci.example.org/", "ftp://x"})
-  void what_is_no_origin_cannot_be_allowed(String origin) {
-    assertThatThrownBy(() -> new BareApi(null, List.of(origin), null).close())
+  void what_is_no_origin_cannot_be_allowed(String origin, Vertx vertx) {
+    assertThatThrownBy(() -> new BareApi(vertx, null, List.of(origin), null).close())
         .hasMessageContaining("server.allowed_origins")
         .hasMessageContaining("is no origin");
   }

@@ -4,6 +4,8 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
+import io.vertx.junit5.VertxExtension;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,10 +14,12 @@ import java.time.Duration;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.nodepool.api.BareApi;
 
 /** A nodepool.yaml that changes while the service runs. */
 @RunsBesideOthers
+@ExtendWith(VertxExtension.class)
 class ReloadTest {
   private static final Path DIR = Path.of("target/test-service-reload").toAbsolutePath();
   private static final Path FILE = DIR.resolve("nodepool.yaml");
@@ -109,8 +113,8 @@ class ReloadTest {
   }
 
   @Test
-  void a_write_does_not_wait_for_ever_for_a_file_that_cannot_be_read() {
-    try (BareApi api = new BareApi(() -> Promise.<Void>promise().future())) {
+  void a_write_does_not_wait_for_ever_for_a_file_that_cannot_be_read(Vertx vertx) {
+    try (BareApi api = new BareApi(vertx, () -> Promise.<Void>promise().future())) {
       Http.Answer answer =
           new Http(api.port(), BareApi.USER, BareApi.PASSWORD).post("/v1/dib_images/tiny/build");
 

@@ -4,8 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
+import io.vertx.junit5.VertxExtension;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -14,11 +16,13 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.nodepool.api.BareApi;
 import org.nodepool.api.Readiness;
 import org.nodepool.api.Readiness.Report;
 
 /** {@code /healthz}, {@code /readyz} and {@code /v1}. */
+@ExtendWith(VertxExtension.class)
 class SelfApiTest {
   private static final Report READY = new Report(List.of(), List.of());
 
@@ -34,9 +38,9 @@ class SelfApiTest {
   }
 
   @Test
-  void warnings_leave_it_ready() {
+  void warnings_leave_it_ready(Vertx vertx) {
     Report warned = new Report(List.of(), List.of("nodepool.yaml is broken."));
-    try (BareApi api = new BareApi(null, List.of(), () -> Future.succeededFuture(warned))) {
+    try (BareApi api = new BareApi(vertx, null, List.of(), () -> Future.succeededFuture(warned))) {
       Http.Answer answer = new Http(api.port(), null, null).get("/readyz");
       assertThat(answer.status()).isEqualTo(200);
       assertThat(answer.json().getBoolean("ready")).isTrue();
@@ -46,7 +50,7 @@ class SelfApiTest {
   }
 
   @Test
-  void a_check_that_fails_or_throws_or_never_ends_is_answered_in_time() {
+  void a_check_that_fails_or_throws_or_never_ends_is_answered_in_time(Vertx vertx) {
     List<Readiness> broken =
         List.of(
             () -> Future.failedFuture(new IllegalStateException("secret")),
@@ -54,19 +58,20 @@ class SelfApiTest {
               throw new IllegalStateException("secret");
             });
     for (Readiness readiness : broken) {
-      try (BareApi api = new BareApi(null, List.of(), readiness)) {
+      try (BareApi api = new BareApi(vertx, null, List.of(), readiness)) {
         Http http = new Http(api.port(), null, null);
         assertIsNotReady(http, "The checks failed; the service's log has the details.");
         assertThat(http.get("/readyz").body()).doesNotContain("secret");
       }
     }
-    try (BareApi api = new BareApi(null, List.of(), () -> Promise.<Report>promise().future())) {
+    try (BareApi api =
+        new BareApi(vertx, null, List.of(), () -> Promise.<Report>promise().future())) {
       assertIsNotReady(new Http(api.port(), null, null), "The checks did not end in time.");
     }
   }
 
   @Test
-  void those_who_ask_while_it_looks_share_what_it_finds_and_later_ones_do_not() {
+  void those_who_ask_while_it_looks_share_what_it_finds_and_later_ones_do_not(Vertx vertx) {
     List<Promise<Report>> checks = new ArrayList<>();
     AtomicInteger begun = new AtomicInteger();
     Readiness readiness =
@@ -77,7 +82,7 @@ class SelfApiTest {
           return check.future();
         };
     ExecutorService clients = Executors.newCachedThreadPool();
-    try (BareApi api = new BareApi(null, List.of(), readiness)) {
+    try (BareApi api = new BareApi(vertx, null, List.of(), readiness)) {
       Http http = new Http(api.port(), null, null);
       List<CompletableFuture<Http.Answer>> answers = new ArrayList<>();
       for (int i = 0; i < 5; i++) {

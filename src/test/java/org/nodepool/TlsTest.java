@@ -3,6 +3,8 @@ package org.nodepool;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.vertx.core.Vertx;
+import io.vertx.junit5.VertxExtension;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
@@ -26,7 +28,9 @@ import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
 import javax.net.ssl.TrustManagerFactory;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -35,11 +39,14 @@ import org.nodepool.api.BareApi;
 
 /** HTTPS, with certificates that openssl makes. */
 @RunsBesideOthers
+@ExtendWith(VertxExtension.class)
 class TlsTest {
   private static final String RSA = "rsa:2048";
   private static final String EC = "ec -pkeyopt ec_paramgen_curve:P-256";
 
   @TempDir static Path dir;
+
+  private Vertx vertx;
 
   @BeforeAll
   static void make() throws Exception {
@@ -58,6 +65,11 @@ class TlsTest {
     Files.writeString(dir.resolve("garbage"), "hunter2");
     Files.writeString(dir.resolve("empty"), "");
     Files.writeString(dir.resolve("cut.pem"), read("server.pem").substring(0, 200));
+  }
+
+  @BeforeEach
+  void given(Vertx vertx) {
+    this.vertx = vertx;
   }
 
   @Test
@@ -145,7 +157,7 @@ class TlsTest {
   }
 
   private BareApi start(String cert, String key) {
-    return new BareApi(new Tls(dir.resolve(cert), dir.resolve(key)), List.of(), null);
+    return new BareApi(vertx, new Tls(dir.resolve(cert), dir.resolve(key)), List.of(), null);
   }
 
   private HttpResponse<String> get(BareApi api, HttpClient.Version version) throws Exception {

@@ -19,33 +19,37 @@ public final class BareApi implements AutoCloseable {
   public static final String USER = "ann";
   public static final String PASSWORD = "right";
 
-  private final Vertx vertx = Vertx.vertx();
+  private final Vertx vertx;
+  private final String deployment;
   private final int port;
 
   /** Listens, or fails as a start of the service does. */
-  public BareApi(ApiVerticle.Tls tls, List<String> allowedOrigins, Readiness readiness) {
-    this(tls, allowedOrigins, Future::succeededFuture, readiness);
+  public BareApi(
+      Vertx vertx, ApiVerticle.Tls tls, List<String> allowedOrigins, Readiness readiness) {
+    this(vertx, tls, allowedOrigins, Future::succeededFuture, readiness);
   }
 
   /** One that does that before each write. */
-  public BareApi(Supplier<Future<Void>> beforeWrites) {
-    this(null, List.of(), beforeWrites, null);
+  public BareApi(Vertx vertx, Supplier<Future<Void>> beforeWrites) {
+    this(vertx, null, List.of(), beforeWrites, null);
   }
 
   /** One that takes so many connections, and closes those on which nothing goes on so soon. */
-  BareApi(int maxConnections, Connections.Patience patience) {
-    this(null, List.of(), Future::succeededFuture, null, maxConnections, patience);
+  BareApi(Vertx vertx, int maxConnections, Connections.Patience patience) {
+    this(vertx, null, List.of(), Future::succeededFuture, null, maxConnections, patience);
   }
 
   private BareApi(
+      Vertx vertx,
       ApiVerticle.Tls tls,
       List<String> allowedOrigins,
       Supplier<Future<Void>> beforeWrites,
       Readiness readiness) {
-    this(tls, allowedOrigins, beforeWrites, readiness, 1_000, Connections.Patience.USUAL);
+    this(vertx, tls, allowedOrigins, beforeWrites, readiness, 1_000, Connections.Patience.USUAL);
   }
 
   private BareApi(
+      Vertx vertx,
       ApiVerticle.Tls tls,
       List<String> allowedOrigins,
       Supplier<Future<Void>> beforeWrites,
@@ -78,12 +82,8 @@ public final class BareApi implements AutoCloseable {
             null,
             beforeWrites,
             readiness);
-    try {
-      vertx.deployVerticle(api).await();
-    } catch (RuntimeException e) {
-      vertx.close().await();
-      throw e;
-    }
+    this.vertx = vertx;
+    deployment = vertx.deployVerticle(api).await();
     port = api.port();
   }
 
@@ -93,6 +93,6 @@ public final class BareApi implements AutoCloseable {
 
   @Override
   public void close() {
-    vertx.close().await();
+    vertx.undeploy(deployment).await();
   }
 }

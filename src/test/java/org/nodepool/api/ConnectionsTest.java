@@ -9,6 +9,7 @@ import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerResponse;
+import io.vertx.junit5.VertxExtension;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetSocketAddress;
@@ -24,11 +25,14 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.nodepool.Poll;
 
 /** Connections beyond the limit, and those on which nothing goes on. */
+@ExtendWith(VertxExtension.class)
 class ConnectionsTest {
   private static final String ALIVE = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
   private static final Pattern CONTENT_LENGTH = Pattern.compile("(?i)\ncontent-length: (\\d+)");
@@ -40,6 +44,12 @@ class ConnectionsTest {
   private static final int LARGE = 16 * 1024 * 1024;
 
   private final List<Socket> sockets = new ArrayList<>();
+  private Vertx vertx;
+
+  @BeforeEach
+  void given(Vertx vertx) {
+    this.vertx = vertx;
+  }
 
   @AfterEach
   void close() throws IOException {
@@ -50,7 +60,7 @@ class ConnectionsTest {
 
   @Test
   void the_newest_beyond_the_limit_are_told_so_and_closed_until_another_ends() throws Exception {
-    try (BareApi api = new BareApi(MOST, new Connections.Patience(LONG, LONG, LONG))) {
+    try (BareApi api = new BareApi(vertx, MOST, new Connections.Patience(LONG, LONG, LONG))) {
       List<Socket> first = new ArrayList<>();
       for (int i = 0; i < MOST; i++) {
         Socket socket = connect(api);
@@ -81,7 +91,7 @@ class ConnectionsTest {
 
   @Test
   void those_beyond_the_limit_that_say_nothing_are_closed_soon_and_no_others() throws Exception {
-    try (BareApi api = new BareApi(MOST, new Connections.Patience(LONG, LONG, LONG))) {
+    try (BareApi api = new BareApi(vertx, MOST, new Connections.Patience(LONG, LONG, LONG))) {
       List<Socket> first = new ArrayList<>();
       for (int i = 0; i < MOST; i++) {
         first.add(connect(api));
@@ -101,14 +111,14 @@ class ConnectionsTest {
 
   @Test
   void one_on_which_nothing_comes_is_closed() throws Exception {
-    try (BareApi api = new BareApi(MOST, new Connections.Patience(LONG, SHORT, LONG))) {
+    try (BareApi api = new BareApi(vertx, MOST, new Connections.Patience(LONG, SHORT, LONG))) {
       awaitClosed(connect(api));
     }
   }
 
   @Test
   void half_a_head_and_half_a_body_are_not_waited_for() throws Exception {
-    try (BareApi api = new BareApi(MOST, new Connections.Patience(LONG, SHORT, LONG))) {
+    try (BareApi api = new BareApi(vertx, MOST, new Connections.Patience(LONG, SHORT, LONG))) {
       Socket head = connect(api);
       send(head, "GET /healthz HTTP/1.1\r\nHost: ");
       Socket body = connect(api);
@@ -124,7 +134,7 @@ class ConnectionsTest {
 
   @Test
   void one_that_is_idle_is_closed_and_one_that_is_used_is_not() throws Exception {
-    try (BareApi api = new BareApi(MOST, new Connections.Patience(SHORT, LONG, LONG))) {
+    try (BareApi api = new BareApi(vertx, MOST, new Connections.Patience(SHORT, LONG, LONG))) {
       Socket idle = connect(api);
       Socket used = connect(api);
       assertThat(ask(idle, ALIVE)).startsWith("HTTP/1.1 200");
@@ -141,7 +151,7 @@ class ConnectionsTest {
 
   @Test
   void a_stream_of_events_is_not_idle() throws Exception {
-    try (BareApi api = new BareApi(MOST, new Connections.Patience(SHORT, SHORT, SHORT))) {
+    try (BareApi api = new BareApi(vertx, MOST, new Connections.Patience(SHORT, SHORT, SHORT))) {
       Socket events = connect(api);
       send(events, "GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
       Socket other = connect(api);
@@ -155,7 +165,7 @@ class ConnectionsTest {
 
   @Test
   void a_client_that_asks_and_asks_and_reads_nothing_is_cut() throws Exception {
-    try (BareApi api = new BareApi(MOST, new Connections.Patience(LONG, LONG, SHORT))) {
+    try (BareApi api = new BareApi(vertx, MOST, new Connections.Patience(LONG, LONG, SHORT))) {
       Socket deaf = new Socket();
       sockets.add(deaf);
       deaf.setReceiveBufferSize(4096);
@@ -182,7 +192,7 @@ class ConnectionsTest {
   void an_answer_that_is_taken_slowly_comes_as_a_whole(@TempDir Path dir) throws Exception {
     Connections.Patience patience = new Connections.Patience(SHORT, LONG, SHORT);
     for (Handler<HttpServerResponse> large : List.of(list(), log(dir))) {
-      try (Answering server = new Answering(patience, large)) {
+      try (Answering server = new Answering(vertx, patience, large)) {
         Socket slow = narrow(server.port());
         send(slow, ALIVE);
         long began = System.nanoTime();
@@ -202,7 +212,7 @@ class ConnectionsTest {
   void a_client_that_takes_nothing_of_an_answer_is_cut(@TempDir Path dir) throws Exception {
     Connections.Patience patience = new Connections.Patience(LONG, LONG, SHORT);
     for (Handler<HttpServerResponse> large : List.of(list(), log(dir))) {
-      try (Answering server = new Answering(patience, large)) {
+      try (Answering server = new Answering(vertx, patience, large)) {
         send(narrow(server.port()), ALIVE);
         Poll.until("it is there", Duration.ofSeconds(10), () -> server.open() == 1);
 
@@ -223,18 +233,17 @@ class ConnectionsTest {
 
   /** A server that answers every request so. */
   private static final class Answering implements AutoCloseable {
-    private final Vertx vertx = Vertx.vertx();
     private final Connections.Total total = new Connections.Total(MOST);
     private final HttpServer server;
 
-    Answering(Connections.Patience patience, Handler<HttpServerResponse> answer) {
+    Answering(Vertx vertx, Connections.Patience patience, Handler<HttpServerResponse> answer) {
       Promise<HttpServer> listening = Promise.promise();
-      vertx.runOnContext(v -> listen(patience, answer).onComplete(listening));
+      vertx.runOnContext(v -> listen(vertx, patience, answer).onComplete(listening));
       server = listening.future().await();
     }
 
     private Future<HttpServer> listen(
-        Connections.Patience patience, Handler<HttpServerResponse> answer) {
+        Vertx vertx, Connections.Patience patience, Handler<HttpServerResponse> answer) {
       Connections connections = new Connections(vertx, total, null, patience);
       return vertx
           .createHttpServer()
@@ -257,7 +266,7 @@ class ConnectionsTest {
 
     @Override
     public void close() {
-      vertx.close().await();
+      server.close().await();
     }
   }
 
