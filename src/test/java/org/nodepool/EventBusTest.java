@@ -120,9 +120,10 @@ class EventBusTest {
     // five of the build and its job, two of the node, three of its deletion's job
     List<JsonObject> all = listen(test, "nodepool.events", 10);
     long id = service.node("directory", 2);
-    http.post("/v1/dib_images/no-such-element/build");
+    Http.Answer build = http.post("/v1/dib_images/no-such-element/build");
 
-    http.delete("/v1/nodes/" + id);
+    service.ended(http.delete("/v1/nodes/" + id).job());
+    service.ended(build.job());
 
     awaitAll();
     assertThat(said(all)).hasSize(10);
