@@ -33,7 +33,7 @@ import java.util.stream.Stream;
  * The packaged service, run as a process in a directory of its own. It can be started again after
  * an end; {@link #close} ends it and all that it started.
  */
-final class ServiceProcess implements AutoCloseable {
+final class ServiceProcess implements AutoCloseable, Rows.Sql<IOException> {
   private static final Path ALL = Path.of("target/processes").toAbsolutePath();
   private static final Path JAR = Path.of("target/nodepool.jar").toAbsolutePath();
   private static final Path SWEEP = Path.of("src/main/resources/dib-sweep.sh").toAbsolutePath();
@@ -382,7 +382,8 @@ final class ServiceProcess implements AutoCloseable {
   }
 
   /** Plain SQL on its database, as another program would write it. */
-  RowSet<Row> sql(String statement, Object... values) throws IOException {
+  @Override
+  public RowSet<Row> sql(String statement, Object... values) throws IOException {
     String uri = Files.readString(dir.resolve("var/db/dburi")).strip();
     MySQLConnection connection =
         MySQLConnection.connect(vertx, MySQLConnectOptions.fromUri(uri)).await();

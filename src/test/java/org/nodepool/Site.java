@@ -1,6 +1,9 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aDibFile;
+import static org.nodepool.Rows.aDibImage;
+import static org.nodepool.Rows.now;
 
 import io.vertx.core.Vertx;
 import io.vertx.mysqlclient.MySQLBuilder;
@@ -35,7 +38,7 @@ import org.nodepool.store.Schema;
  * directories of the providers, and each has a state directory of its own. {@link #close} ends them
  * all. For one thread, but for the reads.
  */
-final class Site implements AutoCloseable {
+final class Site implements AutoCloseable, Rows.Sql<RuntimeException> {
   private static final Path ALL = Path.of("target/processes").toAbsolutePath();
   private static final Duration START_LIMIT = Duration.ofSeconds(60);
   private static final Set<String> ENDS = Set.of("succeeded", "failed", "cancelled");
@@ -200,7 +203,8 @@ final class Site implements AutoCloseable {
   }
 
   /** Runs a statement as another program would, past the proxy. */
-  RowSet<Row> sql(String statement, Object... values) {
+  @Override
+  public RowSet<Row> sql(String statement, Object... values) {
     return TestService.execute(sql, statement, Tuple.wrap(Arrays.asList(values)));
   }
 
@@ -287,11 +291,7 @@ final class Site implements AutoCloseable {
 
   /** Inserts a ready dib image with a file of that type on that host; returns its id. */
   long readyDibImage(String diskImage, String type, String host, int bytes) throws Exception {
-    long id =
-        insert(
-            "INSERT INTO dib_image (image_name, version, state, state_time)"
-                + " VALUES (?, 1416832000, 2, UNIX_TIMESTAMP())",
-            diskImage);
+    long id = aDibImage().image(diskImage).stateTime(now()).in(this);
     Path file = images().resolve(diskImage + "-1416832000-" + id);
     sql("UPDATE dib_image SET filename = ? WHERE id = ?", file.toString(), id);
     Path written = Path.of(file + "." + type);
@@ -299,13 +299,12 @@ final class Site implements AutoCloseable {
       sparse.writeLong(id);
       sparse.setLength(bytes);
     }
-    sql(
-        "INSERT INTO api_dib_file (dib_image_id, host, type, size, sha256) VALUES (?, ?, ?, ?, ?)",
-        id,
-        host,
-        type,
-        Files.size(written),
-        sha256(written));
+    aDibFile(id)
+        .host(host)
+        .with("type", type)
+        .with("size", Files.size(written))
+        .with("sha256", sha256(written))
+        .in(this);
     return id;
   }
 

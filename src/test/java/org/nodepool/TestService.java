@@ -1,5 +1,10 @@
 package org.nodepool;
 
+import static org.nodepool.Rows.aDibFile;
+import static org.nodepool.Rows.aDibImage;
+import static org.nodepool.Rows.aNode;
+import static org.nodepool.Rows.anImage;
+
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.json.JsonObject;
@@ -37,7 +42,7 @@ import org.nodepool.store.DatabaseWatch;
  * nodepool-test.yaml}. The tests of a JVM share one; {@link #empty} before each gives them empty
  * tables.
  */
-public final class TestService {
+public final class TestService implements Rows.Sql<RuntimeException> {
   static final String USER = "admin";
   static final String PASSWORD = "a:b c:ö";
 
@@ -272,6 +277,7 @@ public final class TestService {
   }
 
   /** Plain SQL, as another program on the same database would write it. */
+  @Override
   public RowSet<Row> sql(String statement, Object... values) {
     Tuple tuple = Tuple.tuple();
     for (Object value : values) {
@@ -358,31 +364,17 @@ public final class TestService {
 
   /** Inserts a node with harmless values; returns its id. */
   public long node(String provider, Integer state) {
-    return insert(
-        "INSERT INTO node (provider_name, label_name, target_name, hostname, state, state_time)"
-            + " VALUES (?, 'label', 'target', 'host.example.org', ?, 1416832000)",
-        provider,
-        state);
+    return aNode().provider(provider).state(state).in(this);
   }
 
   /** Inserts an image with harmless values; returns its id. */
   public long image(String provider, Integer state, String externalId) {
-    return insert(
-        "INSERT INTO snapshot_image (provider_name, image_name, hostname, version, external_id,"
-            + " state, state_time) VALUES (?, 'tiny-image', 'host', 1416832000, ?, ?, 1416832000)",
-        provider,
-        externalId,
-        state);
+    return anImage().provider(provider).state(state).externalId(externalId).in(this);
   }
 
   /** Inserts a dib image with harmless values; returns its id. */
   public long dibImage(String name, Integer state, String filename) {
-    return insert(
-        "INSERT INTO dib_image (image_name, filename, version, state, state_time)"
-            + " VALUES (?, ?, 1416832000, ?, 1416832000)",
-        name,
-        filename,
-        state);
+    return aDibImage().image(name).state(state).with("filename", filename).in(this);
   }
 
   /** A ready row with a verified qcow2 file of these bytes; returns its id. */
@@ -400,13 +392,11 @@ public final class TestService {
         "UPDATE dib_image SET filename = ? WHERE id = ?",
         dir.resolve("images/ready-" + id).toString(),
         id);
-    sql(
-        "INSERT INTO api_dib_file (dib_image_id, host, type, size, sha256) VALUES (?, ?, ?, ?, ?)",
-        id,
-        Installation.hostName(),
-        type,
-        bytes.length,
-        sha256(bytes));
+    aDibFile(id)
+        .with("type", type)
+        .with("size", bytes.length)
+        .with("sha256", sha256(bytes))
+        .in(this);
     return id;
   }
 
