@@ -1,6 +1,11 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aDibFile;
+import static org.nodepool.Rows.aDibImage;
+import static org.nodepool.Rows.aJob;
+import static org.nodepool.Rows.aNode;
+import static org.nodepool.Rows.anImage;
 
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
@@ -122,13 +127,8 @@ class CrashIT {
     try (RandomAccessFile huge = new RandomAccessFile(file + ".raw", "rw")) {
       huge.setLength(EIGHT_GIB);
     }
-    service.sql(
-        "INSERT INTO api_dib_file (dib_image_id, host, type, size, sha256)"
-            + " VALUES (?, ?, 'raw', ?, ?)",
-        id,
-        Installation.hostName(),
-        EIGHT_GIB,
-        "0".repeat(64)); // it never comes to that
+    // it never comes to the checksum
+    aDibFile(id).with("type", "raw").with("size", EIGHT_GIB).in(service);
     return id;
   }
 
@@ -150,39 +150,28 @@ class CrashIT {
     Path provider = Files.createDirectories(service.dir().resolve("provider"));
     Files.writeString(provider.resolve("to-delete.qcow2"), "");
     Files.writeString(provider.resolve("to-delete.qcow2.json"), "");
-    imageToDelete =
-        service.insert(
-            "INSERT INTO snapshot_image (provider_name, image_name, external_id, state, state_time)"
-                + " VALUES ('directory', 'tiny-image', 'to-delete.qcow2', 4, 1416832000)");
+    imageToDelete = anImage().externalId("to-delete.qcow2").state(4).in(service);
     running("delete-image", "/v1/images/" + imageToDelete, null);
 
-    nodeToDelete =
-        service.insert(
-            "INSERT INTO node (provider_name, label_name, target_name, state, state_time)"
-                + " VALUES ('directory', 'tiny', 'target', 4, 1416832000)");
+    nodeToDelete = aNode().state(4).in(service);
     running("delete-node", "/v1/nodes/" + nodeToDelete, null);
   }
 
   private static long dibImage(String name, String filename, int state) throws IOException {
-    return service.insert(
-        "INSERT INTO dib_image (image_name, filename, version, state, state_time)"
-            + " VALUES (?, ?, 1416832000, ?, 1416832000)",
-        name,
-        filename,
-        state);
+    return aDibImage().image(name).with("filename", filename).state(state).in(service);
   }
 
   /** A job that this installation has begun. */
   private static void running(String kind, String subject, Long dibImage) throws IOException {
-    service.insert(
-        "INSERT INTO api_job (uuid, kind, state, subject, provider_name, dib_image_id, host,"
-            + " worker, attempts, created, started)"
-            + " VALUES (UUID(), ?, 'running', ?, 'directory', ?, ?, ?, 1, 1416832000, 1416832000)",
-        kind,
-        subject,
-        dibImage,
-        Installation.hostName(),
-        Files.readString(service.dir().resolve("var/installation")).strip());
+    aJob()
+        .kind(kind)
+        .subject(subject)
+        .provider("directory")
+        .dibImage(dibImage)
+        .begunBy(
+            Installation.hostName(),
+            Files.readString(service.dir().resolve("var/installation")).strip())
+        .in(service);
   }
 
   private static JsonObject get(String path) throws IOException {

@@ -1,6 +1,10 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
+import static org.nodepool.Rows.aNode;
+import static org.nodepool.Rows.anAttempt;
+import static org.nodepool.Rows.anImage;
 
 import io.vertx.sqlclient.Row;
 import java.io.IOException;
@@ -273,10 +277,7 @@ class FailpointIT {
       Path provider = Files.createDirectories(site.dir().resolve("provider"));
       Files.writeString(provider.resolve("to-delete.qcow2"), "");
       Files.writeString(provider.resolve("to-delete.qcow2.json"), "");
-      id =
-          site.insert(
-              "INSERT INTO snapshot_image (provider_name, image_name, external_id, state,"
-                  + " state_time) VALUES ('directory', 'tiny-image', 'to-delete.qcow2', 2, 1)");
+      id = anImage().externalId("to-delete.qcow2").in(site);
     }
 
     @Override
@@ -295,10 +296,7 @@ class FailpointIT {
 
     @Override
     public void prepare(Site site, ServiceProcess process) throws Exception {
-      node =
-          site.insert(
-              "INSERT INTO node (provider_name, label_name, target_name, state, state_time)"
-                  + " VALUES ('directory', 'tiny', 'target', 2, 1416832000)");
+      node = aNode().in(site);
     }
   }
 
@@ -382,27 +380,18 @@ class FailpointIT {
 
   private static void attempted(
       Site site, String state, String subject, String worker, Long finished) {
+    String host = Installation.hostName();
     long job =
-        site.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, provider_name, host, worker,"
-                + " attempts, lease_until, created, started, finished)"
-                + " VALUES (UUID(), 'delete-node', ?, ?, 'directory', ?, ?, 1, ?, ?, ?, ?)",
-            state,
-            subject,
-            Installation.hostName(),
-            worker,
-            LONG_AGO,
-            LONG_AGO,
-            LONG_AGO,
-            finished);
-    site.sql(
-        "INSERT INTO api_job_attempt (job_id, attempt, host, worker, started, finished)"
-            + " VALUES (?, 1, ?, ?, ?, ?)",
-        job,
-        Installation.hostName(),
-        worker,
-        LONG_AGO,
-        finished);
+        aJob()
+            .kind("delete-node")
+            .subject(subject)
+            .provider("directory")
+            .begunBy(host, worker)
+            .with("lease_until", LONG_AGO)
+            .state(state)
+            .finished(finished)
+            .in(site);
+    anAttempt(job).host(host).worker(worker).finished(finished).in(site);
   }
 
   private static final class CleanUp implements Case {
@@ -412,13 +401,13 @@ class FailpointIT {
           "api.yaml", "state_dir", "cleanup: {enabled: true, image_age: PT1S}\nstate_dir");
       for (int i = 0; i < 4; i++) {
         long id = site.readyDibImage("unlisted", "qcow2", Installation.hostName(), ONE_MIB);
-        site.insert( // else it may be somebody else's
-            "INSERT INTO api_job (uuid, kind, state, subject, image_name, dib_image_id, created,"
-                + " finished) VALUES (UUID(), 'build', 'succeeded', ?, 'unlisted', ?, ?, ?)",
-            "/v1/dib_images/" + id,
-            id,
-            LONG_AGO,
-            LONG_AGO);
+        // else it may be somebody else's
+        aJob()
+            .subject("/v1/dib_images/" + id)
+            .image("unlisted")
+            .dibImage(id)
+            .ended("succeeded")
+            .in(site);
       }
       site.sql("UPDATE dib_image SET state_time = ?, version = ? + id", LONG_AGO, LONG_AGO);
     }

@@ -1,6 +1,7 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aNode;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -22,9 +23,7 @@ class SchemaRemoveIT {
   @Test
   void what_is_ours_goes_the_pool_stays_and_the_next_start_makes_it_again() throws Exception {
     service = ServiceProcess.in("schema-remove").start();
-    service.insert(
-        "INSERT INTO node (provider_name, label_name, target_name, state)"
-            + " VALUES ('p', 'l', 't', 5)");
+    aNode().provider("p").state(5).in(service);
 
     Ended whileItRuns;
     try (ServiceProcess other = ServiceProcess.in("schema-remove-other")) {

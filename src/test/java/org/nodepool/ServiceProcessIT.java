@@ -1,6 +1,8 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aNode;
+import static org.nodepool.Rows.anImage;
 
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
@@ -61,10 +63,7 @@ class ServiceProcessIT {
   void an_update_builds_and_uploads_and_the_image_before_it_stays() throws Exception {
     service = ServiceProcess.in("update").start();
     Http http = service.http();
-    long before =
-        service.insert(
-            "INSERT INTO snapshot_image (provider_name, image_name, state, state_time)"
-                + " VALUES ('directory', 'tiny-image', 2, 1416832000)");
+    long before = anImage().in(service);
 
     Http.Answer update = http.post("/v1/images/" + before + "/update", "provider_name=directory");
 
@@ -102,10 +101,7 @@ class ServiceProcessIT {
         .contains("apt-get install")
         .contains("python3-diskimage-builder");
     assertThat(state(build.location())).isEqualTo("failed");
-    long node =
-        service.insert(
-            "INSERT INTO node (provider_name, label_name, target_name, state, state_time)"
-                + " VALUES ('directory', 'tiny', 'target', 2, 1416832000)");
+    long node = aNode().in(service);
     assertThat(http.put("/v1/nodes/" + node, "state=hold").status()).isEqualTo(200);
     assertThat(http.delete(build.location()).status()).isEqualTo(204);
     service.awaitGone(build.location());
@@ -180,9 +176,7 @@ class ServiceProcessIT {
   @Test
   void a_database_that_is_killed_comes_back_with_every_row() throws Exception {
     service = ServiceProcess.in("database-killed").start();
-    service.sql(
-        "INSERT INTO node (provider_name, label_name, target_name, state, state_time)"
-            + " VALUES ('directory', 'tiny', 'target', 2, 1416832000)");
+    aNode().in(service);
 
     service.databases().forEach(ProcessHandle::destroyForcibly);
 

@@ -1,6 +1,7 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
 
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -236,9 +237,7 @@ class StartIT {
     assertThat(unknown.err())
         .contains("nodepool does not start: there is no failpoint claim to halt at");
     assertThat(service.err()).contains("warning: a test's failpoint is armed");
-    service.sql(
-        "INSERT INTO api_job (uuid, kind, state, subject, created)"
-            + " VALUES (UUID(), 'delete-node', 'queued', '/v1/nodes/1', 1)");
+    aJob().kind("delete-node").subject("/v1/nodes/1").notBefore(null).in(service);
     service.awaitEnd();
     assertThat(service.status()).isEqualTo(99);
   }

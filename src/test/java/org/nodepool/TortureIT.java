@@ -1,6 +1,7 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aNode;
 
 import io.vertx.core.Vertx;
 import io.vertx.junit5.VertxExtension;
@@ -344,10 +345,7 @@ class TortureIT {
     private void deleteNode() {
       long node;
       try {
-        node =
-            site.insert(
-                "INSERT INTO node (provider_name, label_name, target_name, state, state_time)"
-                    + " VALUES ('directory', 'tiny', 'target', 2, 1416832000)");
+        node = aNode().in(site);
       } catch (Exception e) { // the database is away; await() throws what it awaited
         return;
       }
