@@ -12,6 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.nodepool.model.AJob;
 import org.nodepool.model.Job;
 
 /** What is hidden of what a real bash prints of its variables. */
@@ -94,29 +95,7 @@ class SecretMaskTest {
   }
 
   private static Job job() {
-    return new Job(
-        1,
-        "uuid",
-        Job.Kind.BUILD,
-        Job.JobState.RUNNING,
-        "/v1/dib_images/1",
-        "tiny",
-        null,
-        1L,
-        "here",
-        null,
-        "a test",
-        1,
-        0,
-        false,
-        false,
-        null,
-        null,
-        null,
-        null,
-        1,
-        1L,
-        null);
+    return new AJob(1, Job.Kind.BUILD).state(Job.JobState.RUNNING).made();
   }
 
   /** A trace, the list of variables, and the value itself. */

@@ -9,6 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.nodepool.model.AJob;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
 import org.nodepool.model.Job.Kind;
@@ -213,91 +214,5 @@ class WaitingTest {
 
   private static AJob job(long id, Kind kind) {
     return new AJob(id, kind);
-  }
-
-  /** A queued job on a row of its own. */
-  private static final class AJob {
-    private final long id;
-    private final Kind kind;
-    private JobState state = JobState.QUEUED;
-    private String subject;
-    private String provider;
-    private Long dibImageId;
-    private String needsHost;
-    private String phase;
-    private Long notBefore;
-
-    AJob(long id, Kind kind) {
-      this.id = id;
-      this.kind = kind;
-      this.subject = "/v1/rows/" + id;
-    }
-
-    AJob state(JobState s) {
-      state = s;
-      return this;
-    }
-
-    AJob subject(String path) {
-      subject = path;
-      return this;
-    }
-
-    AJob provider(String name) {
-      provider = name;
-      return this;
-    }
-
-    AJob dibImage(Long dibImage) {
-      dibImageId = dibImage;
-      return this;
-    }
-
-    AJob dibImage(long dibImage) {
-      return dibImage(Long.valueOf(dibImage));
-    }
-
-    AJob needsHost(String host) {
-      needsHost = host;
-      return this;
-    }
-
-    AJob phase(String text) {
-      phase = text;
-      return this;
-    }
-
-    AJob notBefore(long seconds) {
-      notBefore = seconds;
-      return this;
-    }
-
-    Job made() {
-      boolean hasBegun = state != JobState.QUEUED;
-      boolean hasEnded = hasBegun && state != JobState.RUNNING;
-      return new Job(
-          id,
-          "uuid",
-          kind,
-          state,
-          subject,
-          null,
-          provider,
-          dibImageId,
-          null,
-          needsHost,
-          hasBegun ? "worker" : null,
-          hasBegun ? 1 : 0,
-          0,
-          false,
-          false,
-          null,
-          phase,
-          null,
-          notBefore,
-          1,
-          hasBegun ? 2L : null,
-          hasEnded ? 3L : null);
-    }
   }
 }
