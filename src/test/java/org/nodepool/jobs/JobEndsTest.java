@@ -1,6 +1,7 @@
 package org.nodepool.jobs;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
 
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
@@ -81,14 +82,14 @@ class JobEndsTest {
   private JobRun running(String kind, int attempt, Duration limit) {
     service.sql("DELETE FROM api_job");
     long id =
-        service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, image_name, dib_image_id, host,"
-                + " worker, attempts, created, started)"
-                + " VALUES (UUID(), ?, 'running', ?, 'tiny', ?, 'here', 'a test', ?, 1, 1)",
-            kind,
-            "/v1/dib_images/" + dibImage,
-            dibImage,
-            attempt);
+        aJob()
+            .kind(kind)
+            .subject("/v1/dib_images/" + dibImage)
+            .image("tiny")
+            .dibImage(dibImage)
+            .begunBy("here", "a test")
+            .attempts(attempt)
+            .in(service);
     Job job = jobs.get(id).await();
     return new JobRun(job, new JobLog(Path.of("target/job-ends-test.log")), limit);
   }

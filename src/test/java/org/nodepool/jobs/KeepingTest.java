@@ -1,6 +1,10 @@
 package org.nodepool.jobs;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aDibImage;
+import static org.nodepool.Rows.aJob;
+import static org.nodepool.Rows.anImage;
+import static org.nodepool.Rows.now;
 
 import io.vertx.core.Future;
 import io.vertx.core.json.JsonObject;
@@ -166,12 +170,7 @@ class KeepingTest {
     dibImage("tiny", READY, 2);
     dibImage("tiny", READY, 3);
     long upload =
-        service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, dib_image_id, not_before, created)"
-                + " VALUES (UUID(), ?, ?, '/v1/images/1', ?, 4000000000, 1)",
-            kind,
-            state,
-            source);
+        aJob().kind(kind).state(state).subject("/v1/images/1").dibImage(source).in(service);
 
     keep();
     assertThat(marked()).isEmpty();
@@ -184,10 +183,7 @@ class KeepingTest {
   @Test
   void an_image_on_which_a_job_works_stays() {
     long image = image("directory", "tiny-image", FAILED, 1);
-    service.sql(
-        "INSERT INTO api_job (uuid, kind, state, subject, not_before, created)"
-            + " VALUES (UUID(), 'upload', 'queued', ?, 4000000000, 1)",
-        "/v1/images/" + image);
+    aJob().kind("upload").subject("/v1/images/" + image).in(service);
 
     keep();
 
@@ -202,11 +198,12 @@ class KeepingTest {
     }
     long failed = service.dibImage("tiny", FAILED, null);
     long deletion =
-        service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, dib_image_id, created, finished)"
-                + " VALUES (UUID(), 'delete-dib-image', 'cancelled', ?, ?, 1, 1)",
-            "/v1/dib_images/" + failed,
-            failed);
+        aJob()
+            .kind("delete-dib-image")
+            .subject("/v1/dib_images/" + failed)
+            .dibImage(failed)
+            .ended("cancelled")
+            .in(service);
 
     keep();
 
@@ -339,10 +336,7 @@ class KeepingTest {
     long image = dibImage("tiny", FAILED, 1);
     Path log = writeLogOfBuild(image);
     // a deletion waits for whatever runs on its row
-    service.sql(
-        "INSERT INTO api_job (uuid, kind, state, subject, worker, created)"
-            + " VALUES (UUID(), 'build', 'running', ?, 'another', 1)",
-        "/v1/dib_images/" + image);
+    aJob().subject("/v1/dib_images/" + image).begunBy("elsewhere", "another").in(service);
     keep();
     assertThat(http.delete("/v1/dib_images/" + image).status()).isEqualTo(204);
     service.sql("UPDATE api_job SET state = 'failed', finished = 1 WHERE worker = 'another'");
@@ -359,37 +353,35 @@ class KeepingTest {
   /** A dib image as a build of ours left it, some hours ago. */
   private long dibImage(String name, int state, Integer version) {
     long id =
-        service.insert(
-            "INSERT INTO dib_image (image_name, version, state, state_time)"
-                + " VALUES (?, ?, ?, UNIX_TIMESTAMP() - 7200)",
-            name,
-            version,
-            state);
-    service.sql(
-        "INSERT INTO api_job (uuid, kind, state, subject, image_name, dib_image_id, attempts,"
-            + " created, finished) VALUES (UUID(), 'build', 'succeeded', ?, ?, ?, 1, 1, 2)",
-        "/v1/dib_images/" + id,
-        name,
-        id);
+        aDibImage().image(name).version(version).state(state).stateTime(now() - 7200).in(service);
+    aJob()
+        .subject("/v1/dib_images/" + id)
+        .image(name)
+        .dibImage(id)
+        .attempts(1)
+        .ended("succeeded")
+        .in(service);
     return id;
   }
 
   /** As {@link #dibImage}, at a provider. */
   private long image(String provider, String name, int state, int version) {
     long id =
-        service.insert(
-            "INSERT INTO snapshot_image (provider_name, image_name, version, state, state_time)"
-                + " VALUES (?, ?, ?, ?, UNIX_TIMESTAMP() - 7200)",
-            provider,
-            name,
-            version,
-            state);
-    service.sql(
-        "INSERT INTO api_job (uuid, kind, state, subject, image_name, provider_name, attempts,"
-            + " created, finished) VALUES (UUID(), 'upload', 'succeeded', ?, ?, ?, 1, 1, 2)",
-        "/v1/images/" + id,
-        name,
-        provider);
+        anImage()
+            .provider(provider)
+            .image(name)
+            .version(version)
+            .state(state)
+            .stateTime(now() - 7200)
+            .in(service);
+    aJob()
+        .kind("upload")
+        .subject("/v1/images/" + id)
+        .image(name)
+        .provider(provider)
+        .attempts(1)
+        .ended("succeeded")
+        .in(service);
     return id;
   }
 

@@ -1,6 +1,10 @@
 package org.nodepool.jobs;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
+import static org.nodepool.Rows.aNode;
+import static org.nodepool.Rows.aWorker;
+import static org.nodepool.Rows.anAttempt;
 
 import io.vertx.core.Future;
 import java.nio.file.Files;
@@ -69,11 +73,7 @@ class PruningTest {
   @ParameterizedTest
   @ValueSource(strings = {"queued", "running"})
   void a_job_that_has_not_ended_stays_however_old_it_is(String state) {
-    long job =
-        service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, not_before, created)"
-                + " VALUES (UUID(), 'delete-node', ?, '/v1/nodes/1', 4000000000, 1)",
-            state);
+    long job = aJob().kind("delete-node").state(state).subject("/v1/nodes/1").in(service);
 
     prune();
 
@@ -99,8 +99,7 @@ class PruningTest {
     job("delete-node", "succeeded", "/v1/nodes/1", OLD);
     job("delete-dib-image", "succeeded", "/v1/dib_images/1", OLD);
     // the rows of other tables with that id are not meant
-    service.sql(
-        "INSERT INTO node (id, provider_name, label_name, target_name) VALUES (2, '', '', '')");
+    aNode().with("id", 2).in(service);
     job("update", "succeeded", "/v1/images/2", OLD);
 
     prune();
@@ -169,10 +168,7 @@ class PruningTest {
   void the_build_of_which_an_unfinished_job_tells_stays() {
     long needed = build("tiny", "failed", 1_000_001);
     long last = build("tiny", "failed", 1_000_002);
-    long update =
-        service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, dib_image_id, not_before, created)"
-                + " VALUES (UUID(), 'update', 'queued', '/v1/images/1', 1000001, 4000000000, 1)");
+    long update = aJob().kind("update").subject("/v1/images/1").dibImage(1_000_001L).in(service);
 
     prune();
 
@@ -344,13 +340,12 @@ class PruningTest {
   }
 
   private long job(String kind, String state, String subject, Duration age) {
-    return service.insert(
-        "INSERT INTO api_job (uuid, kind, state, subject, created, finished)"
-            + " VALUES (UUID(), ?, ?, ?, 1, ?)",
-        kind,
-        state,
-        subject,
-        past(age).toInstant().getEpochSecond());
+    return aJob()
+        .kind(kind)
+        .subject(subject)
+        .ended(state)
+        .finished(past(age).toInstant().getEpochSecond())
+        .in(service);
   }
 
   private long build(String name, String state, long dibImage) {
@@ -361,20 +356,18 @@ class PruningTest {
   }
 
   private void attempt(long job, int number, boolean isSwept) {
-    service.sql(
-        "INSERT INTO api_job_attempt (job_id, attempt, host, worker, started, finished, is_swept)"
-            + " VALUES (?, ?, 'here', 'named by an attempt', 1, 2, ?)",
-        job,
-        number,
-        isSwept);
+    anAttempt(job)
+        .with("attempt", number)
+        .worker("named by an attempt")
+        .with("is_swept", isSwept)
+        .in(service);
   }
 
   private void worker(String name, Duration notSeenFor) {
-    service.sql(
-        "INSERT INTO api_worker (worker, host, builds_dir, log_dir, seen)"
-            + " VALUES (?, 'here', '/of/a/test', '/of/a/test', ?)",
-        name,
-        past(notSeenFor).toInstant().getEpochSecond());
+    aWorker(name)
+        .with("log_dir", "/of/a/test")
+        .with("seen", past(notSeenFor).toInstant().getEpochSecond())
+        .in(service);
   }
 
   private Path log(String name, Duration age) throws Exception {

@@ -2,6 +2,7 @@ package org.nodepool.store;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.nodepool.Rows.aJob;
 
 import io.vertx.mysqlclient.MySQLClient;
 import io.vertx.sqlclient.Row;
@@ -89,10 +90,7 @@ class ChangesTest {
     long before = newest();
     String error = "é".repeat(32_767) + ".";
 
-    service.sql(
-        "INSERT INTO api_job (uuid, kind, state, subject, error, created, finished)"
-            + " VALUES ('u', 'build', 'failed', '/v1', ?, 1, 1)",
-        error);
+    aJob().ended("failed").with("error", error).in(service);
 
     assertThat(since(before)).singleElement().returns(error, row -> row.getString("error"));
   }
@@ -173,10 +171,8 @@ class ChangesTest {
 
   @Test
   void what_nobody_sees_is_not_told() {
-    run(
-        NODE + "('p', 'a', 't', 1)",
-        "INSERT INTO api_job (uuid, kind, state, subject, created, lease_until)"
-            + " VALUES ('u', 'of another', 'succeeded', '/v1', 1, 1)");
+    run(NODE + "('p', 'a', 't', 1)");
+    aJob().ended("succeeded").with("lease_until", 1).in(writer);
     long before = newest();
 
     run(
@@ -190,10 +186,8 @@ class ChangesTest {
 
   @Test
   void what_the_collation_takes_for_equal_is_told_all_the_same() {
-    run(
-        NODE + "('p', 'a', 't', 1)",
-        "INSERT INTO api_job (uuid, kind, state, subject, phase, created)"
-            + " VALUES ('u', 'of another', 'succeeded', '/v1', 'p', 1)");
+    run(NODE + "('p', 'a', 't', 1)");
+    aJob().ended("succeeded").with("phase", "p").in(writer);
     long before = newest();
 
     run(

@@ -2,6 +2,7 @@ package org.nodepool.store;
 
 import static java.util.Objects.requireNonNullElse;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
 
 import io.vertx.core.Vertx;
 import io.vertx.junit5.VertxExtension;
@@ -10,6 +11,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.UUID;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -108,12 +111,13 @@ class ClaimTest {
 
   private void queue(Kind kind, String... providers) {
     for (String provider : providers) {
-      service.insert(
-          "INSERT INTO api_job (uuid, kind, state, subject, provider_name, needs_host, created)"
-              + " VALUES (UUID(), ?, 'queued', CONCAT('/v1/rows/', UUID()), ?, ?, 1)",
-          kind.toString(),
-          provider,
-          HOST);
+      aJob()
+          .kind(kind.toString())
+          .subject("/v1/rows/" + UUID.randomUUID())
+          .provider(provider)
+          .with("needs_host", HOST)
+          .notBefore(null)
+          .in(service);
     }
   }
 }

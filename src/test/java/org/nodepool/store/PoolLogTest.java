@@ -1,6 +1,7 @@
 package org.nodepool.store;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aNode;
 
 import io.vertx.core.Context;
 import io.vertx.core.Future;
@@ -272,10 +273,7 @@ class PoolLogTest {
   private Transaction changing() {
     SqlConnection other = connection();
     Transaction transaction = other.begin().await();
-    other
-        .query("INSERT INTO node (provider_name, label_name, target_name) VALUES ('x', 'x', 'x')")
-        .execute()
-        .await();
+    aNode().in(other);
     return transaction;
   }
 
