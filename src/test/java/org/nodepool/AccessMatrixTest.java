@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static java.util.stream.Collectors.toCollection;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -159,10 +160,7 @@ class AccessMatrixTest {
     long node = service.node("directory", 2);
     long image = service.image("directory", 2, "file");
     long dibImage = service.dibImage("tiny", 2, null);
-    long job =
-        service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, not_before, created)"
-                + " VALUES (UUID(), 'build', 'queued', '/v1/dib_images/1', 4000000000, 1)");
+    long job = aJob().in(service);
     List<String> before = Tables.rows(service);
 
     Map<String, String> logins = new LinkedHashMap<>(BAD_LOGINS);

@@ -2,6 +2,7 @@ package org.nodepool;
 
 import static java.util.concurrent.CompletableFuture.supplyAsync;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
 
 import io.vertx.core.json.JsonObject;
 import io.vertx.sqlclient.SqlConnection;
@@ -263,21 +264,17 @@ class CancelTest {
 
   /** One that no worker of this service begins, or has begun. */
   private String job(String kind, String state, String subject, String imageName, Long dibImage) {
-    boolean begun = !state.equals("queued");
-    long id =
-        service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, image_name, provider_name,"
-                + " dib_image_id, worker, host, attempts, not_before, created) VALUES"
-                + " (UUID(), ?, ?, ?, ?, ?, ?, ?, ?, ?, 4000000000, 1416832000)",
-            kind,
-            state,
-            subject,
-            imageName,
-            kind.startsWith("up") ? "directory" : null,
-            dibImage,
-            begun ? "somebody" : null,
-            begun ? "somewhere" : null,
-            begun ? 1 : 0);
-    return "/v1/jobs/" + id;
+    Rows.Draft job =
+        aJob()
+            .kind(kind)
+            .state(state)
+            .subject(subject)
+            .image(imageName)
+            .provider(kind.startsWith("up") ? "directory" : null)
+            .dibImage(dibImage);
+    if (!state.equals("queued")) {
+      job.host("somewhere").worker("somebody").attempts(1);
+    }
+    return "/v1/jobs/" + job.in(service);
   }
 }

@@ -2,6 +2,7 @@ package org.nodepool;
 
 import static java.util.concurrent.CompletableFuture.supplyAsync;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -69,10 +70,7 @@ class DatabaseAwayTest {
   @Test
   void who_waits_for_a_job_goes_on_waiting_until_the_database_is_back_or_the_time_is_over()
       throws Exception {
-    long job =
-        service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, not_before, created)"
-                + " VALUES (UUID(), 'build', 'queued', '/v1/dib_images/1', 4000000000, 1)");
+    long job = aJob().in(service);
     CompletableFuture<Http.Answer> patient =
         supplyAsync(() -> anonymous.get("/v1/jobs/" + job + "?wait=25"), clients);
     assertThat(anonymous.get("/v1/jobs/" + job + "?wait=1").status()).isEqualTo(200);

@@ -1,6 +1,9 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aDibFile;
+import static org.nodepool.Rows.aDibImage;
+import static org.nodepool.Rows.aJob;
 
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
@@ -40,7 +43,7 @@ class DibImageApiTest {
   @Test
   void a_dib_image_is_shown_with_every_key_in_order() {
     long full = service.dibImage("bärbel", 2, "/images/bärbel-1-1");
-    long nulls = service.insert("INSERT INTO dib_image (image_name) VALUES ('')");
+    long nulls = aDibImage().image("").without("version", "state", "state_time").in(service);
 
     String first =
         """
@@ -128,9 +131,9 @@ class DibImageApiTest {
   @Test
   void a_build_makes_a_row_and_a_job_and_when_it_fails_both_say_so() {
     // neither an ended build is joined nor one that is to be cancelled
-    long ended = waitingBuild(service.dibImage("no-such-element", 7, null));
+    long ended = waitingBuild("no-such-element", service.dibImage("no-such-element", 7, null));
     service.sql("UPDATE api_job SET state = 'failed', finished = 1 WHERE id = ?", ended);
-    long cancelled = waitingBuild(service.dibImage("no-such-element", 1, null));
+    long cancelled = waitingBuild("no-such-element", service.dibImage("no-such-element", 1, null));
     service.sql("UPDATE api_job SET cancel_requested = 1 WHERE id = ?", cancelled);
 
     Http.Answer answer = http.post("/v1/dib_images/no-such-element/build");
@@ -158,7 +161,7 @@ class DibImageApiTest {
   @Test
   void a_build_joins_the_one_under_way() {
     long image = service.dibImage("tiny", 1, null);
-    long job = waitingBuild(image);
+    long job = waitingBuild("tiny", image);
     List<String> before = Tables.rows(service);
 
     Http.Answer joined = http.post("/v1/dib_images/tiny/build");
@@ -445,7 +448,7 @@ class DibImageApiTest {
   @Test
   void deleting_a_dib_image_ends_its_waiting_build_and_fails_what_waits_to_send_it() {
     long image = service.dibImage("tiny", 1, null);
-    long build = waitingBuild(image);
+    long build = waitingBuild("tiny", image);
     Http.Answer update = http.post("/v1/images/tiny-image/update", "provider_name=directory");
 
     Http.Answer answer = http.delete("/v1/dib_images/" + image);
@@ -474,12 +477,12 @@ class DibImageApiTest {
   void a_deletion_asked_for_again_is_the_same_job_and_the_state_time_stays() {
     long image = service.dibImage("tiny", 4, null);
     long job =
-        service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, image_name, dib_image_id, not_before,"
-                + " created) VALUES (UUID(), 'delete-dib-image', 'queued', ?, 'tiny', ?,"
-                + " 4000000000, 1416832000)",
-            "/v1/dib_images/" + image,
-            image);
+        aJob()
+            .kind("delete-dib-image")
+            .subject("/v1/dib_images/" + image)
+            .image("tiny")
+            .dibImage(image)
+            .in(service);
 
     Http.Answer answer = http.delete("/v1/dib_images/" + image);
 
@@ -495,24 +498,17 @@ class DibImageApiTest {
     Path filename = images.resolve("%s-1416832000-%d".formatted(name.strip(), id));
     service.sql("UPDATE dib_image SET filename = ? WHERE id = ?", filename.toString(), id);
     Files.writeString(Path.of(filename + "." + type), CONTENT);
-    service.sql(
-        "INSERT INTO api_dib_file (dib_image_id, host, type, size, sha256) VALUES (?, ?, ?, ?, ?)",
-        id,
-        Installation.hostName(),
-        type,
-        (long) CONTENT.length(),
-        sha256(CONTENT));
+    aDibFile(id)
+        .with("type", type)
+        .with("size", CONTENT.length())
+        .with("sha256", sha256(CONTENT))
+        .in(service);
     return id;
   }
 
   /** Of this dib image; it never begins. Returns the job's id. */
-  private long waitingBuild(long dibImage) {
-    return service.insert(
-        "INSERT INTO api_job (uuid, kind, state, subject, image_name, dib_image_id, not_before,"
-            + " created) SELECT UUID(), 'build', 'queued', ?, image_name, id, 4000000000,"
-            + " 1416832000 FROM dib_image WHERE id = ?",
-        "/v1/dib_images/" + dibImage,
-        dibImage);
+  private long waitingBuild(String name, long dibImage) {
+    return aJob().subject("/v1/dib_images/" + dibImage).image(name).dibImage(dibImage).in(service);
   }
 
   private static String sha256(String text) {

@@ -3,6 +3,8 @@ package org.nodepool;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.nodepool.Rows.aJob;
+import static org.nodepool.Rows.aSubnode;
 
 import io.vertx.core.json.JsonObject;
 import java.io.EOFException;
@@ -104,7 +106,7 @@ class EventStreamTest {
   @Test
   void an_event_tells_the_change_and_the_row_as_of_it_without_its_subnodes() throws Exception {
     long node = service.node("directory", 2);
-    service.insert("INSERT INTO subnode (node_id) VALUES (?)", node);
+    aSubnode(node).in(service);
     try (Listener listener = new Listener(http.port(), "")) {
       put(node, "hold");
 
@@ -169,10 +171,7 @@ class EventStreamTest {
 
   @Test
   void a_new_row_has_no_old_state() throws Exception {
-    service.insert(
-        "INSERT INTO api_job (uuid, kind, state, subject, image_name, dib_image_id, not_before,"
-            + " created) VALUES (UUID(), 'build', 'queued', '/v1/dib_images/1', 'tiny', 1,"
-            + " 4000000000, 1)");
+    aJob().image("tiny").dibImage(1L).in(service);
     try (Listener listener = new Listener(http.port(), "?kind=image")) {
       String image =
           http.post("/v1/images/tiny-image/update", "provider_name=directory").location();

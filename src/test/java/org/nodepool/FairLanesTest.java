@@ -1,6 +1,7 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aDibFile;
 
 import io.vertx.core.Future;
 import io.vertx.core.WorkerExecutor;
@@ -33,9 +34,11 @@ class FairLanesTest {
     service.empty();
     dibImage = service.readyBuild("tiny", BYTES);
     Files.write(Path.of(service.file(dibImage).toString().replace(".qcow2", ".raw")), BYTES);
-    service.sql(
-        "INSERT INTO api_dib_file (dib_image_id, host, type, size, sha256)"
-            + " SELECT dib_image_id, host, 'raw', size, sha256 FROM api_dib_file");
+    aDibFile(dibImage)
+        .with("type", "raw")
+        .with("size", BYTES.length)
+        .with("sha256", TestService.sha256(BYTES))
+        .in(service);
     threads = service.vertx().createSharedWorkerExecutor("nodepool-provider-directory", 6);
     for (int i = 0; i < 6; i++) {
       blocked.add(threads.executeBlocking(this::awaitItsReturn, false));

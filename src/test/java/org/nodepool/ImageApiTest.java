@@ -1,6 +1,8 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
+import static org.nodepool.Rows.anImage;
 
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
@@ -32,10 +34,16 @@ class ImageApiTest {
   @Test
   void an_image_is_shown_with_every_key_in_order() {
     long image =
-        service.insert(
-            "INSERT INTO snapshot_image (provider_name, image_name, hostname, version,"
-                + " external_id, server_external_id, state, state_time) VALUES ('prövider',"
-                + " 'image', 'host', 1416832000, 'uuid', 'server', 2, 1416832001)");
+        anImage()
+            .provider("prövider")
+            .image("image")
+            .hostname("host")
+            .version(1416832000)
+            .externalId("uuid")
+            .with("server_external_id", "server")
+            .state(2)
+            .stateTime(1416832001L)
+            .in(service);
 
     String expected =
         """
@@ -51,7 +59,11 @@ class ImageApiTest {
   @Test
   void null_columns_are_null_and_unknown_states_their_code() {
     long empty =
-        service.insert("INSERT INTO snapshot_image (provider_name, image_name) VALUES ('', '')");
+        anImage()
+            .provider("")
+            .image("")
+            .without("hostname", "version", "state", "state_time")
+            .in(service);
     long odd = service.image("p", 99, null);
 
     assertThat(http.get("/v1/images/" + empty).body())
@@ -383,12 +395,11 @@ class ImageApiTest {
   /** A build of ours of that diskimage, which waits; returns the id of its job. */
   private long buildThatNeverBegins(String diskImage) {
     long dibImage = service.dibImage(diskImage, 1, null);
-    return service.insert(
-        "INSERT INTO api_job (uuid, kind, state, subject, image_name, dib_image_id, not_before,"
-            + " created) VALUES (UUID(), 'build', 'queued', ?, ?, ?, 4000000000, 1416832000)",
-        "/v1/dib_images/" + dibImage,
-        diskImage,
-        dibImage);
+    return aJob()
+        .subject("/v1/dib_images/" + dibImage)
+        .image(diskImage)
+        .dibImage(dibImage)
+        .in(service);
   }
 
   private Path providerFile(String name) throws IOException {
@@ -397,10 +408,7 @@ class ImageApiTest {
   }
 
   private long image(String provider, String name) {
-    return service.insert(
-        "INSERT INTO snapshot_image (provider_name, image_name, state) VALUES (?, ?, 2)",
-        provider,
-        name);
+    return anImage().provider(provider).image(name).in(service);
   }
 
   private static boolean waitsUntil(JsonObject job) {

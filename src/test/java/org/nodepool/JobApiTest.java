@@ -1,6 +1,8 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
+import static org.nodepool.Rows.now;
 
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
@@ -30,12 +32,23 @@ class JobApiTest {
   @Test
   void a_job_is_shown_with_every_key_in_order_and_nothing_else() {
     long job =
-        service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, image_name, provider_name,"
-                + " dib_image_id, host, worker, attempts, progress, phase, error, created, started,"
-                + " finished) VALUES (UUID(), 'upload', 'failed', '/v1/images/7', 'tiny-image',"
-                + " 'cloud', 3, 'somewhere', 'worker-1', 2, 0.5, 'send', 'It is \"full\".', 1, 2,"
-                + " 3)");
+        aJob()
+            .kind("upload")
+            .state("failed")
+            .subject("/v1/images/7")
+            .image("tiny-image")
+            .provider("cloud")
+            .dibImage(3L)
+            .host("somewhere")
+            .worker("worker-1")
+            .attempts(2)
+            .with("progress", 0.5)
+            .with("phase", "send")
+            .with("error", "It is \"full\".")
+            .with("created", 1)
+            .started(2L)
+            .finished(3L)
+            .in(service);
     String expected =
         """
         {"id":%d,"kind":"upload","state":"failed","subject":"/v1/images/7",\
@@ -136,10 +149,13 @@ class JobApiTest {
   void a_job_whose_knock_was_lost_begins_within_five_seconds() {
     for (int i = 0; i < 3; i++) {
       long id =
-          service.insert(
-              "INSERT INTO api_job (uuid, kind, state, subject, provider_name, created) VALUES"
-                  + " (UUID(), 'delete-node', 'queued', '/v1/nodes/1', 'directory',"
-                  + " UNIX_TIMESTAMP())");
+          aJob()
+              .kind("delete-node")
+              .subject("/v1/nodes/1")
+              .provider("directory")
+              .notBefore(null)
+              .with("created", now())
+              .in(service);
 
       JsonObject job = service.ended("/v1/jobs/" + id);
 
@@ -216,18 +232,10 @@ class JobApiTest {
 
   /** One that never begins. */
   private long queued(String kind) {
-    return service.insert(
-        "INSERT INTO api_job (uuid, kind, state, subject, not_before, created)"
-            + " VALUES (UUID(), ?, 'queued', '/v1/nodes/1', 4000000000, 1416832000)",
-        kind);
+    return aJob().kind(kind).subject("/v1/nodes/1").with("created", 1416832000).in(service);
   }
 
   private long begun(String uuid, String host) {
-    return service.insert(
-        "INSERT INTO api_job (uuid, kind, state, subject, host, worker, attempts, created, started,"
-            + " finished) VALUES (?, 'build', 'succeeded', '/v1/dib_images/1', ?, 'somebody', 1, 1,"
-            + " 2, 3)",
-        uuid,
-        host);
+    return aJob().with("uuid", uuid).begunBy(host, "somebody").ended("succeeded").in(service);
   }
 }

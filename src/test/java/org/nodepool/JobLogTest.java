@@ -2,6 +2,7 @@ package org.nodepool;
 
 import static java.util.concurrent.CompletableFuture.supplyAsync;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -255,13 +256,12 @@ class JobLogTest {
   private String job(String state, String host) {
     return "/v1/jobs/%d/log"
         .formatted(
-            service.insert(
-                "INSERT INTO api_job (uuid, kind, state, subject, host, worker, attempts, created,"
-                    + " lease_until, finished) VALUES (?, 'build', ?, '/v1/dib_images/1', ?,"
-                    + " 'somebody', 1, 1, 4000000000, ?)",
-                uuid,
-                state,
-                host,
-                state.equals("running") ? null : 2));
+            aJob()
+                .with("uuid", uuid)
+                .begunBy(host, "somebody")
+                .with("lease_until", 4_000_000_000L)
+                .state(state)
+                .finished(state.equals("running") ? null : 2L)
+                .in(service));
   }
 }

@@ -2,6 +2,7 @@ package org.nodepool;
 
 import static java.util.concurrent.CompletableFuture.supplyAsync;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -237,10 +238,7 @@ class JobWaitTest {
 
   /** One that never begins. */
   private static String queued(TestService service) {
-    return "/v1/jobs/"
-        + service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, image_name, not_before, created)"
-                + " VALUES (UUID(), 'upload', 'queued', '/v1/images/1', 'tiny', 4000000000, 1)");
+    return "/v1/jobs/" + aJob().kind("upload").subject("/v1/images/1").image("tiny").in(service);
   }
 
   /** As another process writes it. */

@@ -2,6 +2,9 @@ package org.nodepool;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
+import static org.nodepool.Rows.anAttempt;
+import static org.nodepool.Rows.now;
 
 import io.vertx.core.json.JsonObject;
 import java.nio.file.Files;
@@ -63,10 +66,7 @@ class LateSweepTest {
     String image = uploadFailsWhileTheProviderIsAway();
     long job =
         service.sql("SELECT id FROM api_job WHERE kind = 'upload'").iterator().next().getLong(0);
-    service.sql(
-        "INSERT INTO api_job_attempt (job_id, attempt, host, worker, started, finished)"
-            + " VALUES (?, 99, 'elsewhere', 'another', 1, 2)",
-        job);
+    anAttempt(job).with("attempt", 99).worker("another").in(service);
 
     theProviderIsBack();
 
@@ -123,20 +123,22 @@ class LateSweepTest {
   private String uploadIsToBeginAgain(String host, String worker) throws Exception {
     long dibImage = service.readyBuild("tiny", new byte[] {1, 2, 3});
     long job =
-        service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, image_name, provider_name,"
-                + " dib_image_id, attempts, not_before, created)"
-                + " VALUES (?, 'upload', 'queued', ?, 'tiny-image', 'directory', ?, 1, 4000000000,"
-                + " 1)",
-            JOB,
-            "/v1/images/" + service.image("directory", 1, null),
-            dibImage);
-    service.sql(
-        "INSERT INTO api_job_attempt (job_id, attempt, host, worker, started, finished, error)"
-            + " VALUES (?, 1, ?, ?, UNIX_TIMESTAMP(), UNIX_TIMESTAMP(), 'It was away.')",
-        job,
-        host.equals("here") ? Installation.hostName() : host,
-        worker.equals("another") ? worker : service.installation());
+        aJob()
+            .with("uuid", JOB)
+            .kind("upload")
+            .subject("/v1/images/" + service.image("directory", 1, null))
+            .image("tiny-image")
+            .provider("directory")
+            .dibImage(dibImage)
+            .attempts(1)
+            .in(service);
+    anAttempt(job)
+        .host(host.equals("here") ? Installation.hostName() : host)
+        .worker(worker.equals("another") ? worker : service.installation())
+        .started(now())
+        .finished(now())
+        .with("error", "It was away.")
+        .in(service);
     service.sql("UPDATE api_job SET not_before = NULL");
     return "/v1/jobs/" + job;
   }

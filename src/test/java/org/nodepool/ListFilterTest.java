@@ -1,6 +1,10 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
+import static org.nodepool.Rows.aNode;
+import static org.nodepool.Rows.aSubnode;
+import static org.nodepool.Rows.anImage;
 
 import java.io.IOException;
 import java.net.URLEncoder;
@@ -61,9 +65,14 @@ class ListFilterTest {
   @Test
   void an_image_is_found_by_each_of_its_scalars() {
     long image =
-        service.insert(
-            "INSERT INTO snapshot_image (provider_name, image_name, hostname, external_id,"
-                + " server_external_id, state) VALUES ('p', 'i', 'h', 'e', 's', 7)");
+        anImage()
+            .provider("p")
+            .image("i")
+            .hostname("h")
+            .externalId("e")
+            .with("server_external_id", "s")
+            .state(7)
+            .in(service);
     service.image("other", 1, null);
 
     for (String filter :
@@ -93,13 +102,19 @@ class ListFilterTest {
   @Test
   void a_job_is_found_by_each_of_its_scalars() {
     long job =
-        service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, image_name, provider_name, progress,"
-                + " phase, error, attempts, worker, created) VALUES (UUID(), 'delete-dib-image',"
-                + " 'failed', '/v1/dib_images/7', 'i', 'p', 0.25, 'ph', 'er', 3, 'w', 1)");
-    service.insert(
-        "INSERT INTO api_job (uuid, kind, state, subject, progress, created)"
-            + " VALUES (UUID(), 'build', 'succeeded', '/v1/dib_images/8', 1, 2)");
+        aJob()
+            .kind("delete-dib-image")
+            .ended("failed")
+            .subject("/v1/dib_images/7")
+            .image("i")
+            .provider("p")
+            .with("progress", 0.25)
+            .with("phase", "ph")
+            .with("error", "er")
+            .attempts(3)
+            .worker("w")
+            .in(service);
+    aJob().ended("succeeded").subject("/v1/dib_images/8").with("progress", 1.0).in(service);
 
     for (String filter :
         List.of(
@@ -142,9 +157,7 @@ class ListFilterTest {
 
   @Test
   void a_null_matches_nothing_not_even_empty_text() {
-    long isNull =
-        service.insert(
-            "INSERT INTO node (provider_name, label_name, target_name) VALUES ('', '', '')");
+    long isNull = aNode().provider("").without("hostname").in(service);
     long isEmpty = named("");
 
     for (String key : List.of("hostname", "nodename", "external_id", "az", "ip", "ip_private")) {
@@ -413,7 +426,7 @@ class ListFilterTest {
   @Test
   void fields_keeps_those_keys_in_the_objects_order() {
     long node = fullNode();
-    service.insert("INSERT INTO subnode (node_id, hostname) VALUES (?, 'sub')", node);
+    aSubnode(node).hostname("sub").in(service);
 
     String expected = "[{\"id\":%d,\"state\":\"used\"}]".formatted(node);
     for (String fields :
@@ -488,16 +501,22 @@ class ListFilterTest {
   }
 
   private long named(String hostname) {
-    return service.insert(
-        "INSERT INTO node (provider_name, label_name, target_name, hostname)"
-            + " VALUES ('p', 'l', 't', ?)",
-        hostname);
+    return aNode().hostname(hostname).in(service);
   }
 
   private long fullNode() {
-    return service.insert(
-        "INSERT INTO node (provider_name, label_name, target_name, hostname, nodename, external_id,"
-            + " az, ip, ip_private, state, state_time) VALUES ('provider', 'label-1', 'target-1',"
-            + " 'host-1', 'node-1', 'uuid-1', 'az-1', '192.0.2.1', '10.0.0.1', 3, 1416832002)");
+    return aNode()
+        .provider("provider")
+        .label("label-1")
+        .with("target_name", "target-1")
+        .hostname("host-1")
+        .with("nodename", "node-1")
+        .externalId("uuid-1")
+        .with("az", "az-1")
+        .with("ip", "192.0.2.1")
+        .with("ip_private", "10.0.0.1")
+        .state(3)
+        .stateTime(1416832002L)
+        .in(service);
   }
 }

@@ -1,6 +1,7 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
 
 import java.io.IOException;
 import java.util.ArrayList;
@@ -239,8 +240,6 @@ class ListPageTest {
   }
 
   private long job() {
-    return service.insert(
-        "INSERT INTO api_job (uuid, kind, state, subject, created)"
-            + " VALUES (UUID(), 'build', 'succeeded', '/v1/dib_images/1', 1)");
+    return aJob().ended("succeeded").in(service);
   }
 }

@@ -2,6 +2,8 @@ package org.nodepool;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
+import static org.nodepool.Rows.aNode;
 
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
@@ -75,25 +77,24 @@ class ListPropertyTest {
       String text = TEXTS.get(i % TEXTS.size());
       String other = TEXTS.get(i * 5 % TEXTS.size());
       Integer state = new Integer[] {1, 2, 5, 99, 0, -1, null}[i % 7];
-      service.sql(
-          "INSERT INTO node (id, provider_name, label_name, target_name, hostname, az, state)"
-              + " VALUES (?, ?, ?, 't', ?, ?, ?)",
-          i + 1,
-          text,
-          other,
-          i % 3 == 0 ? null : other,
-          i % 2 == 0 ? null : text,
-          state);
-      service.sql(
-          "INSERT INTO api_job (id, uuid, kind, state, subject, image_name, progress, attempts,"
-              + " worker, created, finished) VALUES (?, UUID(), ?, ?, ?, ?, ?, ?, 'w', 1, 2)",
-          i + 1,
-          i % 2 == 0 ? "build" : "delete-node",
-          i % 3 == 0 ? "failed" : "succeeded",
-          "/v1/nodes/" + i % 4,
-          i % 5 == 0 ? null : text,
-          i % 4 == 0 ? null : i % 4 * 0.25,
-          i % 3);
+      aNode()
+          .with("id", i + 1)
+          .provider(text)
+          .label(other)
+          .hostname(i % 3 == 0 ? null : other)
+          .with("az", i % 2 == 0 ? null : text)
+          .state(state)
+          .in(service);
+      aJob()
+          .with("id", i + 1)
+          .kind(i % 2 == 0 ? "build" : "delete-node")
+          .ended(i % 3 == 0 ? "failed" : "succeeded")
+          .subject("/v1/nodes/" + i % 4)
+          .image(i % 5 == 0 ? null : text)
+          .with("progress", i % 4 == 0 ? null : i % 4 * 0.25)
+          .attempts(i % 3)
+          .worker("w")
+          .in(service);
     }
   }
 

@@ -3,6 +3,8 @@ package org.nodepool;
 import static java.util.concurrent.CompletableFuture.supplyAsync;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.data.Offset.offset;
+import static org.nodepool.Rows.aNode;
+import static org.nodepool.Rows.aSubnode;
 
 import io.vertx.core.json.JsonObject;
 import java.time.Duration;
@@ -65,9 +67,13 @@ class NodeApiTest {
   @Test
   void null_columns_are_null_and_every_key_is_there() {
     long node =
-        service.insert(
-            "INSERT INTO node (provider_name, label_name, target_name) VALUES ('', '', '')");
-    long subnode = service.insert("INSERT INTO subnode (node_id) VALUES (?)", node);
+        aNode()
+            .provider("")
+            .label("")
+            .with("target_name", "")
+            .without("hostname", "state", "state_time")
+            .in(service);
+    long subnode = aSubnode(node).in(service);
 
     String expected =
         """
@@ -96,7 +102,7 @@ class NodeApiTest {
   })
   void a_state_is_shown_by_its_name_and_an_unknown_code_as_its_text(int code, String shown) {
     long node = service.node("directory", code);
-    service.insert("INSERT INTO subnode (node_id, state) VALUES (?, ?)", node, code);
+    aSubnode(node).state(code).in(service);
 
     JsonObject json = http.get("/v1/nodes/" + node).json();
     assertThat(json.getString("state")).isEqualTo(shown);
@@ -500,10 +506,7 @@ class NodeApiTest {
   }
 
   private long node(String provider, String label) {
-    return service.insert(
-        "INSERT INTO node (provider_name, label_name, target_name) VALUES (?, ?, '')",
-        provider,
-        label);
+    return aNode().provider(provider).label(label).in(service);
   }
 
   private long nodeWithServer(String provider, int state) {
@@ -513,18 +516,29 @@ class NodeApiTest {
   }
 
   private long fullNode() {
-    return service.insert(
-        "INSERT INTO node (provider_name, label_name, target_name, hostname, nodename,"
-            + " external_id, az, ip, ip_private, state, state_time) VALUES ('prövider', 'label',"
-            + " 'target', 'host\"1', 'jenkins-1', 'uuid-1', 'az1', '192.0.2.1', '10.0.0.1', 3,"
-            + " 1416832002)");
+    return aNode()
+        .provider("prövider")
+        .label("label")
+        .with("target_name", "target")
+        .hostname("host\"1")
+        .with("nodename", "jenkins-1")
+        .externalId("uuid-1")
+        .with("az", "az1")
+        .with("ip", "192.0.2.1")
+        .with("ip_private", "10.0.0.1")
+        .state(3)
+        .stateTime(1416832002L)
+        .in(service);
   }
 
   private long fullSubnode(long node, String hostname) {
-    return service.insert(
-        "INSERT INTO subnode (node_id, hostname, external_id, ip, ip_private, state, state_time)"
-            + " VALUES (?, ?, 'sub-uuid', '192.0.2.2', '10.0.0.2', 1, 1416832003)",
-        node,
-        hostname);
+    return aSubnode(node)
+        .hostname(hostname)
+        .externalId("sub-uuid")
+        .with("ip", "192.0.2.2")
+        .with("ip_private", "10.0.0.2")
+        .state(1)
+        .stateTime(1416832003L)
+        .in(service);
   }
 }

@@ -2,6 +2,7 @@ package org.nodepool;
 
 import static java.util.concurrent.CompletableFuture.supplyAsync;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
 
 import io.vertx.sqlclient.SqlConnection;
 import java.io.IOException;
@@ -150,10 +151,7 @@ class PollWaitTest {
 
   @Test
   void a_queued_job_is_answered_when_what_it_waits_for_changes() {
-    long job =
-        service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, not_before, created)"
-                + " VALUES (UUID(), 'build', 'queued', '/v1/dib_images/1', 4000000000, 1)");
+    long job = aJob().in(service);
     CompletableFuture<Http.Answer> waiting = waiting("/v1/jobs/" + job, 30);
     awaitWaiters(1);
 

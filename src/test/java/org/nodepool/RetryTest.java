@@ -1,6 +1,8 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
+import static org.nodepool.Rows.anAttempt;
 
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
@@ -278,12 +280,14 @@ class RetryTest {
   void attempts_are_shown_in_their_order_with_their_keys_and_no_others() {
     String job = ended("build", "running", "/v1/dib_images/999", "tiny", null, 999L);
     long id = Long.parseLong(job.substring("/v1/jobs/".length()));
-    String insert =
-        "INSERT INTO api_job_attempt (job_id, attempt, host, worker, started, finished, error)"
-            + " VALUES (?, ?, 'somewhere', ?, ?, ?, ?)";
-    service.sql(insert, id, 2, "b", 12, null, null);
-    service.sql(insert, id, 1, "a", 10, 11, "It was \"lost\".");
-    service.sql(insert, id + 1, 1, "c", 10, 11, "Another job's.");
+    anAttempt(id).with("attempt", 2).worker("b").started(12L).finished(null).in(service);
+    anAttempt(id)
+        .worker("a")
+        .started(10L)
+        .finished(11L)
+        .with("error", "It was \"lost\".")
+        .in(service);
+    anAttempt(id + 1).worker("c").with("error", "Another job's.").in(service);
 
     Http.Answer answer = http.anonymous().get(job + "/attempts");
 
@@ -334,27 +338,21 @@ class RetryTest {
 
   /** One that no worker begins. */
   private void queuedBuild(long dibImage) {
-    service.sql(
-        "INSERT INTO api_job (uuid, kind, state, subject, image_name, dib_image_id, not_before,"
-            + " created) VALUES (UUID(), 'build', 'queued', ?, 'tiny', ?, 4000000000, 1)",
-        "/v1/dib_images/" + dibImage,
-        dibImage);
+    aJob().subject("/v1/dib_images/" + dibImage).image("tiny").dibImage(dibImage).in(service);
   }
 
   private String ended(
       String kind, String state, String subject, String image, String provider, Long dibImage) {
     boolean hasEnded = !List.of("queued", "running").contains(state);
     return "/v1/jobs/"
-        + service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, image_name, provider_name,"
-                + " dib_image_id, not_before, created, finished)"
-                + " VALUES (UUID(), ?, ?, ?, ?, ?, ?, 4000000000, 1, ?)",
-            kind,
-            state,
-            subject,
-            image,
-            provider,
-            dibImage,
-            hasEnded ? 2 : null);
+        + aJob()
+            .kind(kind)
+            .state(state)
+            .subject(subject)
+            .image(image)
+            .provider(provider)
+            .dibImage(dibImage)
+            .finished(hasEnded ? 2L : null)
+            .in(service);
   }
 }

@@ -2,6 +2,9 @@ package org.nodepool;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
+import static org.nodepool.Rows.aWorker;
+import static org.nodepool.Rows.now;
 
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
@@ -81,13 +84,15 @@ class RolesTest {
 
   /** A job of another process, if it runs, whose stored phase is install. */
   private static long job(String kind, String state, long dibImage, Long notBefore) {
-    return service.insert(
-        "INSERT INTO api_job (uuid, kind, state, subject, dib_image_id, worker, phase, not_before,"
-            + " created) VALUES (UUID(), ?, ?, '/v1/rows/1', ?, 'other', 'install', ?, 1)",
-        kind,
-        state,
-        dibImage,
-        notBefore);
+    return aJob()
+        .kind(kind)
+        .state(state)
+        .subject("/v1/rows/1")
+        .dibImage(dibImage)
+        .worker("other")
+        .with("phase", "install")
+        .notBefore(notBefore)
+        .in(service);
   }
 
   @Test
@@ -115,11 +120,6 @@ class RolesTest {
 
   /** A worker of another process, seen so many seconds ago. */
   private static void worker(String name, long age, String trouble) {
-    service.sql(
-        "INSERT INTO api_worker (worker, host, builds_dir, log_dir, seen, trouble)"
-            + " VALUES (?, 'builder1', '/builds', '/log', UNIX_TIMESTAMP() - ?, ?)",
-        name,
-        age,
-        trouble);
+    aWorker(name).host("builder1").with("seen", now() - age).with("trouble", trouble).in(service);
   }
 }

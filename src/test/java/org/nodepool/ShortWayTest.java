@@ -2,6 +2,7 @@ package org.nodepool;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -33,9 +34,7 @@ class ShortWayTest {
     }
     service.image("directory", 2, "x");
     service.dibImage("tiny", 2, null);
-    service.insert(
-        "INSERT INTO api_job (uuid, kind, state, subject, not_before, created)"
-            + " VALUES (UUID(), 'build', 'queued', '/v1/dib_images/1', 4000000000, 1)");
+    aJob().in(service);
   }
 
   @Test

@@ -1,8 +1,10 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
 
 import java.io.IOException;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -96,11 +98,8 @@ class SummaryTest {
 
   @Test
   void numbers_are_in_order_of_their_size() {
-    for (String progress : List.of("0.5", "NULL", "1", "0.25", "0.5", "0.00001", "10")) {
-      service.insert(
-          ("INSERT INTO api_job (uuid, kind, state, subject, progress, attempts, created)"
-                  + " VALUES (UUID(), 'build', 'failed', '/v1/dib_images/1', %s, 9, 1)")
-              .formatted(progress));
+    for (Double progress : Arrays.asList(0.5, null, 1.0, 0.25, 0.5, 0.00001, 10.0)) {
+      aJob().ended("failed").with("progress", progress).attempts(9).in(service);
     }
     service.sql("UPDATE api_job SET attempts = 10 WHERE progress = 1");
 

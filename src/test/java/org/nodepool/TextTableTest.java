@@ -1,6 +1,7 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aSubnode;
 
 import java.io.IOException;
 import java.time.Instant;
@@ -27,8 +28,8 @@ class TextTableTest {
     long first = service.node("a", 2);
     long second = service.node("a-long-provider", null);
     service.sql("UPDATE node SET hostname = NULL WHERE id = ?", second);
-    service.insert("INSERT INTO subnode (node_id) VALUES (?)", first);
-    service.insert("INSERT INTO subnode (node_id) VALUES (?)", first);
+    aSubnode(first).in(service);
+    aSubnode(first).in(service);
 
     int width = Long.toString(second).length();
     assertThat(table("/v1/nodes?fields=id,provider_name,hostname,state,subnodes"))

@@ -1,6 +1,8 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.nodepool.Rows.aJob;
+import static org.nodepool.Rows.now;
 
 import io.vertx.core.json.JsonObject;
 import io.vertx.sqlclient.SqlConnection;
@@ -49,12 +51,11 @@ class TroubleTest {
   @Test
   void a_job_that_says_it_runs_here_and_does_not_is_begun_again() throws Exception {
     long node = service.node("directory", 4);
-    service.insert(
-        "INSERT INTO api_job (uuid, kind, state, subject, host, worker, attempts, created, started)"
-            + " VALUES (UUID(), 'delete-node', 'running', ?, ?, ?, 1, 1, 1)",
-        "/v1/nodes/" + node,
-        Installation.hostName(),
-        service.installation());
+    aJob()
+        .kind("delete-node")
+        .subject("/v1/nodes/" + node)
+        .begunBy(Installation.hostName(), service.installation())
+        .in(service);
 
     service.awaitGone("/v1/nodes/" + node);
   }
@@ -64,9 +65,7 @@ class TroubleTest {
     long node = service.node("directory", 2);
     assertThat(http.get("/v1/nodes").ids()).containsExactly(node);
 
-    service.insert(
-        "INSERT INTO api_job (uuid, kind, state, subject, created)"
-            + " VALUES (UUID(), 'polish-image', 'queued', '/v1/images/1', 1)");
+    aJob().kind("polish-image").subject("/v1/images/1").notBefore(null).in(service);
     assertThat(http.get("/v1/nodes").ids()).containsExactly(node);
     assertThat(http.get("/v1/jobs").body()).isEqualTo("[]");
 
@@ -81,10 +80,12 @@ class TroubleTest {
   @Test
   void a_job_of_another_worker_that_lives_is_not_touched() {
     long job =
-        service.insert(
-            "INSERT INTO api_job (uuid, kind, state, subject, host, worker, attempts, created,"
-                + " started, lease_until) VALUES (UUID(), 'delete-node', 'running', '/v1/nodes/1',"
-                + " 'elsewhere', 'somebody', 1, 1, 1, UNIX_TIMESTAMP() + 600)");
+        aJob()
+            .kind("delete-node")
+            .subject("/v1/nodes/1")
+            .begunBy("elsewhere", "somebody")
+            .with("lease_until", now() + 600)
+            .in(service);
     long node = service.node("directory", 2);
 
     http.delete("/v1/nodes/" + node);
