@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.core.Vertx;
 import io.vertx.core.json.JsonObject;
-import io.vertx.mysqlclient.MySQLClient;
 import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.mysqlclient.MySQLConnection;
 import io.vertx.sqlclient.Row;
@@ -392,11 +391,6 @@ final class ServiceProcess implements AutoCloseable, Rows.Sql<IOException> {
     } finally {
       connection.close().await();
     }
-  }
-
-  /** Runs an INSERT; returns the id that the database gave. */
-  long insert(String statement, Object... values) throws IOException {
-    return sql(statement, values).property(MySQLClient.LAST_INSERTED_ID);
   }
 
   /** The job at this path once it has ended. */

@@ -7,7 +7,6 @@ import static org.nodepool.Rows.now;
 
 import io.vertx.core.Vertx;
 import io.vertx.mysqlclient.MySQLBuilder;
-import io.vertx.mysqlclient.MySQLClient;
 import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.sqlclient.Pool;
 import io.vertx.sqlclient.PoolOptions;
@@ -206,11 +205,6 @@ final class Site implements AutoCloseable, Rows.Sql<RuntimeException> {
   @Override
   public RowSet<Row> sql(String statement, Object... values) {
     return TestService.execute(sql, statement, Tuple.wrap(Arrays.asList(values)));
-  }
-
-  /** Runs an INSERT; returns the id that the database gave. */
-  long insert(String statement, Object... values) {
-    return sql(statement, values).property(MySQLClient.LAST_INSERTED_ID);
   }
 
   /** The first column of the only row. */

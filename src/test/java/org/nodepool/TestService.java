@@ -416,9 +416,4 @@ public final class TestService implements Rows.Sql<RuntimeException> {
       throw new AssertionError(e);
     }
   }
-
-  /** Runs an INSERT; returns the id that the database gave. */
-  public long insert(String statement, Object... values) {
-    return sql(statement, values).property(io.vertx.mysqlclient.MySQLClient.LAST_INSERTED_ID);
-  }
 }
