@@ -323,7 +323,15 @@ final class Service {
           long asked = System.nanoTime(); // those who wait in the queue wait at the same time
           return reader.executeBlocking(() -> refreshed(pool, asked));
         };
-    vertx.setPeriodic(REFRESH_PERIOD_MS, timer -> refresh.get());
+    vertx.setPeriodic(
+        REFRESH_PERIOD_MS,
+        timer -> {
+          if (isStopping) { // the reader may have ended
+            vertx.cancelTimer(timer);
+          } else {
+            refresh.get();
+          }
+        });
     return refresh;
   }
 
