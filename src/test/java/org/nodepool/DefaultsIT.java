@@ -59,7 +59,7 @@ class DefaultsIT {
         Files.readString(service.dir().resolve("var/db/dburi")).replaceAll(".*:(.*)@.*\\s*", "$1");
     Http.Answer build = service.http().post("/v1/dib_images/tiny-os/build");
     Set<String> arguments = new HashSet<>();
-    Poll.until(
+    Poll.closelyUntil(
         "it is built",
         Duration.ofSeconds(120),
         () -> {
