@@ -72,7 +72,7 @@ public final class Rows {
         .stateTime(SOME_TIME);
   }
 
-  /** A file of that dib image on this host, of which nobody can have the checksum. */
+  /** A file of that dib image on this host; its checksum is that of no content. */
   public static Draft aDibFile(long dibImage) {
     return new Draft("api_dib_file")
         .dibImage(dibImage)
@@ -82,7 +82,7 @@ public final class Rows {
         .with("sha256", "0".repeat(64));
   }
 
-  /** The first one at that job, which has ended. */
+  /** The first attempt at that job, ended. */
   public static Draft anAttempt(long job) {
     return new Draft("api_job_attempt")
         .with("job_id", job)
@@ -123,7 +123,7 @@ public final class Rows {
       return this;
     }
 
-    /** As one that writes them not at all: they get what the table has for that, mostly NULL. */
+    /** Leaves these columns out of the INSERT; the defaults of the table hold. */
     public Draft without(String... columns) {
       values.keySet().removeAll(Arrays.asList(columns));
       return this;

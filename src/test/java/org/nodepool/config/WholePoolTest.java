@@ -32,7 +32,7 @@ class WholePoolTest {
   private static final Duration DAY = Duration.ofDays(1);
 
   @Test
-  void what_a_filled_in_template_says_of_the_whole_pool_is_read() throws Exception {
+  void what_a_template_says_of_the_whole_pool_is_read() throws Exception {
     PoolConfig pool = read("pool.yaml");
     assertThat(pool.scriptDir()).isEqualTo(Path.of("/etc/nodepool/scripts"));
     assertThat(pool.elementsPath()).isEqualTo("/etc/nodepool/elements");

@@ -12,8 +12,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.nodepool.model.AJob;
 import org.nodepool.model.Job;
+import org.nodepool.model.JobInHand;
 
 /** What is hidden of what a real bash prints of its variables. */
 class SecretMaskTest {
@@ -95,7 +95,7 @@ class SecretMaskTest {
   }
 
   private static Job job() {
-    return new AJob(1, Job.Kind.BUILD).state(Job.JobState.RUNNING).made();
+    return new JobInHand(1, Job.Kind.BUILD).state(Job.JobState.RUNNING).made();
   }
 
   /** A trace, the list of variables, and the value itself. */

@@ -9,10 +9,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.nodepool.model.AJob;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
 import org.nodepool.model.Job.Kind;
+import org.nodepool.model.JobInHand;
 import org.nodepool.model.Worker;
 
 class WaitingTest {
@@ -197,11 +197,11 @@ class WaitingTest {
     assertThat(phase(job(7, Kind.UPLOAD), List.of(FULL))).endsWith("; waits for a worker");
   }
 
-  private static String phase(AJob job) {
+  private static String phase(JobInHand job) {
     return phase(job, List.of());
   }
 
-  private static String phase(AJob waits, List<Worker> workers, Job... others) {
+  private static String phase(JobInHand waits, List<Worker> workers, Job... others) {
     Job job = waits.made();
     List<Job> all = new ArrayList<>(List.of(others));
     all.add(job);
@@ -212,7 +212,7 @@ class WaitingTest {
     return new Worker("worker on " + host, host, "/builds", "/log", isAlive, trouble);
   }
 
-  private static AJob job(long id, Kind kind) {
-    return new AJob(id, kind);
+  private static JobInHand job(long id, Kind kind) {
+    return new JobInHand(id, kind);
   }
 }

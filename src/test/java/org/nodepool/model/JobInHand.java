@@ -4,7 +4,7 @@ import org.nodepool.model.Job.JobState;
 import org.nodepool.model.Job.Kind;
 
 /** A queued job on a row of its own, of which a test names only what matters. */
-public final class AJob {
+public final class JobInHand {
   private final long id;
   private final Kind kind;
   private JobState state = JobState.QUEUED;
@@ -15,47 +15,47 @@ public final class AJob {
   private String phase;
   private Long notBefore;
 
-  public AJob(long id, Kind kind) {
+  public JobInHand(long id, Kind kind) {
     this.id = id;
     this.kind = kind;
     this.subject = "/v1/rows/" + id;
   }
 
-  public AJob state(JobState s) {
+  public JobInHand state(JobState s) {
     state = s;
     return this;
   }
 
-  public AJob subject(String path) {
+  public JobInHand subject(String path) {
     subject = path;
     return this;
   }
 
-  public AJob provider(String name) {
+  public JobInHand provider(String name) {
     provider = name;
     return this;
   }
 
-  public AJob dibImage(Long dibImage) {
+  public JobInHand dibImage(Long dibImage) {
     dibImageId = dibImage;
     return this;
   }
 
-  public AJob dibImage(long dibImage) {
+  public JobInHand dibImage(long dibImage) {
     return dibImage(Long.valueOf(dibImage));
   }
 
-  public AJob needsHost(String host) {
+  public JobInHand needsHost(String host) {
     needsHost = host;
     return this;
   }
 
-  public AJob phase(String text) {
+  public JobInHand phase(String text) {
     phase = text;
     return this;
   }
 
-  public AJob notBefore(long seconds) {
+  public JobInHand notBefore(long seconds) {
     notBefore = seconds;
     return this;
   }
