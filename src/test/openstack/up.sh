@@ -3,9 +3,10 @@
 # or SQL server: each runs from a configuration below $OSTACK_RUN, with SQLite.
 #   up.sh [--stay]     starts what does not run; --stay: until it is ended, and ends everything then
 #   down.sh [glance] [--wipe]
-# By environment: OSTACK_RUN, KS_PORT, GL_PORT; IMAGE_URL, where the catalog says that Image is; TOKEN_SECONDS, how long a token lives; IMAGE_SIZE_CAP
-# in bytes, above it 413; USER_STORAGE_QUOTA as in 300MB; STORE_SIZE as in 20m, a store that is full
-# then (root).
+# By environment: OSTACK_RUN, KS_PORT, GL_PORT; IMAGE_URL, where the catalog says that Image is;
+# TOKEN_SECONDS, how long a token lives; IMAGE_SIZE_CAP in bytes, above it 413; USER_STORAGE_QUOTA as
+# in 300MB; STORE_SIZE as in 20m, a store that is full then (root); TEMPLATE, a directory in which a
+# new cloud is kept for the next ones, which are sooner there.
 # Users of the domain Default: nodepool (nodepool-secret) in project nodepool, stranger
 # (stranger-secret) in project other, admin (admin-secret). Region RegionOne.
 set -euo pipefail
@@ -160,14 +161,18 @@ paste.filter_factory = keystonemiddleware.auth_token:filter_factory
 delay_auth_decision = true
 END
 
+manage=(keystone-manage --config-file "$run/keystone.conf")
+
 make_keystone() {
-  local manage=(keystone-manage --config-file "$run/keystone.conf")
   local keys=(--keystone-user "$(id -un)" --keystone-group "$(id -gn)")
   "${manage[@]}" db_sync
   wal "$run/db/keystone.sqlite"
   "${manage[@]}" fernet_setup "${keys[@]}"
   "${manage[@]}" receipt_setup "${keys[@]}"
   "${manage[@]}" credential_setup "${keys[@]}"
+}
+
+bootstrap() {
   "${manage[@]}" bootstrap --bootstrap-password admin-secret --bootstrap-region-id RegionOne \
     --bootstrap-public-url "$identity" --bootstrap-internal-url "$identity" --bootstrap-admin-url "$identity"
 }
@@ -181,12 +186,29 @@ if [ -n "${STORE_SIZE:-}" ] && ! mountpoint -q "$run/images"; then
   mount -t tmpfs -o "size=$STORE_SIZE" tmpfs "$run/images"
 fi
 
-made=$run/db/made
-if [ ! -e "$made" ]; then
+# Tables and keys, which no address is in, from a cloud that was made before; or made, and kept for
+# those that come.
+make() {
+  local making
+  if [ -n "${TEMPLATE:-}" ] && [ -e "$TEMPLATE" ]; then
+    cp -a "$TEMPLATE"/db "$TEMPLATE"/keys "$run"
+    return
+  fi
   make_glance >"$run/log/make-glance.out" 2>&1 &
   making=$!
   make_keystone >"$run/log/make-keystone.out" 2>&1 || fail "$(tail -20 "$run/log/make-keystone.out")"
   wait "$making" || fail "$(tail -20 "$run/log/make-glance.out")"
+  if [ -n "${TEMPLATE:-}" ]; then
+    mkdir -p "$TEMPLATE.$$"
+    cp -a "$run"/db "$run"/keys "$TEMPLATE.$$"
+    mv -T "$TEMPLATE.$$" "$TEMPLATE" 2>/dev/null || rm -rf "$TEMPLATE.$$" # another was first
+  fi
+}
+
+made=$run/db/made
+if [ ! -e "$made" ]; then
+  make
+  bootstrap >"$run/log/bootstrap.out" 2>&1 || fail "$(tail -20 "$run/log/bootstrap.out")"
 fi
 
 # it closes a connection after each answer without saying so, unless it is told to say so

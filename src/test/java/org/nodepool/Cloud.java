@@ -35,6 +35,7 @@ final class Cloud {
   static final String PROJECT = "nodepool";
 
   private static final Path ALL = Path.of("target/openstack").toAbsolutePath();
+  private static final Path TEMPLATE = Path.of("target/openstack-template").toAbsolutePath();
   private static final Path SCRIPTS = Path.of("src/test/openstack").toAbsolutePath();
   private static final Duration START_LIMIT = Duration.ofSeconds(180);
 
@@ -119,6 +120,7 @@ final class Cloud {
   private ProcessBuilder builder(String... command) {
     ProcessBuilder builder = new ProcessBuilder(command).redirectInput(new File("/dev/null"));
     builder.environment().put("OSTACK_RUN", dir.toString());
+    builder.environment().put("TEMPLATE", TEMPLATE.toString());
     builder.environment().put("KS_PORT", Integer.toString(identityPort));
     builder.environment().put("GL_PORT", Integer.toString(imagePort));
     builder.environment().put("IMAGE_URL", "http://127.0.0.1:" + imageProxy.port());
