@@ -227,6 +227,25 @@ class BuildTest {
   }
 
   @Test
+  void an_images_dir_in_which_nothing_can_be_made_is_named_and_nothing_is_left_of_the_try()
+      throws Exception {
+    Path images = Files.createDirectories(service.dir().resolve("images"));
+    run("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", images.toString());
+    try {
+      Http.Answer created = http.post("/v1/dib_images/tiny/build");
+
+      JsonObject job = service.ended(created.job());
+      assertThat(job.getString("state")).isEqualTo("failed");
+      assertThat(job.getString("error"))
+          .startsWith("The build is refused: images-dir (" + images + ", in nodepool.yaml)")
+          .contains("cannot be written");
+    } finally {
+      run("umount", images.toString());
+    }
+    assertNothingIsLeft();
+  }
+
+  @Test
   void a_path_that_diskimage_builder_cannot_work_with_is_refused_with_the_setting_that_names_it()
       throws Exception {
     TestService spaced = TestService.start(Path.of("target/test with blanks").toAbsolutePath(), "");

@@ -62,12 +62,17 @@ final class BuildSpace {
    *
    * @param imagesDir below it, and so on the same file system, the images are written; it exists
    * @param tmpParent where the temporary directory is to lie; null for in the space itself
+   * @throws JobFailure if nothing can be made in {@code imagesDir}
    */
   void create(Path imagesDir, Path tmpParent) throws IOException {
     Files.createDirectories(dir);
     Path images = imagesDir.resolve(imagesName());
     Files.writeString(dir.resolve("images"), images.toString(), StandardCharsets.UTF_8);
-    Files.createDirectory(images);
+    try {
+      Files.createDirectory(images);
+    } catch (IOException e) {
+      throw DiskImageBuilder.cannotBeWritten(imagesDir, e);
+    }
     if (tmpParent == null) {
       Files.createDirectory(dir.resolve("tmp"));
     } else {

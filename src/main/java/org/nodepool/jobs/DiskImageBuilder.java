@@ -262,15 +262,18 @@ final class DiskImageBuilder {
         });
   }
 
+  static JobFailure cannotBeWritten(Path imagesDir, IOException e) {
+    return new JobFailure(
+        "The build is refused: images-dir (%s, in nodepool.yaml) cannot be written: %s."
+            .formatted(imagesDir, e.getClass().getSimpleName() + " " + e.getMessage()));
+  }
+
   /** Both show only at the end of a build otherwise. */
   private static void checkDirectories(Path imagesDir, PoolConfig config) {
     try {
       Files.createDirectories(imagesDir);
-      Files.delete(Files.createTempFile(imagesDir, ".nodepool-", ".try"));
     } catch (IOException e) {
-      throw new JobFailure(
-          "The build is refused: images-dir (%s, in nodepool.yaml) cannot be written: %s."
-              .formatted(imagesDir, e.getClass().getSimpleName() + " " + e.getMessage()));
+      throw cannotBeWritten(imagesDir, e);
     }
     checkPath(imagesDir.toString(), "images-dir, in nodepool.yaml");
     if (config.elementsPath() != null) {
