@@ -22,7 +22,11 @@ usage() {
 ./run.sh schema --remove [--config FILE]
                                      take everything of ours out of the database again; the
                                      tables of the pool stay. Stop the service first
-./run.sh test                        every test; installs what they need
+./run.sh test [quick|long|[long] CLASS]
+                                     the tests: one case of each kind of thing, a quarter of an hour.
+                                     quick: what mostly computes, two minutes. long: every case of
+                                     every matrix, both databases, ten minutes of torture. Or one
+                                     class, or CLASS#method. Installs what they need
 ./run.sh torture [MINUTES [SEED]]    jobs of all kinds while workers, the API and the database are
                                      killed, stopped and cut off; 10 minutes, unless it is said,
                                      and then what must hold is looked at. A seed repeats a load
@@ -73,15 +77,98 @@ build() {
   fi
 }
 
-# Which tests failed, and how: at the end, where one looks first, and which is kept when a long log
-# is cut.
-tell_failures() {
-  local told
-  told=$(grep -rhs -A 4 --include='*.txt' -E '<<< (FAILURE|ERROR)!' \
-    target/surefire-reports target/failsafe-reports) || true
-  echo "run.sh: the tests that failed:"
-  echo "${told:-none; it is said above what was wrong}"
+# What Maven does, with the time since the start at each step of it; its exit status.
+maven() {
+  local began=$SECONDS status=0 said pid steps
+  # of a run before
+  rm -rf target/test-reports target/failsafe-reports target/openstack-template
+  mkdir -p target/test-reports
+  exec {said}> >(steps "$began" target/test-reports/maven.log)
+  steps=$!
+  mvn -B -Dstyle.color=never "$@" >&"$said" 2>&1 &
+  pid=$!
+  exec {said}>&-
+  trap 'kill "$pid"' INT TERM
+  wait "$pid" || status=$?
+  if [ "$status" -gt 128 ]; then # it was told to end
+    wait "$pid" || true
+  fi
+  trap - INT TERM
+  wait "$steps" || true
+  return "$status"
+}
+
+steps() {
+  local line passed
+  while IFS= read -r line; do
+    passed=$((SECONDS - $1))
+    case $line in
+      '[INFO] --- '*) printf '%s %02d:%02d\n' "$line" $((passed / 60)) $((passed % 60)) ;;
+      *) printf '%s\n' "$line" ;;
+    esac
+  done | tee "$2"
+}
+
+# How many cases each round had, the classes that took longest, in seconds, with their cases; what
+# was skipped, and why; and at the end, where one looks first, what failed, and how that is run
+# alone. Fails when no test was run. From what Maven said: of a class that two engines run, JUnit's
+# and jqwik's, the second report replaces the first.
+tell_tests() {
+  local told report class long=
+  told=$(awk '
+    /^\[INFO\] --- / { round = $0; sub(/.*\(/, "", round); sub(/\).*/, "", round) }
+    round == "default-test" { round = "quick" }
+    /Tests run: .* Time elapsed: .* -- in / {
+      n = $0; sub(/.*Tests run: /, "", n); t = $0; sub(/.*elapsed: /, "", t); gsub(",", "", t)
+      id = $NF " (" round ")"; cases[round] += n; number[id] += n; time[id] += t
+      if (/<<< /) failed[round "/" $NF]
+    }
+    END {
+      for (r in cases) print "run.sh: " r ": " cases[r] " cases"
+      for (id in time) print "time", time[id], number[id], id
+      for (id in failed) print "failed", id
+    }' "$1")
+  [ -n "$told" ] || return 1
+  [[ $* != *tests.long=true* ]] || long="long "
+  grep '^run.sh' <<<"$told" || true
+  echo "run.sh: the slowest classes"
+  sed -n 's/^time //p' <<<"$told" | sort -rn | head -n 10
+  grep -hsE '^(torture|freshness): ' target/test-reports/*/*-output.txt # what these counted
+  grep -hsoE '<skipped message="[^"]*"' target/test-reports/*/TEST-*.xml | sort | uniq -c |
+    sed -E 's/ *([0-9]+) <skipped message="(.*)"/run.sh: skipped \1: \2/'
+  sed -n 's/^failed //p' <<<"$told" | sort | while read -r report; do
+    class=${report##*/}
+    echo "run.sh: FAILED $class; alone: ./run.sh test $long${class##*.}"
+    echo "  its log: target/test-reports/${report%/*}/$class-output.txt"
+    awk -v class="$class" '
+      /^\[/ { left = index($0, " " class ".") && /<<< (FAILURE|ERROR)!$/ ? 9 : 0 }
+      left-- > 0 && !/^(\tat |$)/' "$1" | cut -c1-300 | head -n 40
+  done
+  return 0
 } >&2
+
+# Runs what Maven is told to, and tells how it went.
+tests() {
+  local status=0
+  check_tools
+  setup "${packages[@]}" "${test_packages[@]}"
+  cd "$here"
+  maven "$@" || status=$?
+  if ! tell_tests target/test-reports/maven.log "$@"; then
+    [ "$status" != 0 ] || fail "no test was run"
+    echo "run.sh: no test was run; it is said above what is wrong" >&2
+  fi
+  exit "$status"
+}
+
+# One class, in each round that it belongs to; more arguments are Maven's.
+tests_of() {
+  local class=${1%%#*}
+  [ -n "$(find "$here/src/test/java" -name "$class.java")" ] ||
+    fail "there is no class of tests $class"
+  tests verify -Dtest=none -Dsurefire.failIfNoSpecifiedTests=false -Dit.test="$1" \
+    '-Dtests.beside=!alone' '-Dtests.other-database=sql | both-databases' "${@:2}"
+}
 
 # The configuration is the project's unless it is said; everything else is relative to that file.
 run() {
@@ -98,31 +185,26 @@ case ${1:-} in
     usage
     ;;
   test)
-    check_tools
-    setup "${packages[@]}" "${test_packages[@]}"
-    cd "$here"
-    rm -rf target/surefire-reports target/failsafe-reports # of a run before
-    mvn -B verify &
-    maven=$!
-    trap 'kill "$maven"' INT TERM
-    wait "$maven" && exit
-    status=$?
-    if [ "$status" -gt 128 ]; then # it was told to end
-      wait "$maven" || true
-    else
-      tell_failures
-    fi
-    exit "$status"
+    case $#:${2:-} in
+      1:) tests verify ;;
+      2:quick) tests test ;;
+      2:long)
+        tests verify -Dtests.long=true -Dtests.beside=beside \
+          '-Dtests.other-database=sql | both-databases'
+        ;;
+      3:long) tests_of "$3" -Dtests.long=true ;;
+      2:*) tests_of "$2" ;;
+      *)
+        usage >&2
+        exit 2
+        ;;
+    esac
     ;;
   torture)
     minutes=${2:-10} seed=${3:-}
     [[ $minutes =~ ^[0-9]+$ && $seed =~ ^[0-9]*$ ]] || fail "torture takes minutes and a seed, both numbers"
-    check_tools
-    setup "${packages[@]}" "${test_packages[@]}"
-    cd "$here"
-    # no other test than this
-    exec mvn -B verify -Dtest=none -Dsurefire.failIfNoSpecifiedTests=false -Dit.test=TortureIT \
-      -Dnodepool.torture.minutes="$minutes" ${seed:+-Dnodepool.torture.seed="$seed"}
+    tests_of TortureIT -Dnodepool.torture.minutes="$minutes" \
+      ${seed:+-Dnodepool.torture.seed="$seed"}
     ;;
   bench)
     part=${2:-}

@@ -16,7 +16,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** One line a request; logback-test.xml writes them to a file. */
 class AccessLogTest {
-  private static final Path LOG = Path.of("target/access.log");
+  private static final Path LOG = Scratch.dir("access.log");
   private static final String LOGIN = Http.basic("admin:" + TestService.PASSWORD);
 
   private final String id = UUID.randomUUID().toString();

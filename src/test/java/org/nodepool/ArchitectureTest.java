@@ -2,19 +2,26 @@ package org.nodepool;
 
 import static com.tngtech.archunit.core.domain.JavaModifier.FINAL;
 import static com.tngtech.archunit.core.domain.JavaModifier.SYNTHETIC;
+import static com.tngtech.archunit.core.domain.properties.CanBeAnnotated.Predicates.annotatedWith;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.fields;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.domain.JavaType;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.lang.ArchCondition;
+import com.tngtech.archunit.lang.ConditionEvents;
+import com.tngtech.archunit.lang.SimpleConditionEvent;
 import java.util.ArrayList;
 import java.util.List;
+import net.jqwik.api.Property;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
 import org.nodepool.model.Problem;
 
 /** The rooms of the house, and who may know whom; docs/architecture.md draws them. */
@@ -24,6 +31,36 @@ class ArchitectureTest {
       new ClassFileImporter()
           .withImportOption(new ImportOption.DoNotIncludeTests())
           .importPackages(BASE);
+  private static final JavaClasses TESTS =
+      new ClassFileImporter()
+          .withImportOption(new ImportOption.OnlyIncludeTests())
+          .importPackages(BASE);
+
+  /** A class that no round of pom.xml runs, or runs without the packaged service, shows nothing. */
+  @Test
+  void every_class_of_tests_is_run() {
+    ArchCondition<JavaClass> beRun =
+        new ArchCondition<>("be run by one of the rounds") {
+          @Override
+          public void check(JavaClass item, ConditionEvents events) {
+            boolean isMarked =
+                item.isAnnotatedWith(RunsBesideOthers.class)
+                    || item.isAnnotatedWith(RunsAlone.class);
+            boolean isRun =
+                item.getSimpleName().endsWith("Test")
+                    || item.getSimpleName().endsWith("IT") && isMarked;
+            events.add(new SimpleConditionEvent(item, isRun, item.getName()));
+          }
+        };
+    classes()
+        .that()
+        .containAnyMethodsThat(
+            annotatedWith(Test.class)
+                .or(annotatedWith(ParameterizedTest.class))
+                .or(annotatedWith(Property.class)))
+        .should(beRun)
+        .check(TESTS);
+  }
 
   @Test
   void the_model_is_plain_java() {

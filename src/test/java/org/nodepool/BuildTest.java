@@ -15,6 +15,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Builds by the real disk-image-create, as a client of the API sees them. */
+@RunsBesideOthers
 class BuildTest {
   private final TestService service = TestService.shared();
   private final Http http = service.http();
@@ -191,8 +192,7 @@ class BuildTest {
   void a_build_takes_no_longer_than_its_limit_though_it_prints_nothing() throws Exception {
     TestService hasty =
         TestService.start(
-            Path.of("target/test-hasty").toAbsolutePath(),
-            "jobs: {build_timeout: PT6S, log_dir: var/log/jobs}");
+            Scratch.dir("test-hasty"), "jobs: {build_timeout: PT6S, log_dir: var/log/jobs}");
     try {
       Http.Answer created = hasty.http().post("/v1/dib_images/slow-root/build");
 
@@ -212,8 +212,7 @@ class BuildTest {
       throws Exception {
     TestService removing =
         TestService.start(
-            Path.of("target/test-removing").toAbsolutePath(),
-            "database: {failed_rows: remove, data_dir: var/db}");
+            Scratch.dir("test-removing"), "database: {failed_rows: remove, data_dir: var/db}");
     try {
       Http.Answer created = removing.http().post("/v1/dib_images/no-such-element/build");
 
@@ -248,7 +247,7 @@ class BuildTest {
   @Test
   void a_path_that_diskimage_builder_cannot_work_with_is_refused_with_the_setting_that_names_it()
       throws Exception {
-    TestService spaced = TestService.start(Path.of("target/test with blanks").toAbsolutePath(), "");
+    TestService spaced = TestService.start(Scratch.dir("test with blanks"), "");
     try {
       Http.Answer created = spaced.http().post("/v1/dib_images/tiny/build");
 

@@ -19,6 +19,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code DELETE /v1/jobs/{id}}. */
+@RunsBesideOthers
 @Tag("both-databases")
 class CancelTest {
   private static final String FORM = "provider_name=directory";

@@ -27,14 +27,11 @@ import java.util.concurrent.CompletableFuture;
  * makes it. It ends with this JVM, however that ends.
  */
 final class Cloud {
-  /** Of {@code @ResourceLock}: calls have a limit of time, so one class at a time has a cloud. */
-  static final String LOCK = "cloud";
-
   static final String USER = "nodepool";
   static final String PASSWORD = "nodepool-secret";
   static final String PROJECT = "nodepool";
 
-  private static final Path ALL = Path.of("target/openstack").toAbsolutePath();
+  private static final Path ALL = Scratch.dir("openstack");
   private static final Path TEMPLATE = Path.of("target/openstack-template").toAbsolutePath();
   private static final Path SCRIPTS = Path.of("src/test/openstack").toAbsolutePath();
   private static final Duration START_LIMIT = Duration.ofSeconds(180);

@@ -10,7 +10,6 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.BeforeEach;
@@ -120,8 +119,7 @@ class ConditionalTest {
     service.sql("DELETE FROM node WHERE id % 5 = 0");
     Http.Answer here = http.get("/v1/nodes");
     byte[] zipped = bytes(service, "gzip").body();
-    TestService other =
-        TestService.sameDatabase(Path.of("target/test-service-same").toAbsolutePath(), service);
+    TestService other = TestService.sameDatabase(Scratch.dir("test-service-same"), service);
     try {
       Http.Answer there = other.http().get("/v1/nodes");
 

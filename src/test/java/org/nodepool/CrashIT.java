@@ -22,6 +22,7 @@ import org.junit.jupiter.api.Test;
  * The packaged service is killed while it builds, in three phases, uploads and deletes. The next
  * start, at once, needs no hand.
  */
+@RunsBesideOthers
 class CrashIT {
   private static final long EIGHT_GIB = 8L << 30;
 

@@ -17,6 +17,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /** The configuration that the project ships lets nobody else in. */
+@RunsBesideOthers
 class DefaultsIT {
   /**
    * 127.0.0.1 as /proc/net has it: a word of the machine's byte order, in tcp6 the last of four.

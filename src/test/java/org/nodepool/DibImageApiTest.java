@@ -24,7 +24,7 @@ import org.junit.jupiter.params.provider.NullSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code /v1/dib_images}, without real builds. */
-@Tag("both-databases")
+@Tag("sql")
 class DibImageApiTest {
   private static final String CONTENT = "a small image";
 

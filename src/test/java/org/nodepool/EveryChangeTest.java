@@ -19,7 +19,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 
 /** Whatever any program commits is in the next poll; each poll here is the only look at it. */
-@Tag("both-databases")
+@RunsBesideOthers
+@Tag("sql")
 @ExtendWith(VertxExtension.class)
 class EveryChangeTest {
   private static final String INSERT =

@@ -16,7 +16,7 @@ import org.nodepool.store.Database.Address;
 /** An operator's database that is away, or refuses: what is answered, and that it is used later. */
 @RunsBesideOthers
 class ExternalDatabaseTest {
-  private static final Path DIR = Path.of("target/test-service-external").toAbsolutePath();
+  private static final Path DIR = Scratch.dir("test-service-external");
   private static final String NAME = "external_test";
 
   /** A look comes at the latest so long after the last one. */

@@ -25,7 +25,7 @@ import org.nodepool.store.Database;
  * loopback interface and a unix socket, below {@code target/}. It ends with this JVM.
  */
 public final class ExternalMariaDb {
-  private static final Path ALL = Path.of("target/external-mariadb").toAbsolutePath();
+  private static final Path ALL = Scratch.dir("external-mariadb");
   private static final Duration START_LIMIT = Duration.ofSeconds(60);
 
   private static ExternalMariaDb shared;

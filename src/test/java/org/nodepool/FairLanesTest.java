@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** While one provider hangs, nobody else has to wait. */
+@RunsBesideOthers
 @Tag("both-databases")
 class FairLanesTest {
   private static final byte[] BYTES = {1, 2, 3};

@@ -11,10 +11,11 @@ import java.util.concurrent.atomic.AtomicInteger;
  * kernel gives to the next who asks as well, or to any client, before the server has it.
  */
 public final class FreePort {
-  /** Below what Linux gives away by itself (net.ipv4.ip_local_port_range). */
-  private static final int LEAST = 12_000;
+  /** Each JVM that runs tests has as many of its own. */
+  private static final int COUNT = 2_000;
 
-  private static final int COUNT = 20_000;
+  /** Below what Linux gives away by itself (net.ipv4.ip_local_port_range). */
+  private static final int LEAST = 12_000 + Scratch.jvm() % 10 * COUNT;
 
   private static final AtomicInteger next =
       new AtomicInteger(ThreadLocalRandom.current().nextInt(COUNT));

@@ -32,14 +32,13 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
-import org.junit.jupiter.api.parallel.Isolated;
 
 /**
  * Every poll that began after a commit was acknowledged shows it: checked from what writers and
  * pollers recorded, after they have ended. {@code -Dnodepool.freshness.seconds} is how long they go
- * on, 60 unless it is said.
+ * on.
  */
-@Isolated("its load is counted")
+@RunsAlone("its load is counted")
 @ExtendWith(VertxExtension.class)
 class FreshnessIT {
   private static final int POLLERS = 64;
@@ -133,7 +132,7 @@ class FreshnessIT {
   @Test
   @Timeout(value = 20, unit = TimeUnit.MINUTES)
   void every_poll_shows_what_was_acknowledged_before_it_began(Vertx vertx) throws Exception {
-    long seconds = Long.getLong("nodepool.freshness.seconds", 60);
+    long seconds = Long.getLong("nodepool.freshness.seconds", Extent.isLong() ? 60 : 20);
     one.empty();
     ServiceProcess two = sharing();
     for (int node = 0; node < NODES; node++) {

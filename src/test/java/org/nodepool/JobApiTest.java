@@ -19,7 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code /v1/jobs}, and that no read ignores a parameter. */
-@Tag("both-databases")
+@Tag("sql")
 class JobApiTest {
   private final TestService service = TestService.shared();
   private final Http http = service.http();

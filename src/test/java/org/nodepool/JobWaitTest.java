@@ -4,7 +4,6 @@ import static java.util.concurrent.CompletableFuture.supplyAsync;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.nodepool.Rows.aJob;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -20,6 +19,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code GET /v1/jobs/{id}?wait=} and {@code &fail=}. */
+@RunsBesideOthers
 @Tag("both-databases")
 class JobWaitTest {
   private final TestService service = TestService.shared();
@@ -206,7 +206,7 @@ class JobWaitTest {
 
   @Test
   void when_the_service_stops_all_are_answered() throws Exception {
-    TestService own = TestService.start(Path.of("target/test-service-waits").toAbsolutePath(), "");
+    TestService own = TestService.start(Scratch.dir("test-service-waits"), "");
     List<CompletableFuture<Http.Answer>> waiting = new ArrayList<>();
     try {
       own.empty();

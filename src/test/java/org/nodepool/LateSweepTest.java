@@ -19,6 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** What an upload left at a provider that was away then. */
+@RunsBesideOthers
 @Tag("both-databases")
 class LateSweepTest {
   private static final Duration LIMIT = Duration.ofSeconds(30);
@@ -46,7 +47,7 @@ class LateSweepTest {
   @Test
   void the_row_of_a_failed_image_that_is_not_to_be_kept_goes_when_nothing_is_left()
       throws Exception {
-    Path dir = Path.of("target/late-sweep-test").toAbsolutePath();
+    Path dir = Scratch.dir("late-sweep-test");
     use(TestService.start(dir, "database: {data_dir: var/db, failed_rows: remove}"));
     try {
       String image = uploadFailsWhileTheProviderIsAway();

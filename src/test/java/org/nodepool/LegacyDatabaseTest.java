@@ -1,6 +1,7 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import io.vertx.core.json.JsonObject;
 import io.vertx.sqlclient.Row;
@@ -11,13 +12,14 @@ import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.nodepool.store.Database.Address;
 
 /** A database that Nodepool left is used as it is: nothing in it changes but what was asked. */
 @RunsBesideOthers
 class LegacyDatabaseTest {
-  private static final Path DIR = Path.of("target/test-service-legacy").toAbsolutePath();
+  private static final Path DIR = Scratch.dir("test-service-legacy");
   private static final Path DUMP = Path.of("src/test/resources/legacy-0.3.1.sql");
   private static final String NAME = "legacy_test";
   private static final List<String> POOL =
@@ -33,8 +35,17 @@ class LegacyDatabaseTest {
     }
   }
 
+  static List<Arguments> databases() {
+    return Extent.cases(
+        2,
+        List.of(
+            arguments("0.3.1", "InnoDB", "utf8"),
+            arguments("0.1.0", "MyISAM", "latin1"),
+            arguments("0.2.0", "InnoDB", "utf8")));
+  }
+
   @ParameterizedTest
-  @CsvSource({"0.3.1, InnoDB, utf8", "0.2.0, InnoDB, latin1", "0.1.0, MyISAM, utf8"})
+  @MethodSource("databases")
   void nothing_changes_but_what_was_asked(String version, String engine, String charset)
       throws Exception {
     Address address = load(version, engine, charset);

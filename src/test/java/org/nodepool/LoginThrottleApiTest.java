@@ -16,8 +16,9 @@ import net.jqwik.api.Provide;
 import org.junit.jupiter.api.Test;
 
 /** Logins that are guessed, through the front door. */
+@RunsBesideOthers
 class LoginThrottleApiTest {
-  private static final Path DIR = Path.of("target/test-service-login").toAbsolutePath();
+  private static final Path DIR = Scratch.dir("test-service-login");
   private static final String WRITE = "/v1/nodes/999999";
   private static final String RIGHT = Http.basic("admin:" + TestService.PASSWORD);
   private static final String WRONG = Http.basic("admin:wrong");

@@ -13,7 +13,7 @@ import org.nodepool.store.Database;
 
 /** What is answered when the server that is back after a loss lacks the newest commits. */
 class LostConnectionTest {
-  private static final Path DIR = Path.of("target/test-service-lost").toAbsolutePath();
+  private static final Path DIR = Scratch.dir("test-service-lost");
 
   private final TestService service = TestService.shared();
   private DatabaseProxy proxy;

@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code /v1/nodes}. */
-@Tag("both-databases")
+@Tag("sql")
 class NodeApiTest {
   private final TestService service = TestService.shared();
   private final Http http = service.http();

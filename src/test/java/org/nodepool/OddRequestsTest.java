@@ -19,6 +19,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.nodepool.api.DeclaredRoutes;
 
 /** What no well-behaved client sends: it is refused as what it is, and harms nothing. */
+@RunsBesideOthers
 @Tag("both-databases")
 class OddRequestsTest {
   private static final String LOGIN = Http.basic("admin:" + TestService.PASSWORD);

@@ -13,11 +13,9 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.parallel.ResourceLock;
 
 /** A real cloud that takes little, and whose logins are short. */
 @RunsBesideOthers
-@ResourceLock(Cloud.LOCK)
 class OpenStackLimitsTest {
   private static final String UPLOAD = "/v1/dib_images/tiny/upload";
   private static final int MIB = 1 << 20;
@@ -43,7 +41,7 @@ class OpenStackLimitsTest {
                 "44m"));
     service =
         TestService.withProviders(
-            Path.of("target/openstack-limits-service").toAbsolutePath(),
+            Scratch.dir("openstack-limits-service"),
             "",
             cloud.provider(
                 "glance-raw", "image-type: raw", "images: [{name: cloud-image, diskimage: tiny}]"));

@@ -17,14 +17,12 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.parallel.ResourceLock;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Images at a real cloud: what arrives, and what goes wrong on the way. */
 @RunsBesideOthers
-@ResourceLock(Cloud.LOCK)
 class OpenStackTest {
   private static final String UPLOAD = "/v1/dib_images/tiny/upload";
   private static final String IMAGES = "images: [{name: cloud-image, diskimage: tiny}]";
@@ -37,7 +35,7 @@ class OpenStackTest {
   @BeforeAll
   static void start() throws Exception {
     cloud = Cloud.shared();
-    Path dir = Path.of("target/openstack-service").toAbsolutePath();
+    Path dir = Scratch.dir("openstack-service");
     JsonObject credential = cloud.applicationCredential("test-" + System.nanoTime());
     Files.writeString(
         Files.createDirectories(dir).resolve("clouds.yaml"),

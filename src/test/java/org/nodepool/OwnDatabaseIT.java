@@ -1,6 +1,7 @@
 package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import io.vertx.core.json.JsonObject;
 import java.time.Duration;
@@ -9,11 +10,13 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.nodepool.ServiceProcess.Ended;
 
 /** The packaged service on the database of an operator, the distribution's MariaDB. */
+@RunsBesideOthers
 class OwnDatabaseIT {
   private static final Duration LIMIT = Duration.ofSeconds(30);
 
@@ -42,18 +45,22 @@ class OwnDatabaseIT {
     service.close();
   }
 
+  static List<String> addresses() {
+    return Extent.cases(
+        2,
+        List.of(
+            "mysql+pymysql://np:{password}@localhost:{port}/own?charset=utf8",
+            "mysql://bare:@/own?unix_socket={socket}",
+            "mysql://np:{password}@127.0.0.1:{port}/own",
+            "mysql://np:{password}@[::1]:{port}/own",
+            "mysql://np:{password}@localhost/own?unix_socket={socket}",
+            "mysql+pymysql://np:{password}@/own?unix_socket={socket}&charset=utf8mb4",
+            "mysql://bare@127.0.0.1:{port}/own",
+            "mysql://root@/own?unix_socket={socket}"));
+  }
+
   @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "mysql://np:{password}@127.0.0.1:{port}/own",
-        "mysql+pymysql://np:{password}@localhost:{port}/own?charset=utf8",
-        "mysql://np:{password}@[::1]:{port}/own",
-        "mysql://np:{password}@localhost/own?unix_socket={socket}",
-        "mysql+pymysql://np:{password}@/own?unix_socket={socket}&charset=utf8mb4",
-        "mysql://bare@127.0.0.1:{port}/own",
-        "mysql://bare:@/own?unix_socket={socket}",
-        "mysql://root@/own?unix_socket={socket}",
-      })
+  @MethodSource("addresses")
   void an_address_in_any_of_its_forms_is_used(String dburi) throws Exception {
     service.with("NODEPOOL_DBURI", filled(dburi)).start();
 
@@ -105,15 +112,26 @@ class OwnDatabaseIT {
     assertThat(ended.err()).contains("nodepool.yaml: dburi: must be the address of a MySQL");
   }
 
+  static List<Arguments> unreachable() {
+    return Extent.cases(
+        3,
+        List.of(
+            arguments(
+                "np", "wrong-77742", "127.0.0.1:{port}/own", "the user or the password is wrong"),
+            arguments("np", "{password}", "127.0.0.1:{port}/other", "no right to this database"),
+            arguments(
+                "np", "{password}", "/own?unix_socket=/nowhere/sock", "there is no such socket"),
+            arguments(
+                "nobody",
+                "wrong-77742",
+                "127.0.0.1:{port}/own",
+                "the user or the password is wrong"),
+            arguments("np", "{password}", "127.0.0.1:1/own", "connection refused"),
+            arguments("np", "{password}", "no-such-host.invalid:{port}/own", "unknown host")));
+  }
+
   @ParameterizedTest
-  @CsvSource({
-    "np, wrong-77742, 127.0.0.1:{port}/own, the user or the password is wrong",
-    "nobody, wrong-77742, 127.0.0.1:{port}/own, the user or the password is wrong",
-    "np, {password}, 127.0.0.1:{port}/other, no right to this database",
-    "np, {password}, 127.0.0.1:1/own, connection refused",
-    "np, {password}, no-such-host.invalid:{port}/own, unknown host",
-    "np, {password}, /own?unix_socket=/nowhere/sock, there is no such socket",
-  })
+  @MethodSource("unreachable")
   void one_that_cannot_be_reached_is_told_in_words_and_the_process_stays(
       String user, String password, String rest, String why) throws Exception {
     service

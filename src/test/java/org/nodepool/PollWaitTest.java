@@ -20,10 +20,9 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.parallel.Isolated;
 
 /** {@code Prefer: wait}: an answer is held until it is another one than the client has. */
-@Isolated("has answers of a quarter of a second")
+@RunsAlone("has answers of a quarter of a second")
 class PollWaitTest {
   private static final String WAITERS = "nodepool_waiters ";
 
@@ -205,7 +204,7 @@ class PollWaitTest {
 
   @Test
   void a_stop_answers_who_waits_and_a_database_that_goes_away_is_a_503() throws Exception {
-    Path dir = Path.of("target/test-service-wait").toAbsolutePath();
+    Path dir = Scratch.dir("test-service-wait");
     TestService own = TestService.start(dir, "");
     own.empty();
     Http there = own.http().anonymous();
@@ -233,7 +232,7 @@ class PollWaitTest {
   /** It may take long, and nobody looks meanwhile. */
   @Test
   void who_comes_while_all_rows_are_read_is_told_in_time_that_it_does_not_go_on() throws Exception {
-    Path dir = Path.of("target/test-service-wait").toAbsolutePath();
+    Path dir = Scratch.dir("test-service-wait");
     TestService own = TestService.start(dir, "");
     own.empty();
     Http there = own.http().anonymous();

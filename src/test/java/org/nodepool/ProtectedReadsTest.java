@@ -10,9 +10,10 @@ import org.junit.jupiter.api.Test;
 import org.nodepool.api.DeclaredRoutes;
 
 /** {@code auth.protect_reads}. */
+@RunsBesideOthers
 @Tag("both-databases")
 class ProtectedReadsTest {
-  private static final Path DIR = Path.of("target/test-service-2").toAbsolutePath();
+  private static final Path DIR = Scratch.dir("test-service-2");
 
   @Test
   void with_protect_reads_every_read_needs_the_login_and_tells_nothing_without() throws Exception {

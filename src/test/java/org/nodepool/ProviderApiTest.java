@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** {@code GET /v1/providers}. */
+@RunsBesideOthers
 @Tag("both-databases")
 class ProviderApiTest {
   private static final Duration LIMIT = Duration.ofSeconds(20);

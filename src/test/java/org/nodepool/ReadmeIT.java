@@ -23,6 +23,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** What README.md promises. */
+@RunsBesideOthers
 class ReadmeIT {
   private static final Path ROUTES = Path.of("src/main/java/org/nodepool/api/Routes.java");
   private static final Pattern SHELL = Pattern.compile("(?ms)^```sh\n(.*?)^```$");

@@ -21,7 +21,7 @@ import org.nodepool.api.BareApi;
 @RunsBesideOthers
 @ExtendWith(VertxExtension.class)
 class ReloadTest {
-  private static final Path DIR = Path.of("target/test-service-reload").toAbsolutePath();
+  private static final Path DIR = Scratch.dir("test-service-reload");
   private static final Path FILE = DIR.resolve("nodepool.yaml");
 
   /** What the contract says, and a little for a busy machine. */

@@ -19,7 +19,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code POST /v1/jobs/{id}/retry}, and {@code GET /v1/jobs/{id}/attempts}. */
-@Tag("both-databases")
+@RunsBesideOthers
+@Tag("sql")
 class RetryTest {
   private static final byte[] BYTES = {1, 2, 3};
 

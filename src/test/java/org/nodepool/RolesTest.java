@@ -24,7 +24,7 @@ class RolesTest {
 
   @BeforeAll
   static void start() throws Exception {
-    Path dir = Path.of("target/api-alone").toAbsolutePath();
+    Path dir = Scratch.dir("api-alone");
     service = TestService.start(dir, "roles: [api]");
     http = service.http();
   }

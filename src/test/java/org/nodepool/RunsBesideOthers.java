@@ -4,30 +4,15 @@ import java.lang.annotation.ElementType;
 import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
-import java.util.Set;
-import org.junit.jupiter.api.parallel.Execution;
-import org.junit.jupiter.api.parallel.ExecutionMode;
-import org.junit.jupiter.api.parallel.ResourceLock;
-import org.junit.jupiter.api.parallel.ResourceLocksProvider;
+import org.junit.jupiter.api.Tag;
 
 /**
- * A class whose tests run one after the other, beside those of other classes. They mostly wait;
- * their directories and databases are their own; they count nothing that others write, and they
- * leave a busy machine time. A class that cannot bear others beside it is {@code @Isolated}.
+ * A class that mostly waits: for processes, for servers of its own, for periods of the service. It
+ * runs in one of several JVMs side by side, with directories of its own ({@link Scratch}), after
+ * the classes that compute.
  */
 @Target(ElementType.TYPE)
 @Retention(RetentionPolicy.RUNTIME)
-@Execution(ExecutionMode.CONCURRENT)
-@ResourceLock(providers = RunsBesideOthers.OneByOne.class)
-public @interface RunsBesideOthers {
-  /**
-   * The tests of a class inherit its mode, and would run beside each other; below a class that
-   * holds a lock JUnit runs them in one thread.
-   */
-  final class OneByOne implements ResourceLocksProvider {
-    @Override
-    public Set<Lock> provideForClass(Class<?> testClass) {
-      return Set.of(new Lock(testClass.getName()));
-    }
-  }
-}
+@Tag("beside")
+@net.jqwik.api.Tag("beside") // its properties do not know JUnit's
+public @interface RunsBesideOthers {}

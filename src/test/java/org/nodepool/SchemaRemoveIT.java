@@ -8,6 +8,7 @@ import org.junit.jupiter.api.Test;
 import org.nodepool.ServiceProcess.Ended;
 
 /** {@code schema --remove} of the packaged service, on its embedded database. */
+@RunsBesideOthers
 class SchemaRemoveIT {
   private static final String TABLES =
       "SELECT GROUP_CONCAT(table_name ORDER BY 1 SEPARATOR ' ') AS names"

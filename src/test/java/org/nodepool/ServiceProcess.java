@@ -37,9 +37,6 @@ final class ServiceProcess implements AutoCloseable, Rows.Sql<IOException> {
   private static final Path JAR = Path.of("target/nodepool.jar").toAbsolutePath();
   private static final Path SWEEP = Path.of("src/main/resources/dib-sweep.sh").toAbsolutePath();
 
-  /** The database's program files, unpacked by the first one; the others get links to them. */
-  private static final Path PROGRAM = ALL.resolve("program");
-
   private static final Pattern GREETING =
       Pattern.compile("nodepool answers at http://127\\.0\\.0\\.1:(\\d+) ");
 
@@ -49,11 +46,14 @@ final class ServiceProcess implements AutoCloseable, Rows.Sql<IOException> {
   private static final Duration START_LIMIT = Duration.ofSeconds(60);
   private static final Duration LIMIT = Duration.ofSeconds(120);
 
+  /** As quick to start as can be: hardly one lives long enough to be compiled well. */
+  static final String QUICK = "-XX:TieredStopAtLevel=1";
+
   private final Path dir;
   private final Path config;
   private final Vertx vertx = Vertx.vertx();
   private final Map<String, String> variables = new HashMap<>();
-  private List<String> jvmOptions = List.of();
+  private List<String> jvmOptions = List.of(QUICK);
 
   /** A test run in the background has SIGINT ignored, and so would what it starts. */
   private List<String> launcher = List.of("env", "--default-signal=INT");
@@ -76,7 +76,7 @@ final class ServiceProcess implements AutoCloseable, Rows.Sql<IOException> {
   /** One with the pool of {@code nodepool-test.yaml}; its files are directly in the directory. */
   static ServiceProcess in(String name) throws Exception {
     ServiceProcess made = new ServiceProcess(name, "api.yaml");
-    made.linkDatabaseProgram();
+    Scratch.linkDatabaseProgram(made.dir.resolve("var/db"));
     return made.configured(made.dir);
   }
 
@@ -110,26 +110,6 @@ final class ServiceProcess implements AutoCloseable, Rows.Sql<IOException> {
     ServiceProcess made = new ServiceProcess(name, "conf/api.yaml");
     run("cp", "-r", Path.of("conf").toAbsolutePath().toString(), made.dir.toString());
     return made.replace("conf/api.yaml", "#port: 8080", "port: 0");
-  }
-
-  private void linkDatabaseProgram() throws Exception {
-    if (Files.exists(PROGRAM)) {
-      Files.createDirectories(dir.resolve("var"));
-      run("cp", "-al", PROGRAM.toString(), dir.resolve("var/db").toString());
-    }
-  }
-
-  private void keepDatabaseProgram() throws Exception {
-    Path half = ALL.resolve("program.new");
-    if (Files.notExists(PROGRAM) && Files.exists(dir.resolve("var/db"))) {
-      run(
-          "bash",
-          "-c",
-          "rm -rf $1 && mkdir $1 && cp -al $0/server-* $1 && mv $1 $2",
-          dir.resolve("var/db").toString(),
-          half.toString(),
-          PROGRAM.toString());
-    }
   }
 
   /** Replaces one of its files. */
@@ -207,7 +187,7 @@ final class ServiceProcess implements AutoCloseable, Rows.Sql<IOException> {
     Matcher greeting = GREETING.matcher(out());
     greeting.find();
     port = Integer.parseInt(greeting.group(1));
-    keepDatabaseProgram();
+    Scratch.keepDatabaseProgram(dir.resolve("var/db"));
     return this;
   }
 

@@ -6,7 +6,6 @@ import static org.nodepool.Rows.aJob;
 
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -14,10 +13,9 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.parallel.Isolated;
 
 /** What most who poll ask is answered past the router, as the router would. */
-@Isolated("counts the lines that all services write")
+@RunsBesideOthers
 class ShortWayTest {
   /** The same to whoever reads it, and nothing that the short way would touch. */
   private static final String[] UNUSUAL = {"Accept", "application/json;q=0.9"};
@@ -123,7 +121,7 @@ class ShortWayTest {
 
   /** How many lines the log of requests has of that path. */
   private static long logged(String path) throws IOException {
-    return Files.readAllLines(Path.of("target/access.log"), ISO_8859_1).stream()
+    return Files.readAllLines(Scratch.dir("access.log"), ISO_8859_1).stream()
         .filter(line -> line.startsWith("GET " + path + " "))
         .count();
   }

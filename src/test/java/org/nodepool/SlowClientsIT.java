@@ -16,10 +16,9 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
-import org.junit.jupiter.api.parallel.Isolated;
 
 /** Clients that ask for much and read nothing, of a service with little memory. */
-@Isolated("it waits for what takes the machine")
+@RunsAlone("it waits for what takes the machine")
 @ExtendWith(VertxExtension.class)
 class SlowClientsIT {
   private static final int CLIENTS = 100;

@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.nodepool.ServiceProcess.Ended;
 
 /** The packaged service's command line: how it starts, and how it says that it does not. */
+@RunsBesideOthers
 class StartIT {
   private ServiceProcess service;
   private ServiceProcess other;

@@ -13,6 +13,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** How the packaged service stops. */
+@RunsBesideOthers
 class StopIT {
   private static final Duration LIMIT = Duration.ofSeconds(10);
 

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.sqlclient.SqlConnection;
 import io.vertx.sqlclient.Transaction;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Tag;
@@ -15,7 +14,7 @@ import org.junit.jupiter.api.Test;
 class StopTest {
   @Test
   void while_it_stops_writes_are_refused_and_reads_are_answered() throws Exception {
-    TestService service = TestService.start(Path.of("target/stop-service").toAbsolutePath(), "");
+    TestService service = TestService.start(Scratch.dir("stop-service"), "");
     service.empty();
     Http http = service.http();
     Http.Answer build = http.post("/v1/dib_images/slow-install/build");

@@ -85,7 +85,7 @@ public final class TestService implements Rows.Sql<RuntimeException> {
   public static synchronized TestService shared() {
     if (shared == null) {
       try {
-        shared = start(Path.of("target/test-service").toAbsolutePath(), "");
+        shared = start(Scratch.dir("test-service"), "");
       } catch (Exception e) {
         throw new AssertionError("the service does not start", e);
       }
@@ -180,12 +180,17 @@ public final class TestService implements Rows.Sql<RuntimeException> {
         %s
         """
             .formatted(USER, merged(settings)));
+    Path data = dir.resolve("var/db");
+    if (external.isEmpty()) {
+      Scratch.linkDatabaseProgram(data);
+    }
     Service service =
         Service.start(
             ApiConfig.read(api, Map.of()),
             PoolFile.open(pool, new CloudsFile(List.of(dir.resolve("clouds.yaml"))), true),
             external,
             System.getenv());
+    Scratch.keepDatabaseProgram(data);
     return new TestService(dir, service, external);
   }
 

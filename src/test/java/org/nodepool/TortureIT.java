@@ -29,11 +29,13 @@ import org.junit.jupiter.api.extension.ExtendWith;
  * processes are killed and stopped, and the database goes away. When all is quiet again, nothing
  * that was accepted is lost and nothing is left over.
  */
+@RunsBesideOthers
 @Timeout(value = 26, unit = TimeUnit.HOURS)
 @ExtendWith(VertxExtension.class)
 class TortureIT {
   private static final double MINUTES =
-      Double.parseDouble(System.getProperty("nodepool.torture.minutes", "2"));
+      Double.parseDouble(
+          System.getProperty("nodepool.torture.minutes", Extent.isLong() ? "10" : "0.5"));
   private static final long SEED =
       Long.getLong("nodepool.torture.seed", System.nanoTime() % 1_000_000);
   private static final Duration SETTLING = Duration.ofSeconds(180);
@@ -51,6 +53,7 @@ class TortureIT {
     try (Site site = Site.on(server, "torture").with(cloud)) {
       DatabaseProxy proxy = new DatabaseProxy(vertx, "127.0.0.1", server.port());
       site.through(proxy).slow(Duration.ofSeconds(10));
+      site.readyDibImage("tiny", "raw", Installation.hostName(), 1 << 20); // to upload at once
       ServiceProcess api = site.api("api").start();
       site.awaitReady(api);
       List<ServiceProcess> workers = new ArrayList<>();

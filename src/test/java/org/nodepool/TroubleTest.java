@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** What others do to the database and the disk while the service works. */
+@RunsBesideOthers
 @Tag("both-databases")
 class TroubleTest {
   private final TestService service = TestService.shared();

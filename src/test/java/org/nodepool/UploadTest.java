@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Uploads to a directory: what arrives, and what goes wrong. */
+@RunsBesideOthers
 @Tag("both-databases")
 class UploadTest {
   private static final String FORM = "provider_name=directory";

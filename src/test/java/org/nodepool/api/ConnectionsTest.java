@@ -30,8 +30,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.nodepool.Poll;
+import org.nodepool.RunsBesideOthers;
 
 /** Connections beyond the limit, and those on which nothing goes on. */
+@RunsBesideOthers
 @ExtendWith(VertxExtension.class)
 class ConnectionsTest {
   private static final String ALIVE = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";

@@ -22,12 +22,15 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.api.parallel.Isolated;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nodepool.Poll;
+import org.nodepool.RunsAlone;
 
-@Isolated("has a second at most for a change")
+@RunsAlone("has a second at most for a change")
+@Execution(ExecutionMode.CONCURRENT) // they wait, each for files of its own
 class PoolFileTest {
   private static final String EMPTY = "providers: []\n";
   private static final String STAYS = "; the configuration of 2026-11-23T18:40:00Z stays in force";

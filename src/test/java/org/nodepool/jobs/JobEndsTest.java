@@ -22,6 +22,8 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.nodepool.RunsBesideOthers;
+import org.nodepool.Scratch;
 import org.nodepool.TestService;
 import org.nodepool.jobs.SlowCommitProxy.Fault;
 import org.nodepool.model.Job;
@@ -36,6 +38,7 @@ import org.nodepool.store.Schema;
 import org.nodepool.store.Tx;
 
 /** How a job ends when the commit that ends it is slow, lost, or its answer is. */
+@RunsBesideOthers
 @Tag("both-databases")
 @ExtendWith(VertxExtension.class)
 class JobEndsTest {
@@ -91,7 +94,7 @@ class JobEndsTest {
             .attempts(attempt)
             .in(service);
     Job job = jobs.get(id).await();
-    return new JobRun(job, new JobLog(Path.of("target/job-ends-test.log")), limit);
+    return new JobRun(job, new JobLog(Scratch.dir("job-ends-test.log")), limit);
   }
 
   @ParameterizedTest

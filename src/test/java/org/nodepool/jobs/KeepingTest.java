@@ -28,7 +28,7 @@ import org.nodepool.Poll;
 import org.nodepool.TestService;
 
 /** Which images stay, and which are deleted without anybody asking. */
-@Tag("both-databases")
+@Tag("sql")
 class KeepingTest {
   private static final int BUILDING = 1;
   private static final int READY = 2;

@@ -28,7 +28,7 @@ import org.nodepool.Http;
 import org.nodepool.TestService;
 
 /** Which jobs, logs and workers are forgotten, and which never are. */
-@Tag("both-databases")
+@Tag("sql")
 class PruningTest {
   private static final Duration OLD = Duration.ofDays(11);
   private static final Duration YOUNG = Duration.ofDays(9);

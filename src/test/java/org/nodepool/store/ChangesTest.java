@@ -23,7 +23,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.nodepool.TestService;
 
 /** What {@code api_change} is told of another program's writes, and what that program notices. */
-@Tag("both-databases")
+@Tag("sql")
 class ChangesTest {
   /** What a change does not have under its own name, or not at all. */
   private static final Set<String> NOT_COPIED = Set.of("id", "state", "lease_until", "active_key");

@@ -12,7 +12,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -22,7 +21,7 @@ import org.nodepool.model.Job;
 import org.nodepool.model.Job.Kind;
 
 /** Which job a worker takes next. */
-@Tag("both-databases")
+@Tag("sql")
 @ExtendWith(VertxExtension.class)
 class ClaimTest {
   private static final Set<Kind> UPLOADS = Set.of(Kind.UPLOAD, Kind.UPDATE);

@@ -16,10 +16,12 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.nodepool.Poll;
+import org.nodepool.RunsBesideOthers;
 import org.nodepool.TestService;
 import org.nodepool.model.Problem;
 
 /** Reads that overlap on one connection, and those who come after it was lost. */
+@RunsBesideOthers
 @ExtendWith(VertxExtension.class)
 class LineTest {
   private static final long PATIENT_MS = 30_000;

@@ -26,10 +26,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.nodepool.RunsBesideOthers;
 import org.nodepool.TestService;
 import org.nodepool.store.SeenChanges.Gap;
 
 /** Which ids of the change log are waited for, and when one is given up. */
+@RunsBesideOthers
 @ExtendWith(VertxExtension.class)
 class PoolLogTest {
   private final TestService service = TestService.shared();

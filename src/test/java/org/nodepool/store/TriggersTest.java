@@ -23,13 +23,13 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
-import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nodepool.ExternalMariaDb;
+import org.nodepool.RunsAlone;
 
 /** How the triggers come to be, and what the operator is told when they cannot. */
-@Isolated("times a lock")
+@RunsAlone("times a lock")
 @ExtendWith(VertxExtension.class)
 class TriggersTest {
   private static final ExternalMariaDb SERVER = ExternalMariaDb.shared();
