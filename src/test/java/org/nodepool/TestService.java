@@ -98,6 +98,7 @@ public final class TestService implements Rows.Sql<RuntimeException> {
   static TestService start(Path dir, String settings) throws Exception {
     TestService started = start(dir, settings, external(dir));
     started.awaitDatabase();
+    started.awaitTriggers();
     return started;
   }
 
@@ -107,6 +108,11 @@ public final class TestService implements Rows.Sql<RuntimeException> {
         "the database is in service",
         Duration.ofSeconds(30),
         () -> service.database().check().await().isEmpty());
+  }
+
+  /** Waits until what others write is logged; that comes after the schema. */
+  private void awaitTriggers() {
+    Poll.until("triggers are there", Duration.ofSeconds(30), service.database()::hasTriggers);
   }
 
   /** Why its database does not serve. */
@@ -136,6 +142,7 @@ public final class TestService implements Rows.Sql<RuntimeException> {
   static TestService withProviders(Path dir, String settings, String providers) throws Exception {
     TestService started = start(dir, settings, external(dir), providers);
     started.awaitDatabase();
+    started.awaitTriggers();
     return started;
   }
 
