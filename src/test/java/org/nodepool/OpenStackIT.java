@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /** The packaged service and a real cloud: images larger than all the memory that it ever has. */
 @RunsBesideOthers
@@ -31,6 +33,7 @@ class OpenStackIT {
 
   @Test
   @Tag("long")
+  @Timeout(value = 15, unit = TimeUnit.MINUTES) // 2 GiB are built, hashed, sent and hashed again
   void an_image_many_times_as_large_as_the_heap_is_built_and_goes_to_the_cloud_whole()
       throws Exception {
     try (Site site = Site.named("openstack-built").with(Cloud.shared())) {
