@@ -31,6 +31,10 @@ class ManyWorkersIT {
   private static final Duration TAKEOVER = Duration.ofSeconds(40);
 
   private static final Duration CANCEL = Duration.ofSeconds(15);
+
+  /** How long a build is slow that is to succeed; others do not end by themselves. */
+  private static final Duration SHORT = Duration.ofSeconds(10);
+
   // names that resolve, wherever this runs: else sudo complains in the midst of what builds read
   private static final String HOST_A = "127.0.0.11";
   private static final String HOST_B = "127.0.0.12";
@@ -44,7 +48,6 @@ class ManyWorkersIT {
   void a_site(TestInfo test) throws Exception {
     String name = test.getTestMethod().orElseThrow().getName();
     site = Site.named("many-" + name.replace('_', '-').substring(0, Math.min(40, name.length())));
-    site.slow(Duration.ofSeconds(15));
   }
 
   @AfterEach
@@ -111,6 +114,7 @@ class ManyWorkersIT {
     startApi();
     Http.Answer build = slowBuildBegins(site.worker("first"), "slow-install");
     ServiceProcess dead = site.workerOf(build.job());
+    site.slow(SHORT);
     ServiceProcess other = site.startWorker(site.worker("second"));
     dead.kill9();
     assertThat(dead.remains("var/builds")).isNotEmpty();
@@ -130,6 +134,7 @@ class ManyWorkersIT {
     startApi();
     Http.Answer build = slowBuildBegins(site.worker("first"), "slow-install");
     ServiceProcess stopped = site.workerOf(build.job());
+    site.slow(SHORT);
     ServiceProcess other = site.startWorker(site.worker("second"));
     stopped.signal("STOP");
     awaitTakeover(build, other);
@@ -254,12 +259,11 @@ class ManyWorkersIT {
   @Test
   void what_a_dead_host_built_waits_for_it_and_is_cancelled_without_it() throws Exception {
     startApi();
-    site.slow(Duration.ofMinutes(2)); // that its builds do not end by themselves
     ServiceProcess dead = site.worker("dead").onHost(HOST_A);
     Http.Answer build = slowBuildBegins(dead, "slow-install");
     Http.Answer cancelled = created(api.http().post("/v1/dib_images/slow-root/build"));
     Poll.until("it builds both", LIMIT, () -> sleeps(dead, "slow-root"));
-    site.slow(Duration.ofSeconds(5));
+    site.slow(SHORT);
     ServiceProcess other = site.startWorker(site.worker("other").onHost(HOST_B));
     dead.kill9();
     long died = System.nanoTime();
