@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.nodepool.model.AttemptEnd.JobFailure;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 

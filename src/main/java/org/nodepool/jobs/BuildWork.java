@@ -7,6 +7,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
 import org.nodepool.config.PoolConfig;
+import org.nodepool.model.AttemptEnd.JobFailure;
+import org.nodepool.model.AttemptEnd.NotOurs;
 import org.nodepool.model.DibFile;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;

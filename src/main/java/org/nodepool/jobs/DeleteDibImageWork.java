@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
 import org.nodepool.config.PoolConfig;
+import org.nodepool.model.AttemptEnd.JobFailure;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;

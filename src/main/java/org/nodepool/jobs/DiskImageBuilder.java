@@ -14,6 +14,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolConfig.DiskImage;
+import org.nodepool.model.AttemptEnd.JobFailure;
 import org.nodepool.model.DibFile;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Failpoint;

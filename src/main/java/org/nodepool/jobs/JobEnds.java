@@ -15,15 +15,18 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.BiFunction;
 import java.util.function.Supplier;
+import org.nodepool.model.AttemptEnd;
+import org.nodepool.model.AttemptEnd.JobFailure;
+import org.nodepool.model.AttemptEnd.NotOurs;
+import org.nodepool.model.AttemptEnd.NotSupportedYet;
+import org.nodepool.model.AttemptEnd.ProviderAway;
+import org.nodepool.model.AttemptEnd.ProviderFailure;
 import org.nodepool.model.CodePoints;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
 import org.nodepool.model.Job.Kind;
 import org.nodepool.model.Problem;
-import org.nodepool.provider.NotSupportedYet;
-import org.nodepool.provider.ProviderAway;
-import org.nodepool.provider.ProviderFailure;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.Database;
 import org.nodepool.store.JobTable;
@@ -494,11 +497,7 @@ final class JobEnds {
   }
 
   private static String sentence(Job job, Throwable cause) {
-    if (cause instanceof JobFailure
-        || cause instanceof ProviderFailure
-        || cause instanceof ProviderAway
-        || cause instanceof NotSupportedYet
-        || cause instanceof Problem) {
+    if (cause instanceof AttemptEnd || cause instanceof Problem) {
       return cause.getMessage();
     }
     log.error("{}: failed unexpectedly", job.named(), cause);

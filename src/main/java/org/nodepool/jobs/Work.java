@@ -1,6 +1,10 @@
 package org.nodepool.jobs;
 
 import io.vertx.core.Future;
+import org.nodepool.model.AttemptEnd.JobFailure;
+import org.nodepool.model.AttemptEnd.NotSupportedYet;
+import org.nodepool.model.AttemptEnd.ProviderAway;
+import org.nodepool.model.AttemptEnd.ProviderFailure;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
 import org.nodepool.store.Tx;
@@ -14,9 +18,8 @@ interface Work {
   }
 
   /**
-   * Does the work. Fails with {@link JobFailure}, a {@link org.nodepool.provider.ProviderFailure},
-   * or {@link org.nodepool.provider.NotSupportedYet} for what must wait, or {@link
-   * org.nodepool.provider.ProviderAway} for a fault that may pass.
+   * Does the work. Fails with {@link JobFailure}, a {@link ProviderFailure}, or {@link
+   * NotSupportedYet} for what must wait, or {@link ProviderAway} for a fault that may pass.
    */
   Future<Result> run(JobRun run);
 

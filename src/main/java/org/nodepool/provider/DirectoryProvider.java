@@ -17,6 +17,8 @@ import java.security.NoSuchAlgorithmException;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 import org.nodepool.config.PoolConfig.ProviderConfig;
+import org.nodepool.model.AttemptEnd.ProviderAway;
+import org.nodepool.model.AttemptEnd.ProviderFailure;
 import org.nodepool.model.Failpoint;
 
 /**

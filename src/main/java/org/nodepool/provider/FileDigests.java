@@ -10,6 +10,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.nodepool.model.AttemptEnd.ProviderFailure;
 
 /**
  * What a file's bytes come to, by one reading.

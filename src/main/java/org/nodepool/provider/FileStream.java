@@ -10,6 +10,7 @@ import io.vertx.core.streams.ReadStream;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
+import org.nodepool.model.AttemptEnd.ProviderFailure;
 
 /**
  * A file on its way out, as fast as it is taken and never faster. It fails with {@link

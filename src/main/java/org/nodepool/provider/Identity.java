@@ -20,6 +20,8 @@ import org.nodepool.config.CloudAccess.ApplicationCredential;
 import org.nodepool.config.CloudAccess.Named;
 import org.nodepool.config.CloudAccess.Password;
 import org.nodepool.config.PoolConfig.ProviderConfig;
+import org.nodepool.model.AttemptEnd.ProviderAway;
+import org.nodepool.model.AttemptEnd.ProviderFailure;
 
 /**
  * Logs in to a cloud (OpenStack Identity v3) and knows where its services are. One token serves all

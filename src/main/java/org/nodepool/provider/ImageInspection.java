@@ -14,6 +14,7 @@ import java.util.Set;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.nodepool.model.AttemptEnd.ProviderFailure;
 
 /**
  * Whether a file is an image of its type, and whole in itself. A cloud opens what it is sent by its

@@ -15,6 +15,8 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.nodepool.config.PoolConfig.ProviderConfig;
+import org.nodepool.model.AttemptEnd.ProviderAway;
+import org.nodepool.model.AttemptEnd.ProviderFailure;
 
 /**
  * A cloud's images (OpenStack Image v2). To be used on one context alone. Every future fails with

@@ -5,6 +5,9 @@ import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
 import java.util.List;
 import org.nodepool.config.PoolConfig.ProviderConfig;
+import org.nodepool.model.AttemptEnd.NotSupportedYet;
+import org.nodepool.model.AttemptEnd.ProviderAway;
+import org.nodepool.model.AttemptEnd.ProviderFailure;
 import org.nodepool.model.Failpoint;
 
 /** An OpenStack cloud: Identity v3 and Image v2. To be used on one context alone. */

@@ -3,6 +3,9 @@ package org.nodepool.provider;
 import io.vertx.core.Future;
 import java.nio.file.Path;
 import java.util.Map;
+import org.nodepool.model.AttemptEnd.NotSupportedYet;
+import org.nodepool.model.AttemptEnd.ProviderAway;
+import org.nodepool.model.AttemptEnd.ProviderFailure;
 
 /**
  * What a cloud does for us. Every future fails with {@link ProviderFailure} when the provider

@@ -10,6 +10,7 @@ import java.util.function.Function;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolConfig.Driver;
 import org.nodepool.config.PoolConfig.ProviderConfig;
+import org.nodepool.model.AttemptEnd.ProviderFailure;
 import org.nodepool.model.ProviderCall;
 
 /**

@@ -25,6 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.nodepool.model.AttemptEnd.ProviderFailure;
 
 /** What is given to a cloud, and what is not; the images are made by QEMU. */
 class ImageInspectionTest {
