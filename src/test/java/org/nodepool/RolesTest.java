@@ -87,7 +87,7 @@ class RolesTest {
     return aJob()
         .kind(kind)
         .state(state)
-        .subject("/v1/rows/1")
+        .subject("/v1/images/1")
         .dibImage(dibImage)
         .worker("other")
         .with("phase", "install")

@@ -79,7 +79,7 @@ interface Answer {
 
   /** A row was made, 201, or one that is being made was found, 200; a job goes on with it. */
   static Answer created(Ticket ticket) {
-    return created(ticket, ticket.job().subject());
+    return created(ticket, ticket.job().subject().path());
   }
 
   /** A job was made, 201, or one that does the same was found, 200. */

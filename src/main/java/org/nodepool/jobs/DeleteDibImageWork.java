@@ -48,7 +48,7 @@ final class DeleteDibImageWork implements Work {
 
   @Override
   public Future<Result> run(JobRun run) {
-    long id = run.job().subjectId();
+    long id = run.job().subject().id();
     return dibImages
         .find(id)
         .compose(

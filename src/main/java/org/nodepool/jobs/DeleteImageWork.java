@@ -25,7 +25,7 @@ final class DeleteImageWork implements Work {
 
   @Override
   public Future<Result> run(JobRun run) {
-    long id = run.job().subjectId();
+    long id = run.job().subject().id();
     return images
         .find(id)
         .compose(row -> row.isPresent() ? deleteAt(row.get()) : Future.succeededFuture())

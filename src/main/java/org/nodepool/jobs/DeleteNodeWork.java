@@ -26,7 +26,7 @@ final class DeleteNodeWork implements Work {
 
   @Override
   public Future<Result> run(JobRun run) {
-    long id = run.job().subjectId();
+    long id = run.job().subject().id();
     return nodes
         .find(id)
         .compose(row -> row.isPresent() ? deleteServers(row.get()) : Future.succeededFuture())

@@ -12,7 +12,7 @@ import org.nodepool.model.DibImage;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
-import org.nodepool.model.Job.Kind;
+import org.nodepool.model.JobKind;
 import org.nodepool.model.Node;
 import org.nodepool.model.Problem;
 import org.nodepool.model.SnapshotImage;
@@ -76,7 +76,7 @@ public final class Deletions {
                           if (node.hasServer()) {
                             checkProviderIsConfigured(node.providerName());
                           }
-                          return jobs.lockActive(tx, node.path())
+                          return jobs.lockActive(tx, node.subject())
                               .compose(active -> deleteNode(tx, node, active));
                         }))
         .map(this::knock);
@@ -93,7 +93,13 @@ public final class Deletions {
                 tx,
                 active,
                 new JobTable.Draft(
-                    Kind.DELETE_NODE, node.path(), null, node.providerName(), null, null, false)));
+                    JobKind.DELETE_NODE,
+                    node.subject(),
+                    null,
+                    node.providerName(),
+                    null,
+                    null,
+                    false)));
   }
 
   /** Removes a node's rows at once, whatever its provider holds. Fails as {@link #deleteNode}. */
@@ -104,7 +110,7 @@ public final class Deletions {
                 lockNode(tx, id)
                     .compose(
                         node ->
-                            jobs.lockActive(tx, node.path())
+                            jobs.lockActive(tx, node.subject())
                                 .compose(active -> endAll(tx, active))
                                 .compose(v -> nodes.remove(tx, node))))
         .map(this::knock);
@@ -126,7 +132,7 @@ public final class Deletions {
                     .compose(
                         image -> {
                           checkProviderIsConfigured(image.providerName());
-                          return jobs.lockActive(tx, image.path())
+                          return jobs.lockActive(tx, image.subject())
                               .compose(active -> deleteImage(tx, image, active, false));
                         }))
         .map(this::knock);
@@ -143,7 +149,7 @@ public final class Deletions {
         State.DELETE.equals(image.state())
             ? Future.succeededFuture()
             : images.setState(tx, image, State.DELETE);
-    List<Job> work = active.stream().filter(job -> job.kind() != Kind.DELETE_IMAGE).toList();
+    List<Job> work = active.stream().filter(job -> job.kind() != JobKind.DELETE_IMAGE).toList();
     return marked
         .compose(v -> endAll(tx, work))
         .compose(
@@ -155,8 +161,8 @@ public final class Deletions {
                                 tx,
                                 active,
                                 new JobTable.Draft(
-                                    Kind.DELETE_IMAGE,
-                                    image.path(),
+                                    JobKind.DELETE_IMAGE,
+                                    image.subject(),
                                     image.imageName(),
                                     image.providerName(),
                                     null,
@@ -172,7 +178,7 @@ public final class Deletions {
                 lockImage(tx, id)
                     .compose(
                         image ->
-                            jobs.lockActive(tx, image.path())
+                            jobs.lockActive(tx, image.subject())
                                 .compose(active -> endAll(tx, active))
                                 .compose(v -> images.remove(tx, image))))
         .map(this::knock);
@@ -211,7 +217,7 @@ public final class Deletions {
         State.DELETE.equals(image.state())
             ? Future.succeededFuture()
             : dibImages.setState(tx, image, State.DELETE);
-    List<Job> builds = active.stream().filter(job -> job.kind() == Kind.BUILD).toList();
+    List<Job> builds = active.stream().filter(job -> job.kind() == JobKind.BUILD).toList();
     return marked
         .compose(v -> endAll(tx, builds))
         .compose(v -> failQueuedUploads(tx, image, active))
@@ -224,8 +230,8 @@ public final class Deletions {
                                 tx,
                                 active,
                                 new JobTable.Draft(
-                                    Kind.DELETE_DIB_IMAGE,
-                                    image.path(),
+                                    JobKind.DELETE_DIB_IMAGE,
+                                    image.subject(),
                                     image.imageName(),
                                     null,
                                     image.id(),
@@ -237,7 +243,7 @@ public final class Deletions {
     String error = "%s was deleted before it could be uploaded.".formatted(image.path());
     Future<Void> done = Future.succeededFuture();
     for (Job job : active) {
-      boolean sends = job.kind() == Kind.UPLOAD || job.kind() == Kind.UPDATE;
+      boolean sends = job.kind() == JobKind.UPLOAD || job.kind() == JobKind.UPDATE;
       if (sends && job.state() == JobState.QUEUED) {
         done =
             done.compose(v -> abandonImage(tx, job))
@@ -250,9 +256,9 @@ public final class Deletions {
   /** What earlier attempts left there is named by its row until it is removed. */
   private Future<Void> abandonImage(Tx tx, Job upload) {
     return images
-        .lock(tx, upload.subjectId())
+        .lock(tx, upload.subject().id())
         .compose(row -> attempts.areOthersSwept(tx, upload.id(), 0))
-        .compose(isSwept -> images.abandon(tx, upload.subjectId(), isSwept));
+        .compose(isSwept -> images.abandon(tx, upload.subject().id(), isSwept));
   }
 
   /** The deletion that is under way already, or a new one. */
@@ -276,7 +282,7 @@ public final class Deletions {
     ProviderConfig provider = config.get().providers().get(image.providerName());
     boolean isOnAHost =
         provider != null && provider.driver() == Driver.DIRECTORY && image.externalId() != null;
-    return isOnAHost ? jobs.hostOfMaker(tx, image.path()) : Future.succeededFuture();
+    return isOnAHost ? jobs.hostOfMaker(tx, image.subject()) : Future.succeededFuture();
   }
 
   /** Ends what waits, and asks what runs to end. */

@@ -25,7 +25,7 @@ import org.nodepool.model.CodePoints;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
-import org.nodepool.model.Job.Kind;
+import org.nodepool.model.JobKind;
 import org.nodepool.model.Problem;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.Database;
@@ -79,7 +79,7 @@ final class JobEnds {
   private final Database db;
   private final JobTable jobs;
   private final AttemptTable attempts;
-  private final Map<Kind, Work> works;
+  private final Map<JobKind, Work> works;
   private final Path buildsDir;
   private final int maxAttempts;
   private volatile boolean isStopping;
@@ -93,7 +93,7 @@ final class JobEnds {
       Database db,
       JobTable jobs,
       AttemptTable attempts,
-      Map<Kind, Work> works,
+      Map<JobKind, Work> works,
       Path buildsDir,
       int maxAttempts) {
     this.vertx = vertx;
@@ -117,7 +117,7 @@ final class JobEnds {
             job,
             Failpoint.SUCCESS,
             (tx, now) -> {
-              if (now.cancelRequested() && !now.isDeletion()) {
+              if (now.cancelRequested() && !now.kind().deletes()) {
                 throw new JobFailure("It was cancelled.");
               }
               return result.record(tx).compose(v -> end(tx, now, SUCCEEDED, null, false));
@@ -150,7 +150,8 @@ final class JobEnds {
     }
     // a deletion that is forgotten is worse than one that is late
     boolean mayPass =
-        cause instanceof ProviderAway || (cause instanceof IOException && run.job().isDeletion());
+        cause instanceof ProviderAway
+            || (cause instanceof IOException && run.job().kind().deletes());
     return mayPass ? backOff(run, cause) : inVain(run, sentence(run.job(), cause));
   }
 
@@ -190,7 +191,7 @@ final class JobEnds {
   }
 
   private static Duration backOff(Job job) {
-    Duration longest = job.isDeletion() ? LONGEST_BACK_OFF_OF_DELETION : LONGEST_BACK_OFF;
+    Duration longest = job.kind().deletes() ? LONGEST_BACK_OFF_OF_DELETION : LONGEST_BACK_OFF;
     Duration pause = FIRST_BACK_OFF.multipliedBy(1L << Math.min(job.attempts() - 1, 10));
     return shorter(withJitter(shorter(pause, longest)), longest);
   }
@@ -252,7 +253,7 @@ final class JobEnds {
             job,
             Failpoint.FAILURE,
             (tx, now) -> {
-              boolean isLast = !now.isDeletion() && now.lost() + 1 >= maxAttempts;
+              boolean isLast = !now.kind().deletes() && now.lost() + 1 >= maxAttempts;
               if (now.cancelRequested()) {
                 return endInVain(tx, now, CANCELLED, reason, isSwept);
               }

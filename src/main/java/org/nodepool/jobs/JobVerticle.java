@@ -21,7 +21,8 @@ import org.nodepool.config.ApiConfig;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.jobs.JobRun.Stop.Cause;
 import org.nodepool.model.Job;
-import org.nodepool.model.Job.Kind;
+import org.nodepool.model.JobKind;
+import org.nodepool.model.JobKind.Lane;
 import org.nodepool.model.Problem;
 import org.nodepool.model.ProviderCall;
 import org.nodepool.model.Worker;
@@ -70,7 +71,7 @@ public final class JobVerticle extends VerticleBase {
    * @param workers how many jobs at one time, but for those
    * @param limit how long an attempt may take, by the setting {@code limitKey}; null for no limit
    */
-  private record Lane(String name, Set<Kind> kinds, int workers, Duration limit, String limitKey) {}
+  private record LaneSettings(Lane lane, int workers, Duration limit, String limitKey) {}
 
   /** The tables that jobs work on. */
   public record Tables(
@@ -96,10 +97,10 @@ public final class JobVerticle extends VerticleBase {
   private final JobTable jobs;
 
   private final List<JobRun> running = new ArrayList<>();
-  private final Set<String> claiming = new HashSet<>();
+  private final Set<Lane> claiming = new HashSet<>();
 
   /** Lanes for which a job may have come after their claim, under way, has looked. */
-  private final Set<String> knockedMeanwhile = new HashSet<>();
+  private final Set<Lane> knockedMeanwhile = new HashSet<>();
 
   private final Promise<Void> idle = Promise.promise();
   private Providers providers;
@@ -107,8 +108,8 @@ public final class JobVerticle extends VerticleBase {
   /** As they are in the database. */
   private List<ProviderCall> notedCalls = List.of();
 
-  private Map<Kind, Work> works;
-  private List<Lane> lanes;
+  private Map<JobKind, Work> works;
+  private List<LaneSettings> lanes;
   private JobEnds ends;
   private Leases leases;
   private Recovery recovery;
@@ -159,24 +160,11 @@ public final class JobVerticle extends VerticleBase {
     ApiConfig.Jobs limits = settings.jobs();
     lanes =
         List.of(
-            new Lane(
-                "build",
-                Set.of(Kind.BUILD),
-                limits.buildWorkers(),
-                limits.buildTimeout(),
-                "jobs.build_timeout"),
-            new Lane(
-                "upload",
-                Set.of(Kind.UPLOAD, Kind.UPDATE),
-                limits.uploadWorkers(),
-                limits.uploadTimeout(),
-                "jobs.upload_timeout"),
-            new Lane(
-                "delete",
-                Set.of(Kind.DELETE_NODE, Kind.DELETE_IMAGE, Kind.DELETE_DIB_IMAGE),
-                DELETE_WORKERS,
-                null,
-                null));
+            new LaneSettings(
+                Lane.BUILD, limits.buildWorkers(), limits.buildTimeout(), "jobs.build_timeout"),
+            new LaneSettings(
+                Lane.UPLOAD, limits.uploadWorkers(), limits.uploadTimeout(), "jobs.upload_timeout"),
+            new LaneSettings(Lane.DELETE, DELETE_WORKERS, null, null));
     WorkerExecutor builds = executor("build", limits.buildWorkers(), limits.buildTimeout());
     WorkerExecutor files =
         executor("files", limits.buildWorkers() + DELETE_WORKERS, limits.uploadTimeout());
@@ -193,7 +181,7 @@ public final class JobVerticle extends VerticleBase {
             identity);
     works =
         Map.of(
-            Kind.BUILD,
+            JobKind.BUILD,
                 new BuildWork(
                     tables.dibImages(),
                     jobs,
@@ -202,11 +190,11 @@ public final class JobVerticle extends VerticleBase {
                     builds,
                     files,
                     executor("publish", limits.buildWorkers(), limits.buildTimeout())),
-            Kind.UPLOAD, upload,
-            Kind.UPDATE, upload,
-            Kind.DELETE_NODE, new DeleteNodeWork(tables.nodes(), config, providers),
-            Kind.DELETE_IMAGE, new DeleteImageWork(tables.images(), config, providers),
-            Kind.DELETE_DIB_IMAGE,
+            JobKind.UPLOAD, upload,
+            JobKind.UPDATE, upload,
+            JobKind.DELETE_NODE, new DeleteNodeWork(tables.nodes(), config, providers),
+            JobKind.DELETE_IMAGE, new DeleteImageWork(tables.images(), config, providers),
+            JobKind.DELETE_DIB_IMAGE,
                 new DeleteDibImageWork(tables.dibImages(), jobs, logs, config, files));
     ends = new JobEnds(vertx, db, jobs, tables.attempts(), works, buildsDir, limits.maxAttempts());
     leases = new Leases(vertx, jobs);
@@ -486,20 +474,20 @@ public final class JobVerticle extends VerticleBase {
   }
 
   /** Claims one after the other, as long as the lane may begin one and there is work. */
-  private void claimFor(Lane lane) {
-    boolean lacksDisk = lane.kinds().contains(Kind.BUILD) && diskTrouble != null;
+  private void claimFor(LaneSettings lane) {
+    boolean lacksDisk = lane.lane().needsDiskSpace() && diskTrouble != null;
     if (isStopping || lacksDisk) {
       return;
     }
-    if (!claiming.add(lane.name())) {
-      knockedMeanwhile.add(lane.name());
+    if (!claiming.add(lane.lane())) {
+      knockedMeanwhile.add(lane.lane());
       return;
     }
     moves++;
     List<Job> doing =
-        running.stream().map(JobRun::job).filter(job -> lane.kinds().contains(job.kind())).toList();
+        running.stream().map(JobRun::job).filter(job -> job.kind().lane() == lane.lane()).toList();
     boolean isFull = doing.size() >= lane.workers();
-    jobs.claim(lane.kinds(), doing, isFull, identity.host(), identity.worker())
+    jobs.claim(lane.lane(), doing, isFull, identity.host(), identity.worker())
         .compose(
             claimed ->
                 claimed.isPresent() && isStopping
@@ -507,8 +495,8 @@ public final class JobVerticle extends VerticleBase {
                     : Future.succeededFuture(claimed))
         .onComplete(
             claimed -> {
-              claiming.remove(lane.name());
-              boolean lookAgain = knockedMeanwhile.remove(lane.name());
+              claiming.remove(lane.lane());
+              boolean lookAgain = knockedMeanwhile.remove(lane.lane());
               if (claimed.failed()) {
                 notLooked(claimed.cause());
               } else if (claimed.result().isPresent()) {
@@ -521,7 +509,7 @@ public final class JobVerticle extends VerticleBase {
             });
   }
 
-  private void begin(Lane lane, Job job) {
+  private void begin(LaneSettings lane, Job job) {
     log.info("{}: attempt {} begins", job.named(), job.attempts());
     JobRun run = new JobRun(job, logs.open(job), lane.limit());
     running.add(run);
@@ -556,7 +544,7 @@ public final class JobVerticle extends VerticleBase {
   }
 
   /** Starts the clock of an attempt; what it gives stops that. */
-  private Runnable limit(Lane lane, JobRun run) {
+  private Runnable limit(LaneSettings lane, JobRun run) {
     if (lane.limit() == null) {
       return () -> {};
     }

@@ -9,14 +9,15 @@ import java.util.function.Supplier;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.config.PoolConfig.ProviderImage;
-import org.nodepool.model.DibImage;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Ids;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
-import org.nodepool.model.Job.Kind;
+import org.nodepool.model.JobKind;
 import org.nodepool.model.Problem;
 import org.nodepool.model.SnapshotImage;
+import org.nodepool.model.Subject;
+import org.nodepool.model.Subject.What;
 import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.DuplicateKey;
@@ -98,7 +99,7 @@ public final class Jobs {
                 jobs.insert(
                     tx,
                     new JobTable.Draft(
-                        Kind.BUILD, image.path(), diskImage, null, image.id(), null, false)));
+                        JobKind.BUILD, image.subject(), diskImage, null, image.id(), null, false)));
   }
 
   /**
@@ -118,7 +119,8 @@ public final class Jobs {
                 dibImages
                     .lockNewestReady(tx, diskImage, provider.imageType())
                     .map(source -> source.orElseThrow(() -> noBuild(diskImage, provider)))
-                    .compose(source -> insertUpload(tx, Kind.UPLOAD, provider, image, source.id())))
+                    .compose(
+                        source -> insertUpload(tx, JobKind.UPLOAD, provider, image, source.id())))
         .map(Ticket::started)
         .map(this::knock);
   }
@@ -156,7 +158,7 @@ public final class Jobs {
   }
 
   private Future<Job> insertUpload(
-      Tx tx, Kind kind, ProviderConfig provider, ProviderImage image, long dibImageId) {
+      Tx tx, JobKind kind, ProviderConfig provider, ProviderImage image, long dibImageId) {
     return images
         .insert(
             tx,
@@ -173,7 +175,7 @@ public final class Jobs {
                                 tx,
                                 new JobTable.Draft(
                                     kind,
-                                    row.path(),
+                                    row.subject(),
                                     image.name(),
                                     provider.name(),
                                     dibImageId,
@@ -238,7 +240,7 @@ public final class Jobs {
                                 row ->
                                     insertUpload(
                                         tx,
-                                        Kind.UPDATE,
+                                        JobKind.UPDATE,
                                         provider,
                                         image,
                                         build.job().dibImageId()))))
@@ -289,7 +291,7 @@ public final class Jobs {
                                     + " (%s). Upload the newest one: POST"
                                     + " /v1/dib_images/%2$s/upload")
                                 .formatted(
-                                    DibImage.path(job.dibImageId()),
+                                    new Subject(What.DIB_IMAGE, job.dibImageId()).path(),
                                     image.diskImage(),
                                     provider.name(),
                                     provider.imageType()))));
@@ -328,7 +330,7 @@ public final class Jobs {
 
   private static Future<Ticket> deleteAgain(Job job, LongFunction<Future<Ticket>> deletion) {
     return deletion
-        .apply(job.subjectId())
+        .apply(job.subject().id())
         .recover(
             e ->
                 Future.failedFuture(
@@ -377,9 +379,9 @@ public final class Jobs {
       throw new Problem.WrongState(
           "Job %d has ended already: it is %s.".formatted(id, job.state()));
     }
-    if (job.isDeletion()) {
+    if (job.kind().deletes()) {
       throw new Problem.WrongState(
-          job.kind() == Kind.DELETE_DIB_IMAGE
+          job.subject().what() == What.DIB_IMAGE
               ? "Job %d deletes %s; what was begun to be deleted cannot be kept. Wait for its end."
                   .formatted(id, job.subject())
               : ("Job %d deletes %s; what was begun to be deleted cannot be kept. Wait for its end,"
@@ -390,15 +392,21 @@ public final class Jobs {
   }
 
   private Future<?> lockMade(Tx tx, Job job) {
-    return job.kind() == Kind.BUILD
-        ? dibImages.lock(tx, job.subjectId())
-        : images.lock(tx, job.subjectId());
+    Subject made = job.subject();
+    return switch (made.what()) {
+      case DIB_IMAGE -> dibImages.lock(tx, made.id());
+      case IMAGE -> images.lock(tx, made.id());
+      case NODE -> throw new IllegalStateException("no job makes nodes: " + job.named());
+    };
   }
 
   private Future<Void> discardMade(Tx tx, Job job) {
-    return job.kind() == Kind.BUILD
-        ? dibImages.discard(tx, job.subjectId())
-        : images.discard(tx, job.subjectId());
+    Subject made = job.subject();
+    return switch (made.what()) {
+      case DIB_IMAGE -> dibImages.discard(tx, made.id());
+      case IMAGE -> images.discard(tx, made.id());
+      case NODE -> throw new IllegalStateException("no job makes nodes: " + job.named());
+    };
   }
 
   private static void checkDiskImage(PoolConfig current, String diskImage) {

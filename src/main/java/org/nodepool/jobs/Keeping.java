@@ -97,7 +97,7 @@ final class Keeping {
         new Shelf<>(
             image -> List.of(image.providerName(), image.imageName()),
             (tx, image) -> images.lockNamed(tx, image.providerName(), image.imageName()),
-            (tx, image) -> jobs.lockActive(tx, image.path()),
+            (tx, image) -> jobs.lockActive(tx, image.subject()),
             deletions::cleanUp);
   }
 
@@ -120,12 +120,12 @@ final class Keeping {
             .flatMap(named -> notKept(named, db.now()))
             .sorted(comparingLong(Image::id))
             .toList();
-    return jobs.made(old.stream().map(Image::path).toList())
+    return jobs.made(old.stream().map(Image::subject).toList())
         .compose(
             ours -> {
               Future<Void> done = Future.succeededFuture();
               for (T image : old) {
-                if (ours.contains(image.path())) {
+                if (ours.contains(image.subject())) {
                   done = done.compose(v -> cleanUp(shelf, image));
                 }
               }

@@ -20,6 +20,8 @@ import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.State;
+import org.nodepool.model.Subject;
+import org.nodepool.model.Subject.What;
 import org.nodepool.provider.Provider;
 import org.nodepool.provider.Providers;
 import org.nodepool.store.AttemptTable;
@@ -66,7 +68,7 @@ final class UploadWork implements Work {
   public Future<Result> run(JobRun run) {
     Job job = run.job();
     return images
-        .find(job.subjectId())
+        .find(job.subject().id())
         .map(UploadWork::building)
         .compose(
             image ->
@@ -78,7 +80,7 @@ final class UploadWork implements Work {
 
   private Future<Void> record(Tx tx, Job job) {
     return images
-        .lock(tx, job.subjectId())
+        .lock(tx, job.subject().id())
         .compose(row -> images.setState(tx, building(row), State.READY))
         .mapEmpty();
   }
@@ -96,7 +98,7 @@ final class UploadWork implements Work {
               if (row.isPresent() && State.READY.equals(row.get().state())) {
                 return Future.succeededFuture(row.get());
               }
-              String path = DibImage.path(job.dibImageId());
+              String path = new Subject(What.DIB_IMAGE, job.dibImageId()).path();
               return jobs.buildOf(job.dibImageId())
                   .map(
                       build -> {
@@ -284,21 +286,21 @@ final class UploadWork implements Work {
   @Override
   public Future<Void> abandon(Tx tx, Job job, JobState end, boolean isSwept) {
     if (end == JobState.CANCELLED) {
-      return images.discard(tx, job.subjectId());
+      return images.discard(tx, job.subject().id());
     }
     // its row is locked before the attempts are looked at, here as there: what an earlier one left
     // may just be removed
     return images
-        .lock(tx, job.subjectId())
+        .lock(tx, job.subject().id())
         .compose(row -> attempts.areOthersSwept(tx, job.id(), job.attempts()))
-        .compose(others -> images.abandon(tx, job.subjectId(), isSwept && others));
+        .compose(others -> images.abandon(tx, job.subject().id(), isSwept && others));
   }
 
   @Override
   public Future<Void> swept(Tx tx, Attempted attempt) {
     Job job = attempt.job();
     return images
-        .lock(tx, job.subjectId())
+        .lock(tx, job.subject().id())
         .compose(
             row ->
                 row.filter(image -> State.FAILED.equals(image.state())).isEmpty()

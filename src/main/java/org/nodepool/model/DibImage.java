@@ -15,19 +15,19 @@ public record DibImage(
   public static final Comparator<DibImage> LIST_ORDER =
       Comparator.comparing(DibImage::imageName, CodePoints.ORDER).thenComparingLong(DibImage::id);
 
-  /** The path of the dib image with this id. */
-  public static String path(long id) {
-    return "/v1/dib_images/" + id;
-  }
-
   @Override
   public String eventKind() {
     return "dib_image";
   }
 
   @Override
+  public Subject subject() {
+    return new Subject(Subject.What.DIB_IMAGE, id);
+  }
+
+  @Override
   public String path() {
-    return path(id);
+    return subject().path();
   }
 
   @Override

@@ -11,7 +11,7 @@ import java.util.UUID;
  *
  * @param uuid names the job's log and every outside effect of it
  * @param kind what is to be done
- * @param subject the path of the row it works on; the row may be gone
+ * @param subject the row it works on
  * @param imageName of the diskimage for a build, of the provider's image for an upload or update;
  *     null for nodes
  * @param dibImageId the dib image it makes, sends or deletes; null when it has to do with none
@@ -31,9 +31,9 @@ import java.util.UUID;
 public record Job(
     long id,
     String uuid,
-    Kind kind,
+    JobKind kind,
     JobState state,
-    String subject,
+    Subject subject,
     String imageName,
     String providerName,
     Long dibImageId,
@@ -55,26 +55,6 @@ public record Job(
 
   /** Newest first. */
   public static final Comparator<Job> LIST_ORDER = Comparator.comparingLong(Job::id).reversed();
-
-  /** What is to be done; the name in the database and the API is {@link #toString}. */
-  public enum Kind {
-    BUILD,
-    UPLOAD,
-    UPDATE,
-    DELETE_IMAGE,
-    DELETE_DIB_IMAGE,
-    DELETE_NODE;
-
-    /** The kind of that name; an unknown one is an {@link IllegalArgumentException}. */
-    public static Kind named(String name) {
-      return valueOf(name.toUpperCase(Locale.ROOT).replace('-', '_'));
-    }
-
-    @Override
-    public String toString() {
-      return name().toLowerCase(Locale.ROOT).replace('_', '-');
-    }
-  }
 
   /** Where a job stands; the last three are ends. */
   public enum JobState {
@@ -161,13 +141,8 @@ public record Job(
     return UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8)).toString();
   }
 
-  /** Whether it removes something: that can be done twice. */
-  public boolean isDeletion() {
-    return kind == Kind.DELETE_NODE || kind == Kind.DELETE_IMAGE || kind == Kind.DELETE_DIB_IMAGE;
-  }
-
-  /** The id in the subject's path. */
-  public long subjectId() {
-    return Long.parseLong(subject.substring(subject.lastIndexOf('/') + 1));
+  /** Whether this job, which is queued, has to wait for the end of that one. */
+  public boolean waitsFor(Job other) {
+    return kind.waits().stream().anyMatch(wait -> wait.isFor(other, this));
   }
 }

@@ -29,19 +29,19 @@ public record Node(
           .thenComparing(Node::labelName, CodePoints.ORDER)
           .thenComparingLong(Node::id);
 
-  /** The path of the node with this id. */
-  public static String path(long id) {
-    return "/v1/nodes/" + id;
-  }
-
   @Override
   public String eventKind() {
     return "node";
   }
 
+  /** This node as what a job works on. */
+  public Subject subject() {
+    return new Subject(Subject.What.NODE, id);
+  }
+
   @Override
   public String path() {
-    return path(id);
+    return subject().path();
   }
 
   @Override

@@ -26,19 +26,19 @@ public record SnapshotImage(
           .thenComparing(SnapshotImage::imageName, CodePoints.ORDER)
           .thenComparingLong(SnapshotImage::id);
 
-  /** The path of the image with this id. */
-  public static String path(long id) {
-    return "/v1/images/" + id;
-  }
-
   @Override
   public String eventKind() {
     return "image";
   }
 
   @Override
+  public Subject subject() {
+    return new Subject(Subject.What.IMAGE, id);
+  }
+
+  @Override
   public String path() {
-    return path(id);
+    return subject().path();
   }
 
   @Override

@@ -20,11 +20,17 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Stream;
 import org.nodepool.model.Event;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
+import org.nodepool.model.JobKind;
+import org.nodepool.model.JobKind.Lane;
+import org.nodepool.model.JobKind.Wait;
 import org.nodepool.model.Problem;
+import org.nodepool.model.Subject;
+import org.nodepool.model.Subject.What;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -41,6 +47,8 @@ public final class JobTable {
 
   /** For how long a worker has a job without saying again that it lives. */
   private static final int LEASE_SECONDS = 30;
+
+  private static final String MAKING = in(JobKind.kindsThat(JobKind::makes));
 
   private static final String COLUMNS =
       """
@@ -61,10 +69,7 @@ public final class JobTable {
   private static final String BUILD_OF =
       SELECT + "WHERE j.dib_image_id = ? AND j.kind = 'build' ORDER BY j.id";
   private static final String MADE =
-      """
-      SELECT DISTINCT subject FROM api_job
-       WHERE kind IN ('build', 'upload', 'update') AND subject IN (%s)
-      """;
+      "SELECT DISTINCT subject FROM api_job WHERE kind IN " + MAKING + " AND subject IN (%s)";
   private static final String LOCK_ACTIVE_OF_SUBJECT =
       SELECT + "WHERE j.subject = ? AND j.finished IS NULL ORDER BY j.id FOR UPDATE";
   private static final String LOCK_ACTIVE_OF_DIB_IMAGE =
@@ -77,27 +82,18 @@ public final class JobTable {
   private static final String LOCK_CURRENT = CURRENT + " FOR UPDATE";
 
   // What may begin now: first for the provider for which the worker does least, then oldest first.
-  // An update waits for its build; a deletion for whatever still works on what it deletes.
-  // view.Waiting tells people these rules, one by one: keep it the same.
   private static final String CLAIMABLE =
       "SELECT "
           + COLUMNS
           + """
           , %s AS doing
             FROM api_job j
-          WHERE j.state = 'queued' AND j.kind IN (%s)
+          WHERE j.state = 'queued' AND j.kind IN %s
             AND (j.not_before IS NULL OR j.not_before <= UNIX_TIMESTAMP())
             AND (j.needs_host IS NULL OR j.needs_host = ?)
-            AND NOT (j.kind = 'update' AND EXISTS (
-                  SELECT 1 FROM api_job b
-                   WHERE b.dib_image_id = j.dib_image_id AND b.kind = 'build'
-                     AND b.finished IS NULL))
-            AND NOT (j.kind LIKE 'delete-%%' AND EXISTS (
-                  SELECT 1 FROM api_job r
-                   WHERE r.state = 'running' AND r.subject = j.subject))
-            AND NOT (j.kind = 'delete-dib-image' AND EXISTS (
-                  SELECT 1 FROM api_job r
-                   WHERE r.state = 'running' AND r.dib_image_id = j.dib_image_id))
+          """
+          + Stream.of(Wait.values()).map(JobTable::unlessItWaits).collect(joining())
+          + """
           HAVING doing <= ?
           ORDER BY doing, j.id
           LIMIT 8
@@ -111,17 +107,15 @@ public final class JobTable {
   // build of what an unfinished job is about; what may have left something on a disk.
   private static final String PRUNABLE =
       SELECT
+          + "WHERE j.finished < ? AND NOT ((j.kind IN "
+          + MAKING
           + """
-          WHERE j.finished < ?
-            AND NOT ((j.kind IN ('build', 'upload', 'update') OR NOT EXISTS (
+                OR NOT EXISTS (
                   SELECT 1 FROM api_job l WHERE l.subject = j.subject AND l.id > j.id))
-                AND CASE
-                  WHEN j.kind IN ('build', 'delete-dib-image') THEN EXISTS (
-                    SELECT 1 FROM dib_image r WHERE r.id = %1$s)
-                  WHEN j.kind = 'delete-node' THEN EXISTS (
-                    SELECT 1 FROM node r WHERE r.id = %1$s)
-                  ELSE EXISTS (
-                    SELECT 1 FROM snapshot_image r WHERE r.id = %1$s)
+                AND CASE j.subject_what
+          """
+          + Stream.of(What.values()).map(JobTable::whetherItIsThere).collect(joining())
+          + """
                 END)
             AND NOT (j.kind = 'build' AND j.state IN ('succeeded', 'failed') AND NOT EXISTS (
                   SELECT 1 FROM api_job l
@@ -134,8 +128,7 @@ public final class JobTable {
                   SELECT 1 FROM api_job_attempt a WHERE a.job_id = j.id AND a.is_swept = 0)
           ORDER BY j.id
           LIMIT ?
-          """
-              .formatted("CAST(SUBSTRING_INDEX(j.subject, '/', -1) AS SIGNED)");
+          """;
   private static final String LOCK_ALL = OF_IDS + " FOR UPDATE";
   private static final String DELETE_ALL = "DELETE FROM api_job WHERE id IN (%s)";
   private static final String UUIDS = "SELECT uuid FROM api_job WHERE uuid IN (%s)";
@@ -178,8 +171,9 @@ public final class JobTable {
   // is swept by its own worker; and a deletion that can be done anywhere.
   private static final String ABANDONED =
       SELECT
-          + " WHERE j.state = 'running' AND (j.host = ? OR j.cancel_requested = 1"
-          + " OR (j.kind LIKE 'delete-%' AND j.needs_host IS NULL)) AND"
+          + " WHERE j.state = 'running' AND (j.host = ? OR j.cancel_requested = 1 OR (j.kind IN "
+          + in(JobKind.kindsThat(JobKind::deletes))
+          + " AND j.needs_host IS NULL)) AND"
           + EXPIRED
           + " ORDER BY j.id LIMIT 8";
   private static final String TAKE_OVER =
@@ -209,21 +203,17 @@ public final class JobTable {
           """
           + FENCE;
   private static final String NEEDS_HOST =
-      """
-      UPDATE api_job SET needs_host = ?
-       WHERE dib_image_id = ? AND kind = 'update' AND finished IS NULL
-      """;
+      "UPDATE api_job SET needs_host = ? WHERE dib_image_id = ? AND finished IS NULL AND kind IN "
+          + in(JobKind.kindsThat(kind -> kind.waits().contains(Wait.ITS_BUILD)));
   private static final String HOST_OF_MAKER =
-      """
-      SELECT host FROM api_job
-       WHERE subject = ? AND kind IN ('upload', 'update') AND host IS NOT NULL
-       ORDER BY id DESC LIMIT 1
-      """;
+      "SELECT host FROM api_job WHERE subject = ? AND host IS NOT NULL AND kind IN "
+          + MAKING
+          + " ORDER BY id DESC LIMIT 1";
 
   /** A job that is to be; as in {@link Job}. */
   public record Draft(
-      Job.Kind kind,
-      String subject,
+      JobKind kind,
+      Subject subject,
       String imageName,
       String providerName,
       Long dibImageId,
@@ -330,13 +320,14 @@ public final class JobTable {
   }
 
   /** Which of these subjects a job of this service made, or is making. */
-  public Future<Set<String>> made(List<String> subjects) {
-    return column("subject", MADE, subjects);
+  public Future<Set<Subject>> made(List<Subject> subjects) {
+    return column("subject", MADE, subjects.stream().map(Subject::path).toList())
+        .map(paths -> paths.stream().map(Subject::at).collect(toUnmodifiableSet()));
   }
 
   /** The jobs on that subject that have not ended, by id; locked until the transaction ends. */
-  public Future<List<Job>> lockActive(Tx tx, String subject) {
-    return select(tx.connection(), LOCK_ACTIVE_OF_SUBJECT, Tuple.of(subject));
+  public Future<List<Job>> lockActive(Tx tx, Subject subject) {
+    return select(tx.connection(), LOCK_ACTIVE_OF_SUBJECT, Tuple.of(subject.path()));
   }
 
   /** The jobs that make, send or delete that dib image and have not ended, by id; locked. */
@@ -360,7 +351,7 @@ public final class JobTable {
             Tuple.of(
                 UUID.randomUUID().toString(),
                 draft.kind().toString(),
-                draft.subject(),
+                draft.subject().path(),
                 draft.imageName(),
                 draft.providerName(),
                 draft.dibImageId(),
@@ -377,18 +368,17 @@ public final class JobTable {
   }
 
   /**
-   * Takes a job of these kinds that may begin now: of the provider for which the least is being
-   * done, the oldest. Empty when there is none.
+   * Takes a job of this lane that may begin now: of the provider for which the least is being done,
+   * the oldest. Empty when there is none.
    *
    * @param doing the jobs that the worker already does besides; those for no provider count as for
    *     one of their own
    * @param isFull whether to take one only for a provider for which nothing is being done
    */
   public Future<Optional<Job>> claim(
-      Set<Job.Kind> kinds, List<Job> doing, boolean isFull, String host, String worker) {
+      Lane lane, List<Job> doing, boolean isFull, String host, String worker) {
     String count = "0" + (" + " + IS_FOR).repeat(doing.size());
-    String sql =
-        CLAIMABLE.formatted(count, kinds.stream().map(k -> "'" + k + "'").collect(joining(",")));
+    String sql = CLAIMABLE.formatted(count, in(lane.kinds()));
     Tuple values = Tuple.tuple();
     doing.forEach(job -> values.addString(Objects.requireNonNullElse(job.providerName(), "")));
     values.addString(host).addInteger(isFull ? 0 : doing.size());
@@ -547,11 +537,11 @@ public final class JobTable {
         .map(builds -> first(builds).map(Job::host).orElse(null));
   }
 
-  /** Where the image with that path was made; null when no job of ours made it. */
-  public Future<String> hostOfMaker(Tx tx, String subject) {
+  /** Where that row was made; null when no job of ours made it. */
+  public Future<String> hostOfMaker(Tx tx, Subject subject) {
     return tx.connection()
         .preparedQuery(HOST_OF_MAKER)
-        .execute(Tuple.of(subject))
+        .execute(Tuple.of(subject.path()))
         .map(rows -> rows.size() == 0 ? null : rows.iterator().next().getString("host"));
   }
 
@@ -630,6 +620,36 @@ public final class JobTable {
             });
   }
 
+  /** The kinds as a list that stands behind IN. */
+  private static String in(Set<JobKind> kinds) {
+    return kinds.stream().map(kind -> "'" + kind + "'").collect(joining(", ", "(", ")"));
+  }
+
+  /** The condition that no other job is one for which this kind of wait holds up the job j. */
+  private static String unlessItWaits(Wait wait) {
+    String other =
+        switch (wait) {
+          case ITS_BUILD ->
+              "o.kind = 'build' AND o.finished IS NULL AND o.dib_image_id = j.dib_image_id";
+          case RUNNING_ON_SUBJECT -> "o.state = 'running' AND o.subject = j.subject";
+          case RUNNING_WITH_DIB_IMAGE -> "o.state = 'running' AND o.dib_image_id = j.dib_image_id";
+        };
+    return "  AND NOT (j.kind IN %s AND EXISTS (SELECT 1 FROM api_job o WHERE %s))%n"
+        .formatted(in(JobKind.kindsThat(kind -> kind.waits().contains(wait))), other);
+  }
+
+  /** A branch of a CASE: whether the subject of the job j, one of these, is in its table. */
+  private static String whetherItIsThere(What what) {
+    String table =
+        switch (what) {
+          case NODE -> "node";
+          case IMAGE -> "snapshot_image";
+          case DIB_IMAGE -> "dib_image";
+        };
+    return "WHEN '%s' THEN EXISTS (SELECT 1 FROM %s r WHERE r.id = j.subject_id)%n"
+        .formatted(what.collection(), table);
+  }
+
   private static Optional<Job> first(List<Job> rows) {
     return rows.stream().findFirst();
   }
@@ -650,9 +670,9 @@ public final class JobTable {
     return new Job(
         row.getLong("id"),
         row.getString("uuid"),
-        Job.Kind.named(row.getString("kind")),
+        JobKind.named(row.getString("kind")),
         JobState.named(state),
-        row.getString("subject"),
+        Subject.at(row.getString("subject")),
         row.getString("image_name"),
         row.getString("provider_name"),
         row.getLong("dib_image_id"),

@@ -50,7 +50,8 @@ public final class Schema {
           new Step(2, "002_jobs.sql"),
           new Step(3, "003_attempts.sql"),
           new Step(4, "004_provider_calls.sql"),
-          new Step(5, "005_changes.sql"));
+          new Step(5, "005_changes.sql"),
+          new Step(6, "006_subjects.sql"));
 
   /**
    * All that {@link #remove} takes, in its order: first the record of what was applied, so that

@@ -93,7 +93,7 @@ public record Kind<T extends Resource>(
               Key.of("id", WHOLE_NUMBER, Job::id),
               Key.of("kind", JOB_KIND, job -> job.kind().toString()),
               Key.of("state", JOB_STATE, Job::stateName),
-              Key.of("subject", TEXT, Job::subject),
+              Key.of("subject", TEXT, job -> job.subject().path()),
               Key.of("image_name", TEXT, Job::imageName),
               Key.of("provider_name", TEXT, Job::providerName),
               Key.of("progress", NUMBER, Job::progress),

@@ -20,6 +20,7 @@ import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
+import org.nodepool.model.JobKind;
 import org.nodepool.model.Problem;
 import org.nodepool.model.ProviderCall;
 import org.nodepool.model.Resource;
@@ -216,7 +217,7 @@ public final class PoolReads {
   }
 
   /** A kind and a state that jobs have. */
-  public record JobCount(Job.Kind kind, JobState state) {}
+  public record JobCount(JobKind kind, JobState state) {}
 
   /** How many jobs there are of each kind and state that there is one of. */
   public Future<Map<JobCount, Long>> jobCounts() {

@@ -10,6 +10,7 @@ import java.util.function.Function;
 import java.util.regex.Pattern;
 import org.nodepool.model.CodePoints;
 import org.nodepool.model.Job;
+import org.nodepool.model.JobKind;
 import org.nodepool.model.State;
 
 /** What the values of a key are: what a filter may ask of them, and their order. */
@@ -21,7 +22,7 @@ public enum Type {
       String.join(", ", State.names()) + ", or the decimal code of a state without a name",
       text -> State.shownAs(text).map(State::toString)),
   JOB_STATE(Job.JobState.values()),
-  JOB_KIND(Job.Kind.values()),
+  JOB_KIND(JobKind.values()),
   /** Unix seconds; no filter. */
   TIME(null, null),
   /** Unix seconds, of which a table shows how long ago they were; no filter. */

@@ -12,12 +12,13 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
-import org.nodepool.model.Job.Kind;
+import org.nodepool.model.JobKind;
+import org.nodepool.model.JobKind.Lane;
 import org.nodepool.model.Worker;
 
 /**
- * Why queued jobs wait; worked out when somebody asks, and never stored. It tells the rules by
- * which {@code JobTable} claims (its CLAIMABLE); the two are changed together.
+ * Why queued jobs wait; worked out when somebody asks, and never stored. A job waits for other jobs
+ * by the rule of its kind ({@link Job#waitsFor}), by which {@code JobTable} claims, too.
  */
 final class Waiting {
   /**
@@ -27,9 +28,9 @@ final class Waiting {
   private final Map<Long, Integer> places = new HashMap<>();
 
   /** What takes its turn in a lane: the jobs for one provider, or for none. */
-  private record Queue(Kind lane, String provider) {
+  private record Queue(Lane lane, String provider) {
     static Queue of(Job job) {
-      return new Queue(Waiting.lane(job), job.providerName());
+      return new Queue(job.kind().lane(), job.providerName());
     }
   }
 
@@ -53,17 +54,17 @@ final class Waiting {
     jobs.stream()
         .filter(job -> job.state() == JobState.RUNNING)
         .forEach(job -> turns.merge(Queue.of(job), 1, Integer::sum));
-    Map<Kind, Integer> queued = new EnumMap<>(Kind.class);
+    Map<Lane, Integer> queued = new EnumMap<>(Lane.class);
     jobs.stream()
         .filter(job -> job.state() == JobState.QUEUED)
         .sorted(comparingLong(Job::id))
         .map(job -> new Turn(job, turns.merge(Queue.of(job), 1, Integer::sum)))
         .sorted(comparingInt(Turn::turn)) // keeps the order by id
         .map(Turn::job)
-        .forEach(job -> places.put(job.id(), queued.merge(lane(job), 1, Integer::sum)));
+        .forEach(job -> places.put(job.id(), queued.merge(job.kind().lane(), 1, Integer::sum)));
     this.first =
         jobs.stream()
-            .filter(job -> job.state() == JobState.RUNNING || job.kind() == Kind.BUILD)
+            .filter(job -> job.state() == JobState.RUNNING || job.kind() == JobKind.BUILD)
             .toList();
     this.alive = workers.stream().filter(Worker::isAlive).toList();
     this.now = now;
@@ -77,36 +78,16 @@ final class Waiting {
         : job;
   }
 
-  /** A kind that stands for all that share workers with it. */
-  private static Kind lane(Job job) {
-    if (job.isDeletion()) {
-      return Kind.DELETE_NODE;
-    }
-    return job.kind() == Kind.UPDATE ? Kind.UPLOAD : job.kind();
-  }
-
   private String reason(Job job) {
     if (job.notBefore() != null && job.notBefore() > now.getEpochSecond()) {
       return "waits until " + Instant.ofEpochSecond(job.notBefore()) + cause(job);
     }
-    Optional<Job> other = first.stream().filter(j -> comesFirst(j, job)).findFirst();
+    Optional<Job> other = first.stream().filter(job::waitsFor).findFirst();
     return other.map(o -> "waits for " + o.path()).orElseGet(() -> "waits for " + worker(job));
   }
 
   private static String cause(Job job) {
     return job.phase() == null ? "" : ": " + job.phase();
-  }
-
-  private static boolean comesFirst(Job other, Job job) {
-    boolean isSameDibImage =
-        job.dibImageId() != null && job.dibImageId().equals(other.dibImageId());
-    if (job.kind() == Kind.UPDATE) {
-      return other.kind() == Kind.BUILD && other.finished() == null && isSameDibImage;
-    }
-    return job.isDeletion()
-        && other.state() == JobState.RUNNING
-        && (other.subject().equals(job.subject())
-            || job.kind() == Kind.DELETE_DIB_IMAGE && isSameDibImage);
   }
 
   private String worker(Job job) {
@@ -117,7 +98,7 @@ final class Waiting {
     if (alive.isEmpty()) {
       return "a worker: none is running";
     }
-    if (job.kind() == Kind.BUILD && alive.stream().allMatch(w -> w.trouble() != null)) {
+    if (job.kind().lane().needsDiskSpace() && alive.stream().allMatch(w -> w.trouble() != null)) {
       return alive.stream()
           .map(w -> w.host() + ": " + w.trouble())
           .collect(Collectors.joining("; ", "disk space: ", ""));

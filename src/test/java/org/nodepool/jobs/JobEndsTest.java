@@ -29,6 +29,7 @@ import org.nodepool.jobs.SlowCommitProxy.Fault;
 import org.nodepool.model.AttemptEnd.JobFailure;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.Job;
+import org.nodepool.model.JobKind;
 import org.nodepool.model.State;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.ChangeLog;
@@ -75,7 +76,7 @@ class JobEndsTest {
             db,
             jobs,
             new AttemptTable(db),
-            Map.of(Job.Kind.BUILD, work, Job.Kind.UPLOAD, work, Job.Kind.DELETE_IMAGE, work),
+            Map.of(JobKind.BUILD, work, JobKind.UPLOAD, work, JobKind.DELETE_IMAGE, work),
             Path.of("/nowhere/builds"),
             2);
     dibImage = service.dibImage("tiny", 1, "/nowhere/tiny");

@@ -14,6 +14,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nodepool.model.Job;
 import org.nodepool.model.JobInHand;
+import org.nodepool.model.JobKind;
 
 /** What is hidden of what a real bash prints of its variables. */
 class SecretMaskTest {
@@ -95,7 +96,7 @@ class SecretMaskTest {
   }
 
   private static Job job() {
-    return new JobInHand(1, Job.Kind.BUILD).state(Job.JobState.RUNNING).made();
+    return new JobInHand(1, JobKind.BUILD).state(Job.JobState.RUNNING).made();
   }
 
   /** A trace, the list of variables, and the value itself. */

@@ -1,24 +1,23 @@
 package org.nodepool.model;
 
 import org.nodepool.model.Job.JobState;
-import org.nodepool.model.Job.Kind;
 
 /** A queued job on a row of its own, of which a test names only what matters. */
 public final class JobInHand {
   private final long id;
-  private final Kind kind;
+  private final JobKind kind;
   private JobState state = JobState.QUEUED;
-  private String subject;
+  private Subject subject;
   private String provider;
   private Long dibImageId;
   private String needsHost;
   private String phase;
   private Long notBefore;
 
-  public JobInHand(long id, Kind kind) {
+  public JobInHand(long id, JobKind kind) {
     this.id = id;
     this.kind = kind;
-    this.subject = "/v1/rows/" + id;
+    this.subject = new Subject(kind.subject(), id);
   }
 
   public JobInHand state(JobState s) {
@@ -27,7 +26,7 @@ public final class JobInHand {
   }
 
   public JobInHand subject(String path) {
-    subject = path;
+    subject = Subject.at(path);
     return this;
   }
 
