@@ -1,8 +1,6 @@
 package org.nodepool;
 
-import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
-import io.vertx.core.ThreadingModel;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import io.vertx.core.WorkerExecutor;
@@ -28,24 +26,21 @@ import org.nodepool.config.ApiConfig.Role;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolFile;
 import org.nodepool.events.EventPublisher;
+import org.nodepool.jobs.Builds;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
-import org.nodepool.jobs.JobVerticle;
 import org.nodepool.jobs.JobWaits;
 import org.nodepool.jobs.Jobs;
+import org.nodepool.jobs.Knock;
+import org.nodepool.jobs.Uploads;
+import org.nodepool.jobs.run.ThisWorker;
 import org.nodepool.model.Problem;
 import org.nodepool.model.Worker;
-import org.nodepool.store.AttemptTable;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
 import org.nodepool.store.DatabaseWatch;
-import org.nodepool.store.DibImageTable;
 import org.nodepool.store.EmbeddedMariaDb;
-import org.nodepool.store.JobTable;
-import org.nodepool.store.NodeTable;
-import org.nodepool.store.ProviderCallTable;
 import org.nodepool.store.Schema;
-import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.WorkerTable;
 import org.nodepool.view.Picture;
 import org.nodepool.view.PollStats;
@@ -81,9 +76,10 @@ final class Service {
   private final DatabaseWatch watch;
   private final Path passwordFile;
 
-  /** The verticles' deployments: that of a role which this process does not have has failed. */
-  private Future<String> worker = Future.failedFuture("it runs no jobs");
+  /** Null when this process does not have the role. */
+  private WorkerRole worker;
 
+  /** The verticles' deployments, one an event loop. */
   private final List<Future<String>> api = new ArrayList<>();
 
   private JobWaits waits;
@@ -198,57 +194,51 @@ final class Service {
       StoredPassword password,
       Map<String, String> environment)
       throws IOException, InterruptedException {
-    boolean removeFailed = config.database().removeFailedRows();
-    var identity = new JobVerticle.Identity(Installation.hostName(), installation.id());
-    NodeTable nodes = new NodeTable(db);
-    SnapshotImageTable images = new SnapshotImageTable(db, removeFailed);
-    DibImageTable dibImages = new DibImageTable(db, removeFailed);
-    AttemptTable attempts = new AttemptTable(db);
-    JobTable jobTable = new JobTable(db, attempts);
-    WorkerTable workers = new WorkerTable(db);
-    ProviderCallTable calls = new ProviderCallTable(db);
-    JobLogs logs = new JobLogs(config.jobs().logDir(), identity.host(), workers);
-    Deletions deletions =
-        new Deletions(
-            db, nodes, images, dibImages, jobTable, attempts, pool::current, vertx.eventBus());
-    Jobs jobs =
-        new Jobs(db, images, dibImages, jobTable, deletions, pool::current, vertx.eventBus());
-    waits = new JobWaits(vertx, jobTable, changes);
+    var thisWorker = new ThisWorker(Installation.hostName(), installation.id());
+    Store store = Store.of(db, config.database().removeFailedRows());
+    JobLogs logs = new JobLogs(config.jobs().logDir(), thisWorker.host(), store.workers());
+    Knock knock = new Knock(vertx.eventBus());
+    var accepting = accepting(store, pool::current, knock);
+    waits = new JobWaits(vertx, store.jobs(), changes);
     EventPublisher.start(changes, vertx.eventBus());
-    var tables =
-        new JobVerticle.Tables(nodes, images, dibImages, jobTable, attempts, workers, calls);
-    Optional<JobVerticle> runner =
-        config.roles().contains(Role.WORKER)
-            ? Optional.of(
-                new JobVerticle(db, tables, logs, pool::current, config, identity, environment))
-            : Optional.empty();
+    if (config.roles().contains(Role.WORKER)) {
+      worker =
+          new WorkerRole(
+              vertx,
+              store,
+              pool::current,
+              config,
+              thisWorker,
+              logs,
+              accepting.deletions(),
+              knock,
+              environment);
+    }
     Picture picture = new Picture(db, watch::noteLogging);
     PoolReads.Sources reads =
         new PoolReads.Sources(
             db,
             picture,
-            jobTable,
-            attempts,
-            workers,
-            calls,
+            store.jobs(),
+            store.attempts(),
+            store.workers(),
+            store.calls(),
             () -> providers(pool.current()),
             Clock.systemUTC(),
             new PollStats());
     Supplier<Future<Void>> refresh = refreshing(pool);
-    Readiness readiness = () -> readiness(pool, runner, workers);
+    Readiness readiness = () -> readiness(pool, store.workers());
     if (server.isPresent()) {
       // what our own server refuses now, it refuses for ever
       await(Schema.apply(db));
     }
     Future<Void> inService = watch.start();
-    if (runner.isPresent()) {
-      worker = inService.compose(v -> vertx.deployVerticle(runner.get(), blocking()));
-    }
+    Future<Void> working = worker == null ? inService : inService.compose(v -> worker.start());
     if (server.isPresent()) {
       // before the API: nobody can knock before someone listens
-      await(runner.isPresent() ? worker : inService);
-    } else if (runner.isPresent()) {
-      worker.onFailure(e -> log.error("no job will be run", e));
+      await(working);
+    } else {
+      working.onFailure(e -> log.error("no job will be run", e));
     }
     if (config.roles().contains(Role.API)) {
       await(vertx.deployVerticle(picture));
@@ -269,15 +259,43 @@ final class Service {
                   settings,
                   shared,
                   reads,
-                  nodes,
-                  jobTable,
-                  jobs,
-                  deletions,
+                  store.nodes(),
+                  store.jobs(),
+                  accepting,
                   logs,
                   waits,
                   () -> beforeWrites(refresh),
                   readiness));
     }
+  }
+
+  private static ApiVerticle.Accepting accepting(
+      Store store, Supplier<PoolConfig> pool, Knock knock) {
+    Builds builds = new Builds(store.db(), store.dibImages(), store.jobs(), pool, knock);
+    Uploads uploads =
+        new Uploads(
+            store.db(), store.images(), store.dibImages(), store.jobs(), builds, pool, knock);
+    Deletions deletions =
+        new Deletions(
+            store.db(),
+            store.nodes(),
+            store.images(),
+            store.dibImages(),
+            store.jobs(),
+            store.attempts(),
+            pool,
+            knock);
+    Jobs jobs =
+        new Jobs(
+            store.db(),
+            store.images(),
+            store.dibImages(),
+            store.jobs(),
+            builds,
+            uploads,
+            deletions,
+            knock);
+    return new ApiVerticle.Accepting(builds, uploads, deletions, jobs);
   }
 
   private static List<PoolProvider> providers(PoolConfig pool) {
@@ -340,20 +358,15 @@ final class Service {
     return null;
   }
 
-  /**
-   * What keeps it from working, and what is wrong and does not.
-   *
-   * @param runner empty when it is not this process that runs jobs
-   */
-  private Future<Readiness.Report> readiness(
-      PoolFile pool, Optional<JobVerticle> runner, WorkerTable workers) {
+  /** What keeps it from working, and what is wrong and does not. */
+  private Future<Readiness.Report> readiness(PoolFile pool, WorkerTable workers) {
     List<String> warnings = new ArrayList<>(watch.warnings());
     Stream.ofNullable(pool.warning()).forEach(warnings::add);
     return watch
         .check()
         .compose(
             trouble ->
-                someoneWorks(trouble, runner, workers)
+                someoneWorks(trouble, workers)
                     .map(
                         someoneWorks -> {
                           List<String> reasons = new ArrayList<>(trouble.stream().toList());
@@ -364,10 +377,9 @@ final class Service {
                         }));
   }
 
-  private static Future<Boolean> someoneWorks(
-      Optional<String> trouble, Optional<JobVerticle> runner, WorkerTable workers) {
-    if (runner.isPresent()) {
-      return Future.succeededFuture(runner.get().isAtWork());
+  private Future<Boolean> someoneWorks(Optional<String> trouble, WorkerTable workers) {
+    if (worker != null) {
+      return Future.succeededFuture(worker.isAtWork());
     }
     return trouble.isPresent()
         ? Future.succeededFuture(true) // nobody can tell, and one reason is enough
@@ -376,10 +388,6 @@ final class Service {
 
   private static ApiVerticle.Tls tls(ApiConfig.Tls files) {
     return files == null ? null : new ApiVerticle.Tls(files.cert(), files.key());
-  }
-
-  private static DeploymentOptions blocking() {
-    return new DeploymentOptions().setThreadingModel(ThreadingModel.WORKER);
   }
 
   private static void await(Future<?> started) throws IOException, InterruptedException {
@@ -424,7 +432,7 @@ final class Service {
       // once. Each step is begun by this thread: the context of a verticle that is gone runs
       // nothing
       long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(STOP_LIMIT_SECONDS);
-      await(undeploy(worker), deadline);
+      await(worker == null ? Future.succeededFuture() : worker.stop(), deadline);
       if (waits != null) {
         waits.close();
       }

@@ -15,10 +15,12 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import org.nodepool.jobs.Builds;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.JobWaits;
 import org.nodepool.jobs.Jobs;
+import org.nodepool.jobs.Uploads;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
 import org.nodepool.view.PoolReads;
@@ -96,13 +98,15 @@ public final class ApiVerticle extends VerticleBase {
   /** A stream of events would never end by itself. */
   private static final long STOP_LIMIT_SECONDS = 1;
 
+  /** What accepts work. */
+  public record Accepting(Builds builds, Uploads uploads, Deletions deletions, Jobs jobs) {}
+
   private final Settings settings;
   private final Shared shared;
   private final PoolReads.Sources sources;
   private final NodeTable nodes;
   private final JobTable jobTable;
-  private final Jobs jobs;
-  private final Deletions deletions;
+  private final Accepting accepting;
   private final JobLogs logs;
   private final JobWaits waits;
   private final Supplier<Future<Void>> beforeWrites;
@@ -120,8 +124,7 @@ public final class ApiVerticle extends VerticleBase {
       PoolReads.Sources sources,
       NodeTable nodes,
       JobTable jobTable,
-      Jobs jobs,
-      Deletions deletions,
+      Accepting accepting,
       JobLogs logs,
       JobWaits waits,
       Supplier<Future<Void>> beforeWrites,
@@ -131,8 +134,7 @@ public final class ApiVerticle extends VerticleBase {
     this.sources = sources;
     this.nodes = nodes;
     this.jobTable = jobTable;
-    this.jobs = jobs;
-    this.deletions = deletions;
+    this.accepting = accepting;
     this.logs = logs;
     this.waits = waits;
     this.beforeWrites = beforeWrites;
@@ -147,10 +149,10 @@ public final class ApiVerticle extends VerticleBase {
     Routes routes =
         new Routes(
             polls,
-            new NodeHandlers(nodes, deletions),
-            new ImageHandlers(jobs, deletions),
-            new DibImageHandlers(jobs, deletions),
-            new JobHandlers(reads, polls, jobTable, jobs, logs, waits),
+            new NodeHandlers(nodes, accepting.deletions()),
+            new ImageHandlers(accepting.uploads(), accepting.deletions()),
+            new DibImageHandlers(accepting.builds(), accepting.uploads(), accepting.deletions()),
+            new JobHandlers(reads, polls, jobTable, accepting.jobs(), logs, waits),
             new ProviderHandlers(reads),
             new EventHandlers(vertx),
             new OpenApiHandlers(),

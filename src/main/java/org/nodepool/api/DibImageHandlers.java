@@ -2,29 +2,32 @@ package org.nodepool.api;
 
 import io.vertx.core.Future;
 import io.vertx.ext.web.RoutingContext;
+import org.nodepool.jobs.Builds;
 import org.nodepool.jobs.Deletions;
-import org.nodepool.jobs.Jobs;
+import org.nodepool.jobs.Uploads;
 
 /** {@code /v1/dib_images}. */
 final class DibImageHandlers {
   private static final String DIB_IMAGE = "dib image";
 
-  private final Jobs jobs;
+  private final Builds builds;
+  private final Uploads uploads;
   private final Deletions deletions;
 
-  DibImageHandlers(Jobs jobs, Deletions deletions) {
-    this.jobs = jobs;
+  DibImageHandlers(Builds builds, Uploads uploads, Deletions deletions) {
+    this.builds = builds;
+    this.uploads = uploads;
     this.deletions = deletions;
   }
 
   Future<Answer> build(RoutingContext ctx) {
-    return jobs.build(ctx.pathParam("name")).map(Answer::created);
+    return builds.build(ctx.pathParam("name")).map(Answer::created);
   }
 
   Future<Answer> upload(RoutingContext ctx) {
     String provider = Input.field(ctx, "provider_name", Input.PROVIDER_HINT);
     String image = Input.optionalField(ctx, "image_name");
-    return jobs.upload(ctx.pathParam("name"), provider, image).map(Answer::created);
+    return uploads.upload(ctx.pathParam("name"), provider, image).map(Answer::created);
   }
 
   Future<Answer> delete(RoutingContext ctx) {

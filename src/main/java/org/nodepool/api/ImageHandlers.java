@@ -3,23 +3,23 @@ package org.nodepool.api;
 import io.vertx.core.Future;
 import io.vertx.ext.web.RoutingContext;
 import org.nodepool.jobs.Deletions;
-import org.nodepool.jobs.Jobs;
+import org.nodepool.jobs.Uploads;
 
 /** {@code /v1/images}. */
 final class ImageHandlers {
   private static final String IMAGE = "image";
 
-  private final Jobs jobs;
+  private final Uploads uploads;
   private final Deletions deletions;
 
-  ImageHandlers(Jobs jobs, Deletions deletions) {
-    this.jobs = jobs;
+  ImageHandlers(Uploads uploads, Deletions deletions) {
+    this.uploads = uploads;
     this.deletions = deletions;
   }
 
   Future<Answer> update(RoutingContext ctx) {
     String provider = Input.field(ctx, "provider_name", Input.PROVIDER_HINT);
-    return jobs.update(ctx.pathParam("image"), provider).map(Answer::created);
+    return uploads.update(ctx.pathParam("image"), provider).map(Answer::created);
   }
 
   Future<Answer> delete(RoutingContext ctx) {

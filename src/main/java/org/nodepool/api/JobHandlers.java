@@ -65,7 +65,7 @@ final class JobHandlers {
     }
     // before the job is read: its end may be written right after
     Metrics.hold(ctx);
-    JobWaits.Waiter waiter = waits.begin(id, wait);
+    JobWaits.JobWait waiter = waits.begin(id, wait);
     ctx.addEndHandler(ended -> waiter.forget());
     return reads
         .job(id)

@@ -24,7 +24,7 @@ final class LogFollower {
   private final Vertx vertx;
   private final HttpServerResponse response;
   private final Path path;
-  private final JobWaits.Waiter end;
+  private final JobWaits.JobWait end;
   private AsyncFile file;
   private long sent;
   private long timer = -1;
@@ -34,7 +34,7 @@ final class LogFollower {
   /**
    * @param end of the job whose log it is
    */
-  LogFollower(RoutingContext ctx, Path path, JobWaits.Waiter end) {
+  LogFollower(RoutingContext ctx, Path path, JobWaits.JobWait end) {
     this.ctx = ctx;
     this.vertx = ctx.vertx();
     this.response = ctx.response();

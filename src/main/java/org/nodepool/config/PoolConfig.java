@@ -179,6 +179,11 @@ public record PoolConfig(
       images = inOrder(images);
     }
 
+    /** Whether what it holds is on the host that wrote it alone; a cloud is everywhere. */
+    public boolean isOnOneHost() {
+      return driver == Driver.DIRECTORY;
+    }
+
     /**
      * The name of a new image at this provider.
      *

@@ -1,12 +1,13 @@
 package org.nodepool.jobs;
 
 import io.vertx.core.Future;
-import io.vertx.core.eventbus.EventBus;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.BiFunction;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
+import org.nodepool.async.InTurn;
 import org.nodepool.config.PoolConfig;
-import org.nodepool.config.PoolConfig.Driver;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Failpoint;
@@ -15,33 +16,60 @@ import org.nodepool.model.Job.JobState;
 import org.nodepool.model.JobKind;
 import org.nodepool.model.Node;
 import org.nodepool.model.Problem;
+import org.nodepool.model.Resource;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.State;
+import org.nodepool.model.Subject;
+import org.nodepool.model.Subject.What;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
+import org.nodepool.store.JobTable.Draft;
 import org.nodepool.store.NodeTable;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.Tx;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Accepts deletions: each method marks the row and makes the job in one transaction, then knocks at
  * the worker verticle. State first, provider next, row last. Checks are in the order of API.md.
+ * Thread-safe.
  */
 public final class Deletions {
-  private static final Logger log = LoggerFactory.getLogger(Deletions.class);
+  /**
+   * One of the tables, with what is done to a row in a transaction.
+   *
+   * @param name what a row is called in a sentence
+   * @param check throws a {@link Problem.Conflict} for what cannot be deleted now
+   * @param lockActive the jobs that have not ended and have to do with it, by id, locked
+   * @param endWork ends those of these jobs that cannot go on when the row goes; others are waited
+   *     for
+   * @param draft the job that deletes it, but for whether it is a clean-up
+   */
+  private record Rows<T extends Resource>(
+      String name,
+      BiFunction<Tx, Long, Future<Optional<T>>> lock,
+      Consumer<T> check,
+      BiFunction<Tx, T, Future<List<Job>>> lockActive,
+      BiFunction<Tx, T, Future<?>> mark,
+      EndWork<T> endWork,
+      BiFunction<Tx, T, Future<Draft>> draft,
+      BiFunction<Tx, T, Future<Void>> remove) {}
+
+  private interface EndWork<T> {
+    Future<?> end(Tx tx, T row, List<Job> active);
+  }
 
   private final Database db;
-  private final NodeTable nodes;
-  private final SnapshotImageTable images;
-  private final DibImageTable dibImages;
+  private final DibImageTable dibImageTable;
   private final JobTable jobs;
-  private final AttemptTable attempts;
+  private final QueuedJobs queued;
+  private final AbandonedImages abandoned;
   private final Supplier<PoolConfig> config;
-  private final EventBus bus;
+  private final Knock knock;
+  private final Rows<Node> nodes;
+  private final Rows<SnapshotImage> images;
+  private final Rows<DibImage> dibImages;
 
   public Deletions(
       Database db,
@@ -51,15 +79,44 @@ public final class Deletions {
       JobTable jobs,
       AttemptTable attempts,
       Supplier<PoolConfig> config,
-      EventBus bus) {
+      Knock knock) {
     this.db = db;
-    this.nodes = nodes;
-    this.images = images;
-    this.dibImages = dibImages;
+    this.dibImageTable = dibImages;
     this.jobs = jobs;
-    this.attempts = attempts;
+    this.queued = new QueuedJobs(jobs);
+    this.abandoned = new AbandonedImages(images, attempts);
     this.config = config;
-    this.bus = bus;
+    this.knock = knock;
+    this.nodes =
+        new Rows<>(
+            "node",
+            nodes::lock,
+            this::checkServerCanBeDeleted,
+            (tx, node) -> jobs.lockActive(tx, node.subject()),
+            (tx, node) -> nodes.setState(tx, node, State.DELETE),
+            (tx, node, active) -> Future.succeededFuture(), // no job makes nodes
+            (tx, node) -> Future.succeededFuture(draft(node)),
+            nodes::remove);
+    this.images =
+        new Rows<>(
+            "image",
+            images::lock,
+            image -> checkProviderIsConfigured(image.providerName()),
+            (tx, image) -> jobs.lockActive(tx, image.subject()),
+            (tx, image) -> images.setState(tx, image, State.DELETE),
+            (tx, image, active) -> queued.endAll(tx, makersOf(image.subject(), active)),
+            (tx, image) -> hostOf(tx, image).map(host -> draft(image, host)),
+            images::remove);
+    this.dibImages =
+        new Rows<>(
+            "dib image",
+            dibImages::lock,
+            image -> {},
+            (tx, image) -> jobs.lockActiveOf(tx, image.id()),
+            (tx, image) -> dibImages.setState(tx, image, State.DELETE),
+            this::endWork,
+            (tx, image) -> hostOf(tx, image).map(host -> draft(image, host)),
+            dibImages::remove);
   }
 
   /**
@@ -67,57 +124,12 @@ public final class Deletions {
    * {@link Problem.Conflict} when it has a server and its provider is not configured.
    */
   public Future<Ticket> deleteNode(long id) {
-    return db.transaction(
-            Failpoint.ACCEPT_DELETION,
-            tx ->
-                lockNode(tx, id)
-                    .compose(
-                        node -> {
-                          if (node.hasServer()) {
-                            checkProviderIsConfigured(node.providerName());
-                          }
-                          return jobs.lockActive(tx, node.subject())
-                              .compose(active -> deleteNode(tx, node, active));
-                        }))
-        .map(this::knock);
-  }
-
-  private Future<Ticket> deleteNode(Tx tx, Node node, List<Job> active) {
-    Future<?> marked =
-        State.DELETE.equals(node.state())
-            ? Future.succeededFuture()
-            : nodes.setState(tx, node, State.DELETE);
-    return marked.compose(
-        v ->
-            deletion(
-                tx,
-                active,
-                new JobTable.Draft(
-                    JobKind.DELETE_NODE,
-                    node.subject(),
-                    null,
-                    node.providerName(),
-                    null,
-                    null,
-                    false)));
+    return delete(nodes, id);
   }
 
   /** Removes a node's rows at once, whatever its provider holds. Fails as {@link #deleteNode}. */
   public Future<Void> removeNodeRecord(long id) {
-    return db.transaction(
-            Failpoint.REMOVE_RECORD,
-            tx ->
-                lockNode(tx, id)
-                    .compose(
-                        node ->
-                            jobs.lockActive(tx, node.subject())
-                                .compose(active -> endAll(tx, active))
-                                .compose(v -> nodes.remove(tx, node))))
-        .map(this::knock);
-  }
-
-  private Future<Node> lockNode(Tx tx, long id) {
-    return nodes.lock(tx, id).map(row -> row.orElseThrow(() -> Problem.NotFound.row("node", id)));
+    return removeRecord(nodes, id);
   }
 
   /**
@@ -125,67 +137,12 @@ public final class Deletions {
    * Problem.NotFound}, or with {@link Problem.Conflict} when its provider is not configured.
    */
   public Future<Ticket> deleteImage(long id) {
-    return db.transaction(
-            Failpoint.ACCEPT_DELETION,
-            tx ->
-                lockImage(tx, id)
-                    .compose(
-                        image -> {
-                          checkProviderIsConfigured(image.providerName());
-                          return jobs.lockActive(tx, image.subject())
-                              .compose(active -> deleteImage(tx, image, active, false));
-                        }))
-        .map(this::knock);
-  }
-
-  /** As {@link #deleteImage(long)} of an image on which nothing works, on our own account. */
-  Future<Ticket> cleanUp(Tx tx, SnapshotImage image) {
-    return deleteImage(tx, image, List.of(), true);
-  }
-
-  private Future<Ticket> deleteImage(
-      Tx tx, SnapshotImage image, List<Job> active, boolean isCleanup) {
-    Future<?> marked =
-        State.DELETE.equals(image.state())
-            ? Future.succeededFuture()
-            : images.setState(tx, image, State.DELETE);
-    List<Job> work = active.stream().filter(job -> job.kind() != JobKind.DELETE_IMAGE).toList();
-    return marked
-        .compose(v -> endAll(tx, work))
-        .compose(
-            v ->
-                hostOf(tx, image)
-                    .compose(
-                        host ->
-                            deletion(
-                                tx,
-                                active,
-                                new JobTable.Draft(
-                                    JobKind.DELETE_IMAGE,
-                                    image.subject(),
-                                    image.imageName(),
-                                    image.providerName(),
-                                    null,
-                                    host,
-                                    isCleanup))));
+    return delete(images, id);
   }
 
   /** Removes an image's row at once, whatever its provider holds. Fails as {@link #deleteImage}. */
   public Future<Void> removeImageRecord(long id) {
-    return db.transaction(
-            Failpoint.REMOVE_RECORD,
-            tx ->
-                lockImage(tx, id)
-                    .compose(
-                        image ->
-                            jobs.lockActive(tx, image.subject())
-                                .compose(active -> endAll(tx, active))
-                                .compose(v -> images.remove(tx, image))))
-        .map(this::knock);
-  }
-
-  private Future<SnapshotImage> lockImage(Tx tx, long id) {
-    return images.lock(tx, id).map(row -> row.orElseThrow(() -> Problem.NotFound.row("image", id)));
+    return removeRecord(images, id);
   }
 
   /**
@@ -193,121 +150,134 @@ public final class Deletions {
    * wait fail, running ones end first. Fails with {@link Problem.NotFound}.
    */
   public Future<Ticket> deleteDibImage(long id) {
-    return db.transaction(
-            Failpoint.ACCEPT_DELETION,
-            tx ->
-                dibImages
-                    .lock(tx, id)
-                    .map(row -> row.orElseThrow(() -> Problem.NotFound.row("dib image", id)))
-                    .compose(
-                        image ->
-                            jobs.lockActiveOf(tx, id)
-                                .compose(active -> deleteDibImage(tx, image, active, false))))
-        .map(this::knock);
+    return delete(dibImages, id);
+  }
+
+  /** As {@link #deleteImage(long)} of an image on which nothing works, on our own account. */
+  public Future<Ticket> cleanUp(Tx tx, SnapshotImage image) {
+    return delete(tx, images, image, List.of(), true);
   }
 
   /** As {@link #deleteDibImage(long)} of one on which nothing works, on our own account. */
-  Future<Ticket> cleanUp(Tx tx, DibImage image) {
-    return deleteDibImage(tx, image, List.of(), true);
+  public Future<Ticket> cleanUp(Tx tx, DibImage image) {
+    return delete(tx, dibImages, image, List.of(), true);
   }
 
-  private Future<Ticket> deleteDibImage(
-      Tx tx, DibImage image, List<Job> active, boolean isCleanup) {
-    Future<?> marked =
-        State.DELETE.equals(image.state())
-            ? Future.succeededFuture()
-            : dibImages.setState(tx, image, State.DELETE);
-    List<Job> builds = active.stream().filter(job -> job.kind() == JobKind.BUILD).toList();
-    return marked
-        .compose(v -> endAll(tx, builds))
-        .compose(v -> failQueuedUploads(tx, image, active))
-        .compose(
-            v ->
-                hostOf(tx, image)
+  private <T extends Resource> Future<Ticket> delete(Rows<T> rows, long id) {
+    return db.transaction(
+            Failpoint.ACCEPT_DELETION,
+            tx ->
+                lock(tx, rows, id)
                     .compose(
-                        host ->
-                            deletion(
-                                tx,
-                                active,
-                                new JobTable.Draft(
-                                    JobKind.DELETE_DIB_IMAGE,
-                                    image.subject(),
-                                    image.imageName(),
-                                    null,
-                                    image.id(),
-                                    host,
-                                    isCleanup))));
+                        row -> {
+                          rows.check().accept(row);
+                          return rows.lockActive()
+                              .apply(tx, row)
+                              .compose(active -> delete(tx, rows, row, active, false));
+                        }))
+        .map(knock::after);
   }
 
-  private Future<Void> failQueuedUploads(Tx tx, DibImage image, List<Job> active) {
-    String error = "%s was deleted before it could be uploaded.".formatted(image.path());
-    Future<Void> done = Future.succeededFuture();
-    for (Job job : active) {
-      boolean sends = job.kind() == JobKind.UPLOAD || job.kind() == JobKind.UPDATE;
-      if (sends && job.state() == JobState.QUEUED) {
-        done =
-            done.compose(v -> abandonImage(tx, job))
-                .compose(v -> endQueued(tx, job, JobState.FAILED, error));
-      }
-    }
-    return done;
-  }
-
-  /** What earlier attempts left there is named by its row until it is removed. */
-  private Future<Void> abandonImage(Tx tx, Job upload) {
-    return images
-        .lock(tx, upload.subject().id())
-        .compose(row -> attempts.areOthersSwept(tx, upload.id(), 0))
-        .compose(isSwept -> images.abandon(tx, upload.subject().id(), isSwept));
+  private <T extends Resource> Future<Ticket> delete(
+      Tx tx, Rows<T> rows, T row, List<Job> active, boolean isCleanup) {
+    Future<?> marked =
+        State.DELETE.toString().equals(row.stateName())
+            ? Future.succeededFuture()
+            : rows.mark().apply(tx, row);
+    return marked
+        .compose(v -> rows.endWork().end(tx, row, active))
+        .compose(v -> rows.draft().apply(tx, row))
+        .compose(draft -> joinOrInsert(tx, active, draft.asCleanup(isCleanup)));
   }
 
   /** The deletion that is under way already, or a new one. */
-  private Future<Ticket> deletion(Tx tx, List<Job> active, JobTable.Draft draft) {
+  private Future<Ticket> joinOrInsert(Tx tx, List<Job> active, Draft draft) {
     Optional<Job> underWay = active.stream().filter(job -> job.kind() == draft.kind()).findFirst();
     return underWay.isPresent()
         ? jobs.adopt(tx, underWay.get()).map(Ticket.joined(underWay.get()))
         : jobs.insert(tx, draft).map(Ticket::started);
   }
 
+  private <T extends Resource> Future<Void> removeRecord(Rows<T> rows, long id) {
+    return db.transaction(
+            Failpoint.REMOVE_RECORD,
+            tx ->
+                lock(tx, rows, id)
+                    .compose(
+                        row ->
+                            rows.lockActive()
+                                .apply(tx, row)
+                                .compose(active -> queued.endAll(tx, active))
+                                .compose(v -> rows.remove().apply(tx, row))))
+        .map(knock::after);
+  }
+
+  private static <T extends Resource> Future<T> lock(Tx tx, Rows<T> rows, long id) {
+    return rows.lock()
+        .apply(tx, id)
+        .map(row -> row.orElseThrow(() -> Problem.NotFound.row(rows.name(), id)));
+  }
+
+  /** A build is stopped, uploads that wait fail, and running ones end first. */
+  private Future<?> endWork(Tx tx, DibImage image, List<Job> active) {
+    String error = "%s was deleted before it could be uploaded.".formatted(image.path());
+    List<Job> waitingUploads =
+        active.stream()
+            .filter(job -> job.kind().makes() && job.subject().what() == What.IMAGE)
+            .filter(job -> job.state() == JobState.QUEUED)
+            .toList();
+    return queued
+        .endAll(tx, makersOf(image.subject(), active))
+        .compose(
+            v ->
+                InTurn.each(
+                    waitingUploads,
+                    (Job job) ->
+                        abandoned
+                            .abandonQueued(tx, job)
+                            .compose(w -> queued.end(tx, job, JobState.FAILED, error))));
+  }
+
+  private static List<Job> makersOf(Subject subject, List<Job> active) {
+    return active.stream()
+        .filter(job -> job.kind().makes() && job.subject().equals(subject))
+        .toList();
+  }
+
+  private static Draft draft(Node node) {
+    return new Draft(JobKind.DELETE_NODE, node.subject(), null, node.providerName(), null, null);
+  }
+
+  private static Draft draft(SnapshotImage image, String host) {
+    String name = image.imageName();
+    String provider = image.providerName();
+    return new Draft(JobKind.DELETE_IMAGE, image.subject(), name, provider, null, host);
+  }
+
+  private static Draft draft(DibImage image, String host) {
+    String name = image.imageName();
+    return new Draft(JobKind.DELETE_DIB_IMAGE, image.subject(), name, null, image.id(), host);
+  }
+
   /** Where the files of a build are, or its log alone; null when it is nowhere. */
   private Future<String> hostOf(Tx tx, DibImage image) {
-    return dibImages
+    return dibImageTable
         .hostOf(tx, image.id())
         .compose(
             host -> host != null ? Future.succeededFuture(host) : jobs.hostOfBuild(tx, image.id()));
   }
 
-  /** A directory is there where it was written; a cloud is everywhere. */
+  /** The only host where the image can be deleted; null for any. */
   private Future<String> hostOf(Tx tx, SnapshotImage image) {
     ProviderConfig provider = config.get().providers().get(image.providerName());
-    boolean isOnAHost =
-        provider != null && provider.driver() == Driver.DIRECTORY && image.externalId() != null;
+    boolean isOnAHost = provider != null && provider.isOnOneHost() && image.externalId() != null;
     return isOnAHost ? jobs.hostOfMaker(tx, image.subject()) : Future.succeededFuture();
   }
 
-  /** Ends what waits, and asks what runs to end. */
-  Future<Void> endAll(Tx tx, List<Job> work) {
-    Future<Void> done = Future.succeededFuture();
-    for (Job job : work) {
-      done =
-          done.compose(
-              v ->
-                  job.state() == JobState.QUEUED
-                      ? endQueued(tx, job, JobState.CANCELLED, null)
-                      : jobs.requestCancel(tx, job));
+  private void checkServerCanBeDeleted(Node node) {
+    if (node.hasServer()) {
+      checkProviderIsConfigured(node.providerName());
     }
-    return done;
-  }
-
-  private Future<Void> endQueued(Tx tx, Job job, JobState end, String error) {
-    return jobs.endQueued(tx, job, end, error)
-        .onSuccess(
-            v ->
-                log.info(
-                    "{}: {} before it began{}",
-                    job.named(),
-                    end,
-                    error == null ? "" : ": " + error));
   }
 
   private void checkProviderIsConfigured(String name) {
@@ -317,11 +287,5 @@ public final class Deletions {
                   + " Put it back, or delete the record alone with ?record_only=true.")
               .formatted(name));
     }
-  }
-
-  /** After the commit: tells the worker verticle that the rows have changed. */
-  <T> T knock(T answer) {
-    bus.send(Jobs.KNOCK, true);
-    return answer;
   }
 }

@@ -16,7 +16,7 @@ import org.slf4j.LoggerFactory;
  * The log of one job, written line by line and at once. A disk that is full costs lines, never the
  * job. Thread-safe.
  */
-final class JobLog implements AutoCloseable {
+public final class JobLog implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(JobLog.class);
 
   /** As diskimage-builder stamps its lines, in UTC. */
@@ -27,7 +27,8 @@ final class JobLog implements AutoCloseable {
   private final OutputStream out;
   private boolean isBroken;
 
-  JobLog(Path file) {
+  /** Opens it, or notes in the service's log that it cannot be written. Blocks. */
+  public JobLog(Path file) {
     this.file = file;
     this.out = open(file);
   }
@@ -43,12 +44,12 @@ final class JobLog implements AutoCloseable {
   }
 
   /** A line of the service's own. */
-  void note(String text) {
+  public void note(String text) {
     line(LocalDateTime.now(ZoneOffset.UTC).format(STAMP) + " | nodepool: " + text);
   }
 
   /** A line as a program printed it. */
-  synchronized void line(String text) {
+  public synchronized void line(String text) {
     try {
       out.write((text + "\n").getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {

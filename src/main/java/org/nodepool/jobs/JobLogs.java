@@ -60,12 +60,13 @@ public final class JobLogs {
     return host.equals(job.host());
   }
 
-  JobLog open(Job job) {
+  /** The log of a job that is run here, to be appended to. Blocks. */
+  public JobLog open(Job job) {
     return new JobLog(file(job.uuid()));
   }
 
   /** The uuids of the logs to which nothing was written since then. Blocks. */
-  List<String> untouchedSince(Instant then) throws IOException {
+  public List<String> untouchedSince(Instant then) throws IOException {
     if (!Files.isDirectory(dir)) {
       return List.of();
     }
@@ -93,12 +94,13 @@ public final class JobLogs {
     }
   }
 
-  void delete(Job job) throws IOException {
+  /** Removes that job's log, if it is there. Blocks. */
+  public void delete(Job job) throws IOException {
     delete(job.uuid());
   }
 
-  /** Removes that job's log, if it is there. Blocks. */
-  void delete(String uuid) throws IOException {
+  /** As above, of the job with that uuid. */
+  public void delete(String uuid) throws IOException {
     Failpoint.DELETE_LOG.before();
     Files.deleteIfExists(file(uuid));
     Failpoint.DELETE_LOG.after();

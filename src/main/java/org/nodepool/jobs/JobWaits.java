@@ -28,15 +28,15 @@ public final class JobWaits {
 
   private static final long PERIOD_MS = 500;
 
-  /** One who waits. */
-  public final class Waiter {
+  /** One client that waits for one job. */
+  public final class JobWait {
     private final long job;
     private final Context context = vertx.getOrCreateContext();
     private final Promise<Void> over = Promise.promise();
 
     private final OptionalLong limit;
 
-    private Waiter(long job, Duration limit) {
+    private JobWait(long job, Duration limit) {
       this.job = job;
       this.limit =
           limit == null
@@ -73,7 +73,7 @@ public final class JobWaits {
 
   private final Vertx vertx;
   private final JobTable jobs;
-  private final Set<Waiter> waiters = ConcurrentHashMap.newKeySet();
+  private final Set<JobWait> waiters = ConcurrentHashMap.newKeySet();
   private final AtomicBoolean isLooking = new AtomicBoolean();
   private final long timer;
   private volatile boolean isClosed;
@@ -94,8 +94,8 @@ public final class JobWaits {
    *
    * @param limit at least a millisecond; null for none
    */
-  public Waiter begin(long job, Duration limit) {
-    Waiter waiter = new Waiter(job, limit);
+  public JobWait begin(long job, Duration limit) {
+    JobWait waiter = new JobWait(job, limit);
     waiters.add(waiter);
     if (isClosed) {
       waiter.end();
@@ -107,18 +107,18 @@ public final class JobWaits {
   public void close() {
     isClosed = true;
     vertx.cancelTimer(timer);
-    waiters.forEach(Waiter::end);
+    waiters.forEach(JobWait::end);
   }
 
   private void heard(Event event) {
     if (event.data() instanceof Job job && (job.finished() != null || event.state() == null)) {
-      waiters.stream().filter(waiter -> waiter.job == job.id()).forEach(Waiter::end);
+      waiters.stream().filter(waiter -> waiter.job == job.id()).forEach(JobWait::end);
     }
   }
 
   private void look() {
     // who comes while the answer is on its way was not asked for
-    List<Waiter> asking = List.copyOf(waiters);
+    List<JobWait> asking = List.copyOf(waiters);
     if (asking.isEmpty() || !isLooking.compareAndSet(false, true)) {
       return;
     }
@@ -127,7 +127,7 @@ public final class JobWaits {
             unfinished ->
                 asking.stream()
                     .filter(waiter -> !unfinished.contains(waiter.job))
-                    .forEach(Waiter::end))
+                    .forEach(JobWait::end))
         .onFailure(e -> log.debug("no look at the jobs that are waited for", e))
         .onComplete(done -> isLooking.set(false));
   }

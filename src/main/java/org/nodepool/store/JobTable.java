@@ -218,7 +218,23 @@ public final class JobTable {
       String providerName,
       Long dibImageId,
       String needsHost,
-      boolean isCleanup) {}
+      boolean isCleanup) {
+    /** A job that somebody asked for. */
+    public Draft(
+        JobKind kind,
+        Subject subject,
+        String imageName,
+        String providerName,
+        Long dibImageId,
+        String needsHost) {
+      this(kind, subject, imageName, providerName, dibImageId, needsHost, false);
+    }
+
+    /** The same, wanted by the service itself or not. */
+    public Draft asCleanup(boolean isWantedByUs) {
+      return new Draft(kind, subject, imageName, providerName, dibImageId, needsHost, isWantedByUs);
+    }
+  }
 
   private final Database db;
   private final AttemptTable attempts;

@@ -16,7 +16,7 @@ public final class DeclaredRoutes {
               new Polls(null, null),
               new NodeHandlers(null, null),
               new ImageHandlers(null, null),
-              new DibImageHandlers(null, null),
+              new DibImageHandlers(null, null, null),
               new JobHandlers(null, null, null, null, null, null),
               new ProviderHandlers(null),
               new EventHandlers(vertx),

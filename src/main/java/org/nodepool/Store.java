@@ -1,0 +1,39 @@
+package org.nodepool;
+
+import org.nodepool.store.AttemptTable;
+import org.nodepool.store.Database;
+import org.nodepool.store.DibImageTable;
+import org.nodepool.store.JobTable;
+import org.nodepool.store.NodeTable;
+import org.nodepool.store.ProviderCallTable;
+import org.nodepool.store.SnapshotImageTable;
+import org.nodepool.store.WorkerTable;
+
+/** The tables of one database. */
+record Store(
+    Database db,
+    NodeTable nodes,
+    SnapshotImageTable images,
+    DibImageTable dibImages,
+    JobTable jobs,
+    AttemptTable attempts,
+    WorkerTable workers,
+    ProviderCallTable calls) {
+
+  /**
+   * @param removeFailed whether the row of an image that could not be made is removed, not kept as
+   *     failed
+   */
+  static Store of(Database db, boolean removeFailed) {
+    AttemptTable attempts = new AttemptTable(db);
+    return new Store(
+        db,
+        new NodeTable(db),
+        new SnapshotImageTable(db, removeFailed),
+        new DibImageTable(db, removeFailed),
+        new JobTable(db, attempts),
+        attempts,
+        new WorkerTable(db),
+        new ProviderCallTable(db));
+  }
+}

@@ -1,0 +1,393 @@
+package org.nodepool.jobs.build;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
+import org.nodepool.config.PoolConfig;
+import org.nodepool.config.PoolConfig.DiskImage;
+import org.nodepool.jobs.run.JobRun;
+import org.nodepool.jobs.run.Remains;
+import org.nodepool.model.AttemptEnd.JobFailure;
+import org.nodepool.model.DibFile;
+import org.nodepool.model.DibImage;
+import org.nodepool.model.Failpoint;
+import org.nodepool.model.Job;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Runs disk-image-create: the command line of Nodepool 0.1.0 with 0.4.0's checksums, in a process
+ * group and a temporary directory of its own. Blocks for as long as a build takes; every build has
+ * its own thread.
+ */
+public final class DiskImageBuilder {
+  private static final Logger log = LoggerFactory.getLogger(DiskImageBuilder.class);
+
+  private static final String INSTALL = "apt-get install -y --no-install-recommends ";
+
+  /** What a build runs in any case, and the Debian package that has it. */
+  private static final Map<String, String> PROGRAMS =
+      orderedMap(
+          "disk-image-create", "python3-diskimage-builder",
+          "sudo", "sudo",
+          "qemu-img", "qemu-utils",
+          "kpartx", "kpartx",
+          "mkfs.ext4", "e2fsprogs",
+          "setsid", "util-linux");
+
+  /** All that a build gets of the service's own environment: it has secrets. */
+  private static final Set<String> INHERITED =
+      Set.of(
+          "PATH",
+          "HOME",
+          "LANG",
+          "LC_ALL",
+          "LC_CTYPE",
+          "http_proxy",
+          "https_proxy",
+          "no_proxy",
+          "HTTP_PROXY",
+          "HTTPS_PROXY",
+          "NO_PROXY");
+
+  private static final String SYSTEM_PATH =
+      "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+  /** For these disk-image-create writes no checksum files; ours are all there is. */
+  private static final Set<String> WITHOUT_CHECKSUM_FILES = Set.of("tar", "tgz", "squashfs");
+
+  private static final Pattern UNFIT_FOR_SCRIPTS = Pattern.compile("[\\s'\"\\\\*?\\[\\]$&;|<>()`]");
+
+  private static final long OUTPUT_DRAIN_SECONDS = 5;
+
+  private final Path buildsDir;
+  private final Path cacheDir;
+  private final String host;
+  private final Map<String, String> environment;
+
+  /**
+   * @param buildsDir for the builds' own directories
+   * @param cacheDir diskimage-builder's
+   * @param host recorded with the files
+   * @param environment the service's
+   */
+  public DiskImageBuilder(
+      Path buildsDir, Path cacheDir, String host, Map<String, String> environment) {
+    this.buildsDir = buildsDir;
+    this.cacheDir = cacheDir;
+    this.host = host;
+    this.environment = environment;
+  }
+
+  /**
+   * Builds the image and verifies every file. They are not in their place before {@link #publish}.
+   *
+   * @param types the formats asked for, at least one
+   * @return the verified files, in the order of {@code types}
+   * @throws JobFailure why it failed, or was stopped; {@link #sweep} is still to be called
+   */
+  List<DibFile> build(DibImage image, PoolConfig config, List<String> types, JobRun run)
+      throws IOException, InterruptedException {
+    DiskImage diskImage = config.diskImages().get(image.imageName());
+    Path file = Path.of(image.filename());
+    String path = environment.getOrDefault("PATH", "") + ":" + SYSTEM_PATH;
+    checkPrograms(path);
+    checkDirectories(file.getParent(), config);
+
+    String tmpParent = diskImage.envVars().get("TMPDIR");
+    if (tmpParent == null) {
+      checkPath(buildsDir.toString(), "state_dir, in api.yaml");
+    } else {
+      checkPath(tmpParent, "TMPDIR in the env-vars");
+      if (!Path.of(tmpParent).isAbsolute()) {
+        throw new JobFailure("The build is refused: TMPDIR in the env-vars must be absolute.");
+      }
+    }
+    BuildSpace space = BuildSpace.of(buildsDir, run.job().attemptUuid());
+    Failpoint.MAKE_SPACE.before();
+    space.create(file.getParent(), tmpParent == null ? null : Path.of(tmpParent));
+    Failpoint.MAKE_SPACE.after();
+    Path draft = space.images().resolve(file.getFileName());
+    List<String> command = command(diskImage, draft, types);
+    ProcessBuilder builder = new ProcessBuilder(command);
+    builder.environment().clear();
+    builder.environment().putAll(variables(image, diskImage, config, space.tmp(), path));
+    builder.directory(space.tmp().toFile());
+    builder
+        .redirectErrorStream(true)
+        .redirectInput(ProcessBuilder.Redirect.from(new File("/dev/null")));
+
+    run.log().note("starting " + String.join(" ", command.subList(1, command.size())));
+    BuildOutput output = execute(builder, space, new SecretMask(builder.environment()), run);
+    checkGoesOn(run);
+    run.progress(1.0, "verify");
+    List<DibFile> files = new ArrayList<>();
+    for (String type : types) {
+      files.add(verify(image, draft, type, output));
+      checkGoesOn(run);
+    }
+    return files;
+  }
+
+  private static void checkGoesOn(JobRun run) {
+    run.stopped()
+        .ifPresent(
+            stop -> {
+              throw new JobFailure(stop.reason());
+            });
+  }
+
+  private BuildOutput execute(ProcessBuilder builder, BuildSpace space, SecretMask mask, JobRun run)
+      throws IOException, InterruptedException {
+    checkGoesOn(run);
+    Failpoint.START_BUILD.before();
+    Process process = builder.start();
+    Failpoint.START_BUILD.after();
+    BuildOutput output = new BuildOutput(process.getInputStream(), mask, run);
+    Thread reader = new Thread(output, "build-output-" + run.job().id());
+    reader.setDaemon(true);
+    reader.start();
+    try {
+      space.noteProcessGroup(process.pid());
+      run.onStop(() -> killGroup(process.pid()));
+      int status = process.waitFor();
+      run.log().note("disk-image-create ended with exit status " + status);
+      reader.join(TimeUnit.SECONDS.toMillis(OUTPUT_DRAIN_SECONDS));
+      if (status != 0 && run.stopped().isEmpty()) {
+        throw new JobFailure(failure(status, output));
+      }
+    } finally {
+      run.onStop(() -> {});
+      if (process.isAlive()) {
+        killGroup(process.pid());
+      }
+    }
+    return output;
+  }
+
+  private static String failure(int status, BuildOutput output) {
+    String where = output.phase() == null ? "" : " in phase " + output.phase();
+    String why = output.telling().isEmpty() ? "it printed nothing" : output.telling();
+    return "disk-image-create ended with exit status %d%s: %s".formatted(status, where, why);
+  }
+
+  /** Everything it started that has not left its group; the sweep finds the rest. */
+  private static void killGroup(long pgid) {
+    try {
+      new ProcessBuilder("bash", "-c", "kill -KILL -- \"-$1\"", "kill", Long.toString(pgid))
+          .redirectErrorStream(true)
+          .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+          .start();
+    } catch (IOException e) {
+      // no process can be started: what can be done without
+      log.error("build {} is killed one by one", pgid, e);
+      ProcessHandle.of(pgid)
+          .ifPresent(
+              leader -> {
+                leader.descendants().forEach(ProcessHandle::destroyForcibly);
+                leader.destroyForcibly();
+              });
+    }
+  }
+
+  /**
+   * Puts the verified files in their place; in the transaction that makes the image ready, for
+   * before that nobody may see them. Can be done again. Blocks, for as long as a few files are
+   * renamed.
+   */
+  void publish(Job job) throws IOException {
+    Failpoint.PUBLISH_IMAGES.before();
+    BuildSpace.of(buildsDir, job.attemptUuid()).publish();
+    Failpoint.PUBLISH_IMAGES.after();
+  }
+
+  /**
+   * Removes what an attempt left: processes, mounts, loop devices, its temporary directory, its
+   * images. Right after any end but success, also one of another process. Blocks.
+   */
+  void sweep(Remains remains) throws IOException, InterruptedException {
+    BuildSpace space = BuildSpace.of(remains.buildsDir(), remains.uuid());
+    Failpoint.SWEEP_BUILD.before();
+    try {
+      space.sweep();
+    } finally {
+      space.removeImages();
+    }
+    space.remove();
+    Failpoint.SWEEP_BUILD.after();
+  }
+
+  /** Removes what a successful attempt no longer needs, and keeps its images. Blocks. */
+  void settle(Remains remains) throws IOException, InterruptedException {
+    BuildSpace space = BuildSpace.of(remains.buildsDir(), remains.uuid());
+    Failpoint.SETTLE_BUILD.before();
+    space.sweepAfterSuccess();
+    space.removeImagesDir();
+    space.remove();
+    Failpoint.SETTLE_BUILD.after();
+  }
+
+  /** What there is of builds, by the uuid of the attempt. Blocks. */
+  List<String> spaces() throws IOException {
+    return BuildSpace.all(buildsDir).stream().map(BuildSpace::uuid).toList();
+  }
+
+  /**
+   * Removes a build that no attempt accounts for, all but images that are in their place. Blocks.
+   */
+  void sweepUnknown(String uuid) throws IOException, InterruptedException {
+    BuildSpace space = BuildSpace.of(buildsDir, uuid);
+    space.sweep();
+    space.removeImagesDir();
+    space.remove();
+  }
+
+  private static void checkPrograms(String path) {
+    PROGRAMS.forEach(
+        (program, debianPackage) -> {
+          boolean isThere =
+              Arrays.stream(path.split(":"))
+                  .filter(dir -> !dir.isEmpty())
+                  .anyMatch(dir -> Files.isExecutable(Path.of(dir, program)));
+          if (!isThere) {
+            throw new JobFailure(
+                "%s is not installed. As root, run './run.sh --setup' or '%s%s'."
+                    .formatted(program, INSTALL, debianPackage));
+          }
+        });
+  }
+
+  static JobFailure cannotBeWritten(Path imagesDir, IOException e) {
+    return new JobFailure(
+        "The build is refused: images-dir (%s, in nodepool.yaml) cannot be written: %s."
+            .formatted(imagesDir, e.getClass().getSimpleName() + " " + e.getMessage()));
+  }
+
+  /** Both show only at the end of a build otherwise. */
+  private static void checkDirectories(Path imagesDir, PoolConfig config) {
+    try {
+      Files.createDirectories(imagesDir);
+    } catch (IOException e) {
+      throw cannotBeWritten(imagesDir, e);
+    }
+    checkPath(imagesDir.toString(), "images-dir, in nodepool.yaml");
+    if (config.elementsPath() != null) {
+      for (String dir : config.elementsPath().split(":")) {
+        checkPath(dir, "elements-dir, in nodepool.yaml");
+        if (!Files.isDirectory(Path.of(dir))) {
+          throw new JobFailure(
+              "The build is refused: elements-dir (in nodepool.yaml) names %s, which is no directory."
+                  .formatted(dir));
+        }
+      }
+    }
+  }
+
+  /** Its scripts do not quote all their paths. */
+  private static void checkPath(String path, String origin) {
+    if (UNFIT_FOR_SCRIPTS.matcher(path).find()) {
+      throw new JobFailure(
+          ("The build is refused: diskimage-builder cannot work with blanks or shell characters in a"
+                  + " path: %s (%s).")
+              .formatted(path, origin));
+    }
+  }
+
+  private static List<String> command(DiskImage diskImage, Path file, List<String> types) {
+    List<String> command = new ArrayList<>();
+    // a session, and so a process group, of its own: it can be killed as a whole
+    command.add("setsid");
+    command.addAll(List.of("disk-image-create", "-x", "-t", String.join(",", types)));
+    command.addAll(List.of("--checksum", "--no-tmpfs"));
+    if (types.contains("qcow2")) {
+      command.addAll(List.of("--qemu-img-options", "compat=0.10"));
+    }
+    command.addAll(List.of("-o", file.toString()));
+    command.addAll(diskImage.elements());
+    return command;
+  }
+
+  private Map<String, String> variables(
+      DibImage image, DiskImage diskImage, PoolConfig config, Path tmp, String path)
+      throws IOException {
+    Map<String, String> variables = new LinkedHashMap<>();
+    environment.forEach(
+        (name, value) -> {
+          if (INHERITED.contains(name)) {
+            variables.put(name, value);
+          }
+        });
+    variables.put("PATH", path);
+    // bash shows what is not ASCII as it is, and a secret can be found in it
+    variables.putIfAbsent("LANG", "C.UTF-8");
+    Files.createDirectories(cacheDir.resolve("lock"));
+    variables.put("DIB_IMAGE_CACHE", cacheDir.toString());
+    variables.put("DIB_LOCKFILES", cacheDir.resolve("lock").toString());
+    if (!diskImage.release().isEmpty()) {
+      variables.put("DIB_RELEASE", diskImage.release());
+    }
+    variables.put("DIB_IMAGE_NAME", image.imageName());
+    variables.put("DIB_IMAGE_FILENAME", image.filename());
+    if (config.elementsPath() != null) {
+      variables.put("ELEMENTS_PATH", config.elementsPath());
+    }
+    if (config.scriptDir() != null) {
+      variables.put("NODEPOOL_SCRIPTDIR", config.scriptDir().toString());
+    }
+    variables.putAll(diskImage.envVars());
+    // diskimage-builder looks at both, and the sweep must know where it works
+    variables.put("TMPDIR", tmp.toString());
+    variables.put("TMP_DIR", tmp.toString());
+    return variables;
+  }
+
+  private DibFile verify(DibImage image, Path draft, String type, BuildOutput output)
+      throws IOException {
+    Path file = Path.of(draft + "." + type);
+    if (!Files.isRegularFile(file) || Files.size(file) == 0) {
+      throw new JobFailure(
+          "disk-image-create ended well but made no %s file: %s".formatted(type, output.telling()));
+    }
+    String sha256 = ImageFiles.sha256(file);
+    Path checksum = Path.of(file + ".sha256");
+    if (Files.exists(checksum)) {
+      String said = Files.readString(checksum).strip().split("\\s+")[0];
+      if (!said.equalsIgnoreCase(sha256)) {
+        throw new JobFailure(
+            "The %s file has SHA-256 %s, its checksum file says %s.".formatted(type, sha256, said));
+      }
+      for (String algorithm : List.of("md5", "sha256")) {
+        nameInPlace(Path.of(file + "." + algorithm), file, image.filename() + "." + type);
+      }
+    } else if (!WITHOUT_CHECKSUM_FILES.contains(type)) {
+      throw new JobFailure("disk-image-create made no checksum of the %s file.".formatted(type));
+    }
+    ImageFiles.sync(file);
+    return new DibFile(image.id(), host, type, Files.size(file), sha256);
+  }
+
+  /** A checksum file names what it is of, for {@code sha256sum -c}. */
+  private static void nameInPlace(Path checksum, Path draft, String place) throws IOException {
+    if (Files.exists(checksum)) {
+      String text = Files.readString(checksum);
+      Files.writeString(checksum, text.replace(draft.toString(), place));
+    }
+  }
+
+  private static Map<String, String> orderedMap(String... keysAndValues) {
+    Map<String, String> map = new LinkedHashMap<>();
+    for (int i = 0; i < keysAndValues.length; i += 2) {
+      map.put(keysAndValues[i], keysAndValues[i + 1]);
+    }
+    return map;
+  }
+}

@@ -1,0 +1,59 @@
+package org.nodepool.jobs.image;
+
+import io.vertx.core.Future;
+import java.util.function.Supplier;
+import org.nodepool.config.PoolConfig;
+import org.nodepool.jobs.run.JobRun;
+import org.nodepool.jobs.run.Work;
+import org.nodepool.model.SnapshotImage;
+import org.nodepool.provider.Provider;
+import org.nodepool.provider.Providers;
+import org.nodepool.store.SnapshotImageTable;
+import org.nodepool.store.Tx;
+
+/**
+ * Deletes an image: its template server and itself at the provider, by external id; then the row.
+ */
+public final class DeleteImageWork implements Work {
+  private final SnapshotImageTable images;
+  private final Supplier<PoolConfig> config;
+  private final Providers providers;
+
+  /** To be used on one context alone. */
+  public DeleteImageWork(
+      SnapshotImageTable images, Supplier<PoolConfig> config, Providers providers) {
+    this.images = images;
+    this.config = config;
+    this.providers = providers;
+  }
+
+  @Override
+  public Future<Result> run(JobRun run) {
+    long id = run.job().subject().id();
+    return images
+        .find(id)
+        .compose(row -> row.isPresent() ? deleteAt(row.get()) : Future.succeededFuture())
+        .map(v -> tx -> remove(tx, id));
+  }
+
+  private Future<Void> deleteAt(SnapshotImage image) {
+    if (image.externalId() == null && image.serverExternalId() == null) {
+      return Future.succeededFuture();
+    }
+    Provider provider = providers.toDeleteFrom(config.get(), image.providerName());
+    Future<Void> done = Future.succeededFuture();
+    if (image.serverExternalId() != null) {
+      done = done.compose(v -> provider.deleteServer(image.serverExternalId()));
+    }
+    if (image.externalId() != null) {
+      done = done.compose(v -> provider.deleteImage(image.externalId()));
+    }
+    return done;
+  }
+
+  private Future<Void> remove(Tx tx, long id) {
+    return images
+        .lock(tx, id)
+        .compose(row -> row.isPresent() ? images.remove(tx, row.get()) : Future.succeededFuture());
+  }
+}

@@ -1,0 +1,59 @@
+package org.nodepool.jobs.node;
+
+import io.vertx.core.Future;
+import java.util.List;
+import java.util.Objects;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+import org.nodepool.async.InTurn;
+import org.nodepool.config.PoolConfig;
+import org.nodepool.jobs.run.JobRun;
+import org.nodepool.jobs.run.Work;
+import org.nodepool.model.Node;
+import org.nodepool.model.SubNode;
+import org.nodepool.provider.Provider;
+import org.nodepool.provider.Providers;
+import org.nodepool.store.NodeTable;
+import org.nodepool.store.Tx;
+
+/** Deletes a node: its servers at the provider first, its rows last. */
+public final class DeleteNodeWork implements Work {
+  private final NodeTable nodes;
+  private final Supplier<PoolConfig> config;
+  private final Providers providers;
+
+  /** To be used on one context alone. */
+  public DeleteNodeWork(NodeTable nodes, Supplier<PoolConfig> config, Providers providers) {
+    this.nodes = nodes;
+    this.config = config;
+    this.providers = providers;
+  }
+
+  @Override
+  public Future<Result> run(JobRun run) {
+    long id = run.job().subject().id();
+    return nodes
+        .find(id)
+        .compose(row -> row.isPresent() ? deleteServers(row.get()) : Future.succeededFuture())
+        .map(v -> tx -> remove(tx, id));
+  }
+
+  private Future<Void> deleteServers(Node node) {
+    if (!node.hasServer()) {
+      return Future.succeededFuture();
+    }
+    Provider provider = providers.toDeleteFrom(config.get(), node.providerName());
+    Stream<String> subnodes = node.subnodes().stream().map(SubNode::externalId);
+    List<String> servers =
+        Stream.concat(subnodes, Stream.of(node).map(Node::externalId))
+            .filter(Objects::nonNull)
+            .toList();
+    return InTurn.each(servers, provider::deleteServer);
+  }
+
+  private Future<Void> remove(Tx tx, long id) {
+    return nodes
+        .lock(tx, id)
+        .compose(row -> row.isPresent() ? nodes.remove(tx, row.get()) : Future.succeededFuture());
+  }
+}
