@@ -63,7 +63,7 @@ public final class Deletions {
   private final Database db;
   private final DibImageTable dibImageTable;
   private final JobTable jobs;
-  private final QueuedJobs queued;
+  private final EarlyEnds earlyEnds;
   private final AbandonedImages abandoned;
   private final Supplier<PoolConfig> config;
   private final Knock knock;
@@ -83,7 +83,7 @@ public final class Deletions {
     this.db = db;
     this.dibImageTable = dibImages;
     this.jobs = jobs;
-    this.queued = new QueuedJobs(jobs);
+    this.earlyEnds = new EarlyEnds(jobs);
     this.abandoned = new AbandonedImages(images, attempts);
     this.config = config;
     this.knock = knock;
@@ -104,7 +104,7 @@ public final class Deletions {
             image -> checkProviderIsConfigured(image.providerName()),
             (tx, image) -> jobs.lockActive(tx, image.subject()),
             (tx, image) -> images.setState(tx, image, State.DELETE),
-            (tx, image, active) -> queued.endAll(tx, makersOf(image.subject(), active)),
+            (tx, image, active) -> earlyEnds.all(tx, makersOf(image.subject(), active)),
             (tx, image) -> hostOf(tx, image).map(host -> draft(image, host)),
             images::remove);
     this.dibImages =
@@ -207,7 +207,7 @@ public final class Deletions {
                         row ->
                             rows.lockActive()
                                 .apply(tx, row)
-                                .compose(active -> queued.endAll(tx, active))
+                                .compose(active -> earlyEnds.all(tx, active))
                                 .compose(v -> rows.remove().apply(tx, row))))
         .map(knock::after);
   }
@@ -226,8 +226,8 @@ public final class Deletions {
             .filter(job -> job.kind().makes() && job.subject().what() == What.IMAGE)
             .filter(job -> job.state() == JobState.QUEUED)
             .toList();
-    return queued
-        .endAll(tx, makersOf(image.subject(), active))
+    return earlyEnds
+        .all(tx, makersOf(image.subject(), active))
         .compose(
             v ->
                 InTurn.each(
@@ -235,7 +235,7 @@ public final class Deletions {
                     (Job job) ->
                         abandoned
                             .abandonQueued(tx, job)
-                            .compose(w -> queued.end(tx, job, JobState.FAILED, error))));
+                            .compose(w -> earlyEnds.ofQueued(tx, job, JobState.FAILED, error))));
   }
 
   private static List<Job> makersOf(Subject subject, List<Job> active) {

@@ -25,7 +25,7 @@ public final class Jobs {
   private final Builds builds;
   private final Uploads uploads;
   private final Deletions deletions;
-  private final QueuedJobs queued;
+  private final EarlyEnds earlyEnds;
   private final Knock knock;
 
   public Jobs(
@@ -44,7 +44,7 @@ public final class Jobs {
     this.builds = builds;
     this.uploads = uploads;
     this.deletions = deletions;
-    this.queued = new QueuedJobs(jobs);
+    this.earlyEnds = new EarlyEnds(jobs);
     this.knock = knock;
   }
 
@@ -114,8 +114,8 @@ public final class Jobs {
   }
 
   private Future<Void> cancel(Tx tx, Job job) {
-    return queued
-        .endAll(tx, List.of(job))
+    return earlyEnds
+        .all(tx, List.of(job))
         .compose(
             v ->
                 job.state() == JobState.QUEUED

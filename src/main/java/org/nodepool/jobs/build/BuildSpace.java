@@ -72,7 +72,7 @@ final class BuildSpace {
     try {
       Files.createDirectory(images);
     } catch (IOException e) {
-      throw DiskImageBuilder.cannotBeWritten(imagesDir, e);
+      throw BuildChecks.cannotBeWritten(imagesDir, e);
     }
     if (tmpParent == null) {
       Files.createDirectory(dir.resolve("tmp"));

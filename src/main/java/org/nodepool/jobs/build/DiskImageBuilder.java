@@ -5,13 +5,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
-import java.util.regex.Pattern;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolConfig.DiskImage;
 import org.nodepool.jobs.run.JobRun;
@@ -25,54 +22,20 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Runs disk-image-create: the command line of Nodepool 0.1.0 with 0.4.0's checksums, in a process
- * group and a temporary directory of its own. Blocks for as long as a build takes; every build has
- * its own thread.
+ * Runs disk-image-create, in a process group and a temporary directory of its own. Blocks for as
+ * long as a build takes; every build has its own thread.
  */
 public final class DiskImageBuilder {
   private static final Logger log = LoggerFactory.getLogger(DiskImageBuilder.class);
 
-  private static final String INSTALL = "apt-get install -y --no-install-recommends ";
-
-  /** What a build runs in any case, and the Debian package that has it. */
-  private static final Map<String, String> PROGRAMS =
-      orderedMap(
-          "disk-image-create", "python3-diskimage-builder",
-          "sudo", "sudo",
-          "qemu-img", "qemu-utils",
-          "kpartx", "kpartx",
-          "mkfs.ext4", "e2fsprogs",
-          "setsid", "util-linux");
-
-  /** All that a build gets of the service's own environment: it has secrets. */
-  private static final Set<String> INHERITED =
-      Set.of(
-          "PATH",
-          "HOME",
-          "LANG",
-          "LC_ALL",
-          "LC_CTYPE",
-          "http_proxy",
-          "https_proxy",
-          "no_proxy",
-          "HTTP_PROXY",
-          "HTTPS_PROXY",
-          "NO_PROXY");
-
-  private static final String SYSTEM_PATH =
-      "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
   /** For these disk-image-create writes no checksum files; ours are all there is. */
   private static final Set<String> WITHOUT_CHECKSUM_FILES = Set.of("tar", "tgz", "squashfs");
-
-  private static final Pattern UNFIT_FOR_SCRIPTS = Pattern.compile("[\\s'\"\\\\*?\\[\\]$&;|<>()`]");
 
   private static final long OUTPUT_DRAIN_SECONDS = 5;
 
   private final Path buildsDir;
-  private final Path cacheDir;
   private final String host;
-  private final Map<String, String> environment;
+  private final BuildCommand command;
 
   /**
    * @param buildsDir for the builds' own directories
@@ -83,9 +46,8 @@ public final class DiskImageBuilder {
   public DiskImageBuilder(
       Path buildsDir, Path cacheDir, String host, Map<String, String> environment) {
     this.buildsDir = buildsDir;
-    this.cacheDir = cacheDir;
     this.host = host;
-    this.environment = environment;
+    this.command = new BuildCommand(cacheDir, environment);
   }
 
   /**
@@ -99,15 +61,14 @@ public final class DiskImageBuilder {
       throws IOException, InterruptedException {
     DiskImage diskImage = config.diskImages().get(image.imageName());
     Path file = Path.of(image.filename());
-    String path = environment.getOrDefault("PATH", "") + ":" + SYSTEM_PATH;
-    checkPrograms(path);
-    checkDirectories(file.getParent(), config);
+    BuildChecks.programs(command.path());
+    BuildChecks.directories(file.getParent(), config);
 
     String tmpParent = diskImage.envVars().get("TMPDIR");
     if (tmpParent == null) {
-      checkPath(buildsDir.toString(), "state_dir, in api.yaml");
+      BuildChecks.path(buildsDir.toString(), "state_dir, in api.yaml");
     } else {
-      checkPath(tmpParent, "TMPDIR in the env-vars");
+      BuildChecks.path(tmpParent, "TMPDIR in the env-vars");
       if (!Path.of(tmpParent).isAbsolute()) {
         throw new JobFailure("The build is refused: TMPDIR in the env-vars must be absolute.");
       }
@@ -117,16 +78,16 @@ public final class DiskImageBuilder {
     space.create(file.getParent(), tmpParent == null ? null : Path.of(tmpParent));
     Failpoint.MAKE_SPACE.after();
     Path draft = space.images().resolve(file.getFileName());
-    List<String> command = command(diskImage, draft, types);
-    ProcessBuilder builder = new ProcessBuilder(command);
+    List<String> line = BuildCommand.line(diskImage, draft, types);
+    ProcessBuilder builder = new ProcessBuilder(line);
     builder.environment().clear();
-    builder.environment().putAll(variables(image, diskImage, config, space.tmp(), path));
+    builder.environment().putAll(command.variables(image, diskImage, config, space.tmp()));
     builder.directory(space.tmp().toFile());
     builder
         .redirectErrorStream(true)
         .redirectInput(ProcessBuilder.Redirect.from(new File("/dev/null")));
 
-    run.log().note("starting " + String.join(" ", command.subList(1, command.size())));
+    run.log().note("starting " + String.join(" ", line.subList(1, line.size())));
     BuildOutput output = execute(builder, space, new SecretMask(builder.environment()), run);
     checkGoesOn(run);
     run.progress(1.0, "verify");
@@ -251,105 +212,6 @@ public final class DiskImageBuilder {
     space.remove();
   }
 
-  private static void checkPrograms(String path) {
-    PROGRAMS.forEach(
-        (program, debianPackage) -> {
-          boolean isThere =
-              Arrays.stream(path.split(":"))
-                  .filter(dir -> !dir.isEmpty())
-                  .anyMatch(dir -> Files.isExecutable(Path.of(dir, program)));
-          if (!isThere) {
-            throw new JobFailure(
-                "%s is not installed. As root, run './run.sh --setup' or '%s%s'."
-                    .formatted(program, INSTALL, debianPackage));
-          }
-        });
-  }
-
-  static JobFailure cannotBeWritten(Path imagesDir, IOException e) {
-    return new JobFailure(
-        "The build is refused: images-dir (%s, in nodepool.yaml) cannot be written: %s."
-            .formatted(imagesDir, e.getClass().getSimpleName() + " " + e.getMessage()));
-  }
-
-  /** Both show only at the end of a build otherwise. */
-  private static void checkDirectories(Path imagesDir, PoolConfig config) {
-    try {
-      Files.createDirectories(imagesDir);
-    } catch (IOException e) {
-      throw cannotBeWritten(imagesDir, e);
-    }
-    checkPath(imagesDir.toString(), "images-dir, in nodepool.yaml");
-    if (config.elementsPath() != null) {
-      for (String dir : config.elementsPath().split(":")) {
-        checkPath(dir, "elements-dir, in nodepool.yaml");
-        if (!Files.isDirectory(Path.of(dir))) {
-          throw new JobFailure(
-              "The build is refused: elements-dir (in nodepool.yaml) names %s, which is no directory."
-                  .formatted(dir));
-        }
-      }
-    }
-  }
-
-  /** Its scripts do not quote all their paths. */
-  private static void checkPath(String path, String origin) {
-    if (UNFIT_FOR_SCRIPTS.matcher(path).find()) {
-      throw new JobFailure(
-          ("The build is refused: diskimage-builder cannot work with blanks or shell characters in a"
-                  + " path: %s (%s).")
-              .formatted(path, origin));
-    }
-  }
-
-  private static List<String> command(DiskImage diskImage, Path file, List<String> types) {
-    List<String> command = new ArrayList<>();
-    // a session, and so a process group, of its own: it can be killed as a whole
-    command.add("setsid");
-    command.addAll(List.of("disk-image-create", "-x", "-t", String.join(",", types)));
-    command.addAll(List.of("--checksum", "--no-tmpfs"));
-    if (types.contains("qcow2")) {
-      command.addAll(List.of("--qemu-img-options", "compat=0.10"));
-    }
-    command.addAll(List.of("-o", file.toString()));
-    command.addAll(diskImage.elements());
-    return command;
-  }
-
-  private Map<String, String> variables(
-      DibImage image, DiskImage diskImage, PoolConfig config, Path tmp, String path)
-      throws IOException {
-    Map<String, String> variables = new LinkedHashMap<>();
-    environment.forEach(
-        (name, value) -> {
-          if (INHERITED.contains(name)) {
-            variables.put(name, value);
-          }
-        });
-    variables.put("PATH", path);
-    // bash shows what is not ASCII as it is, and a secret can be found in it
-    variables.putIfAbsent("LANG", "C.UTF-8");
-    Files.createDirectories(cacheDir.resolve("lock"));
-    variables.put("DIB_IMAGE_CACHE", cacheDir.toString());
-    variables.put("DIB_LOCKFILES", cacheDir.resolve("lock").toString());
-    if (!diskImage.release().isEmpty()) {
-      variables.put("DIB_RELEASE", diskImage.release());
-    }
-    variables.put("DIB_IMAGE_NAME", image.imageName());
-    variables.put("DIB_IMAGE_FILENAME", image.filename());
-    if (config.elementsPath() != null) {
-      variables.put("ELEMENTS_PATH", config.elementsPath());
-    }
-    if (config.scriptDir() != null) {
-      variables.put("NODEPOOL_SCRIPTDIR", config.scriptDir().toString());
-    }
-    variables.putAll(diskImage.envVars());
-    // diskimage-builder looks at both, and the sweep must know where it works
-    variables.put("TMPDIR", tmp.toString());
-    variables.put("TMP_DIR", tmp.toString());
-    return variables;
-  }
-
   private DibFile verify(DibImage image, Path draft, String type, BuildOutput output)
       throws IOException {
     Path file = Path.of(draft + "." + type);
@@ -381,13 +243,5 @@ public final class DiskImageBuilder {
       String text = Files.readString(checksum);
       Files.writeString(checksum, text.replace(draft.toString(), place));
     }
-  }
-
-  private static Map<String, String> orderedMap(String... keysAndValues) {
-    Map<String, String> map = new LinkedHashMap<>();
-    for (int i = 0; i < keysAndValues.length; i += 2) {
-      map.put(keysAndValues[i], keysAndValues[i + 1]);
-    }
-    return map;
   }
 }

@@ -16,7 +16,6 @@ import org.nodepool.jobs.run.ThisWorker;
 import org.nodepool.jobs.run.Work;
 import org.nodepool.model.Attempt;
 import org.nodepool.model.AttemptEnd.JobFailure;
-import org.nodepool.model.AttemptEnd.NotOurs;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.DibFile;
 import org.nodepool.model.DibImage;
@@ -212,7 +211,7 @@ public final class UploadWork implements Work {
             image.id(),
             source.dibImage().id(),
             configured.meta());
-    return providers.of(provider).upload(upload, new StoringObserver(image, run));
+    return providers.of(provider).upload(upload, new UploadObserver(db, images, jobs, image, run));
   }
 
   private ProviderConfig provider(Job job) {
@@ -222,58 +221,6 @@ public final class UploadWork implements Work {
           "Provider %s is no longer in nodepool.yaml.".formatted(job.providerName()));
     }
     return provider;
-  }
-
-  private final class StoringObserver implements Provider.Observer {
-    private final SnapshotImage image;
-    private final JobRun run;
-
-    StoringObserver(SnapshotImage image, JobRun run) {
-      this.image = image;
-      this.run = run;
-    }
-
-    @Override
-    public Future<Void> created(String externalId) {
-      run.log().note("the image is %s there".formatted(externalId));
-      return db.transaction(Failpoint.EXTERNAL_ID, tx -> store(tx, externalId))
-          .map(
-              isThere -> {
-                if (!isThere) {
-                  throw new JobFailure("Its image is not in the table any more.");
-                }
-                return null;
-              });
-    }
-
-    /** Whether there is such a row. What another worker has taken over is not written. */
-    private Future<Boolean> store(Tx tx, String externalId) {
-      return images
-          .setExternalId(tx, image.id(), externalId)
-          .compose(
-              isThere ->
-                  jobs.lockCurrent(tx, run.job())
-                      .map(
-                          row -> {
-                            row.orElseThrow(NotOurs::new);
-                            return isThere;
-                          }));
-    }
-
-    @Override
-    public void sent(double fraction) {
-      run.progress(fraction, fraction < 1 ? "send" : "verify");
-    }
-
-    @Override
-    public void note(String line) {
-      run.log().note(line);
-    }
-
-    @Override
-    public boolean isStopped() {
-      return run.stopped().isPresent();
-    }
   }
 
   @Override

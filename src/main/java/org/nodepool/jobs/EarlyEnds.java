@@ -10,23 +10,23 @@ import org.nodepool.store.Tx;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Ends jobs that wait, and asks the worker of one that runs to end it. Thread-safe. */
-final class QueuedJobs {
-  private static final Logger log = LoggerFactory.getLogger(QueuedJobs.class);
+/** Ends jobs before their work is done: those that wait at once, one that runs by its worker. */
+final class EarlyEnds {
+  private static final Logger log = LoggerFactory.getLogger(EarlyEnds.class);
 
   private final JobTable jobs;
 
-  QueuedJobs(JobTable jobs) {
+  EarlyEnds(JobTable jobs) {
     this.jobs = jobs;
   }
 
   /** Cancels what waits, and asks what runs to end. */
-  Future<Void> endAll(Tx tx, List<Job> work) {
+  Future<Void> all(Tx tx, List<Job> work) {
     return InTurn.each(
         work,
         (Job job) ->
             job.state() == JobState.QUEUED
-                ? end(tx, job, JobState.CANCELLED, null)
+                ? ofQueued(tx, job, JobState.CANCELLED, null)
                 : jobs.requestCancel(tx, job));
   }
 
@@ -35,7 +35,7 @@ final class QueuedJobs {
    *
    * @param error null for a cancelled one
    */
-  Future<Void> end(Tx tx, Job job, JobState end, String error) {
+  Future<Void> ofQueued(Tx tx, Job job, JobState end, String error) {
     return jobs.endQueued(tx, job, end, error)
         .onSuccess(
             v ->
