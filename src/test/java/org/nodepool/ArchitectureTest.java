@@ -101,7 +101,7 @@ class ArchitectureTest {
   @Test
   void the_api_knows_no_provider_and_no_configuration() {
     room("api")
-        .knowsNoRoomBut("model", "store", "view", "events", "jobs")
+        .knowsNoRoomBut("model", "store", "view", "events", "jobs", "api.http")
         .andLibraries(
             "javax.crypto..",
             "javax.net.ssl..",
@@ -109,6 +109,11 @@ class ArchitectureTest {
             "io.netty.channel..",
             "io.micrometer..")
         .check();
+  }
+
+  @Test
+  void http_itself_knows_no_room() {
+    room("api.http").knowsNoRoomBut().check();
   }
 
   @Test

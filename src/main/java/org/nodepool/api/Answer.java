@@ -4,6 +4,8 @@ import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.ext.web.RoutingContext;
 import java.util.List;
+import org.nodepool.api.http.Codings;
+import org.nodepool.api.http.EntityTags;
 import org.nodepool.jobs.Ticket;
 import org.nodepool.model.Job;
 import org.nodepool.view.Page;

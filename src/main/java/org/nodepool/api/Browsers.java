@@ -5,11 +5,10 @@ import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.ext.web.RoutingContext;
 import java.util.List;
-import java.util.Locale;
+import java.util.Optional;
 import java.util.Set;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.nodepool.api.http.Origin;
 
 /**
  * What pages of other origins may do (CORS; RFC 6454): nothing, unless the origin is allowed. A
@@ -17,10 +16,6 @@ import java.util.stream.Collectors;
  * from our own pages, from allowed ones, or from no browser.
  */
 final class Browsers {
-  private static final Pattern ORIGIN = Pattern.compile("(https?)://([^/?#@\\s]+)");
-  private static final Pattern AUTHORITY =
-      Pattern.compile("(\\[[0-9a-f:.]+\\]|[^\\[\\]:@/?#\\s]+)(?::(\\d{0,5}))?");
-
   private static final String METHOD_ASKED_FOR = "Access-Control-Request-Method";
   private static final String ANSWERED_HEADERS =
       "ETag, Link, Location, Preference-Applied, Retry-After, X-Request-Id";
@@ -29,7 +24,7 @@ final class Browsers {
           + " X-Request-Id";
   private static final String PREFLIGHT_SECONDS = "600";
 
-  private final Set<String> allowed;
+  private final Set<Origin> allowed;
 
   /**
    * Takes origins as they are written in the header of that name: {@code https://ci.example.org}.
@@ -40,14 +35,13 @@ final class Browsers {
     allowed = allowedOrigins.stream().map(Browsers::checked).collect(Collectors.toSet());
   }
 
-  private static String checked(String origin) {
-    String normal = normal(origin);
-    if (normal == null) {
-      throw new IllegalArgumentException(
-          "server.allowed_origins: %s is no origin; one is a scheme, a host and perhaps a port: https://ci.example.org"
-              .formatted(origin));
-    }
-    return normal;
+  private static Origin checked(String text) {
+    return Origin.of(text)
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "server.allowed_origins: %s is no origin; one is a scheme, a host and perhaps a port: https://ci.example.org"
+                        .formatted(text)));
   }
 
   /** Tells a page of an allowed origin that it may read the answer, whatever that will be. */
@@ -92,43 +86,19 @@ final class Browsers {
   }
 
   private boolean isAllowed(HttpServerRequest request) {
-    String origin = origin(request);
-    return origin != null && allowed.contains(origin);
+    return origin(request).filter(allowed::contains).isPresent();
   }
 
   /** By host and port: behind a proxy with TLS the scheme that the browser sees is not ours. */
   private static boolean isOwn(HttpServerRequest request) {
-    String origin = origin(request);
-    String host = request.getHeader(HttpHeaders.HOST);
-    if (origin == null || host == null || request.headers().getAll(HttpHeaders.HOST).size() > 1) {
-      return false;
-    }
-    String scheme = origin.substring(0, origin.indexOf(':'));
-    return origin.equals(normal(scheme + "://" + host));
+    List<String> hosts = request.headers().getAll(HttpHeaders.HOST);
+    return hosts.size() == 1
+        && origin(request).filter(origin -> origin.isOf(hosts.get(0))).isPresent();
   }
 
-  /** The request's; null when it is none, as the {@code null} of a page without an origin. */
-  private static String origin(HttpServerRequest request) {
+  /** The request's; empty when it has none, or several. */
+  private static Optional<Origin> origin(HttpServerRequest request) {
     List<String> origins = request.headers().getAll(HttpHeaders.ORIGIN);
-    return origins.size() == 1 ? normal(origins.get(0)) : null;
-  }
-
-  /** In lower case, and always with the port; null when it is no origin. */
-  private static String normal(String text) {
-    Matcher origin = ORIGIN.matcher(text.toLowerCase(Locale.ROOT));
-    if (!origin.matches()) {
-      return null;
-    }
-    Matcher authority = AUTHORITY.matcher(origin.group(2));
-    if (!authority.matches()) {
-      return null;
-    }
-    String scheme = origin.group(1);
-    String given = authority.group(2);
-    int port =
-        given == null || given.isEmpty()
-            ? scheme.equals("https") ? 443 : 80
-            : Integer.parseInt(given);
-    return "%s://%s:%d".formatted(scheme, authority.group(1), port);
+    return origins.size() == 1 ? Origin.of(origins.get(0)) : Optional.empty();
   }
 }

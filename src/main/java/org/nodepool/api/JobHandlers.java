@@ -10,6 +10,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
+import org.nodepool.api.http.ByteRange;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.JobWaits;
 import org.nodepool.jobs.Jobs;
@@ -163,14 +164,16 @@ final class JobHandlers {
     if (ctx.request().method() == HttpMethod.HEAD || headers.contains("If-Range")) {
       return Optional.empty();
     }
-    try {
-      return ByteRange.of(headers.getAll("Range"), size);
-    } catch (Refusal e) {
+    Optional<ByteRange> range = ByteRange.of(headers.getAll("Range"), size);
+    if (range.filter(part -> !part.isSatisfiable()).isPresent()) {
       ctx.response()
           .putHeader(HttpHeaders.ACCEPT_RANGES, "bytes")
-          .putHeader(HttpHeaders.CONTENT_RANGE, "bytes */" + size);
-      throw e;
+          .putHeader(HttpHeaders.CONTENT_RANGE, range.get().contentRange(size));
+      throw new Refusal(
+          Slug.RANGE_NOT_SATISFIABLE,
+          "The header Range asks for bytes that there are not; there are %d.".formatted(size));
     }
+    return range;
   }
 
   private static Answer part(RoutingContext ctx, Path file, long size, Optional<ByteRange> range) {
@@ -183,7 +186,10 @@ final class JobHandlers {
         return;
       }
       range.ifPresent(
-          part -> response.setStatusCode(206).putHeader(HttpHeaders.CONTENT_RANGE, part.of(size)));
+          part ->
+              response
+                  .setStatusCode(206)
+                  .putHeader(HttpHeaders.CONTENT_RANGE, part.contentRange(size)));
       ByteRange sent = range.orElse(new ByteRange(0, size));
       response.sendFile(file.toString(), sent.offset(), sent.length()).onFailure(ctx::fail);
     };

@@ -3,6 +3,7 @@ package org.nodepool.api;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.ext.web.RoutingContext;
 import java.util.List;
+import org.nodepool.api.http.Accept;
 import org.nodepool.view.Format;
 
 /** The media types that a route can answer with; the first is for clients that do not mind. */

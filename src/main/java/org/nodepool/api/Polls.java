@@ -7,6 +7,9 @@ import io.vertx.ext.web.RoutingContext;
 import java.time.Duration;
 import java.util.OptionalInt;
 import java.util.function.Function;
+import org.nodepool.api.http.Codings;
+import org.nodepool.api.http.EntityTags;
+import org.nodepool.api.http.Preferences;
 import org.nodepool.model.Resource;
 import org.nodepool.view.Kind;
 import org.nodepool.view.OneQuery;
@@ -21,6 +24,9 @@ import org.nodepool.view.Representation;
  * ({@code Prefer: wait}).
  */
 final class Polls {
+  /** API.md: more than that is taken as that. */
+  static final int LONGEST_WAIT_SECONDS = 60;
+
   private final PoolReads reads;
   private final OneOffs oneOffs;
 
@@ -50,7 +56,7 @@ final class Polls {
     if (!known.isGiven()) {
       return reads.answer(query).map(page -> page(ctx, page));
     }
-    OptionalInt seconds = Preferences.waitSeconds(headers.getAll("Prefer"));
+    OptionalInt seconds = Preferences.waitSeconds(headers.getAll("Prefer"), LONGEST_WAIT_SECONDS);
     Future<Page> read =
         seconds.orElse(0) > 0 && !ctx.response().closed() // then nobody would end the waiting
             ? waited(ctx, query, known, seconds.getAsInt())

@@ -12,6 +12,9 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.function.LongFunction;
+import org.nodepool.api.http.Codings;
+import org.nodepool.api.http.EntityTags;
+import org.nodepool.api.http.Preferences;
 import org.nodepool.model.Ids;
 import org.nodepool.model.Resource;
 import org.nodepool.view.Kind;
@@ -183,7 +186,7 @@ final class ShortWay implements Handler<HttpServerRequest> {
       this.known = headers.get(HttpHeaders.IF_NONE_MATCH);
       this.waitSeconds =
           known != null && headers.contains(PREFER)
-              ? Preferences.waitSeconds(headers.getAll(PREFER))
+              ? Preferences.waitSeconds(headers.getAll(PREFER), Polls.LONGEST_WAIT_SECONDS)
               : OptionalInt.empty();
     }
 

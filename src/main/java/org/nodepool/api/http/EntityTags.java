@@ -1,4 +1,4 @@
-package org.nodepool.api;
+package org.nodepool.api.http;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -8,7 +8,7 @@ import java.util.List;
  * compared weakly, so {@code W/} makes no difference. What cannot be read is no tag and matches
  * nothing; it is no error, for the client then gets what it would get without the header.
  */
-final class EntityTags {
+public final class EntityTags {
   private static final EntityTags NONE = new EntityTags(false, false, List.of());
 
   private final boolean isGiven;
@@ -24,7 +24,7 @@ final class EntityTags {
   }
 
   /** What these header lines say together. */
-  static EntityTags of(List<String> lines) {
+  public static EntityTags of(List<String> lines) {
     if (lines.isEmpty()) {
       return NONE;
     }
@@ -91,7 +91,7 @@ final class EntityTags {
   }
 
   /** Whether the client sent the header at all. */
-  boolean isGiven() {
+  public boolean isGiven() {
     return isGiven;
   }
 
@@ -100,7 +100,7 @@ final class EntityTags {
    *
    * @param etag with its quotes
    */
-  boolean matches(String etag) {
+  public boolean matches(String etag) {
     return isAny || tags.contains(etag);
   }
 }

@@ -1,4 +1,4 @@
-package org.nodepool.api;
+package org.nodepool.api.http;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -14,31 +14,33 @@ class PreferencesTest {
   void seconds_up_to_sixty_are_as_they_are_said(@ForAll @IntRange(min = 0) int seconds) {
     OptionalInt expected = OptionalInt.of(Math.min(60, seconds));
     for (String form : List.of("wait=%d", "WAIT = %d", "wait=\"%d\"", "wait=00%d;x=1")) {
-      assertThat(Preferences.waitSeconds(List.of(form.formatted(seconds))))
-          .as(form)
-          .isEqualTo(expected);
+      assertThat(waitSeconds(List.of(form.formatted(seconds)))).as(form).isEqualTo(expected);
     }
   }
 
   @Property
   void any_text_is_read(@ForAll String text) {
-    Preferences.waitSeconds(List.of(text));
-    assertThat(Preferences.waitSeconds(List.of("wait=7", text))).hasValue(7);
+    waitSeconds(List.of(text));
+    assertThat(waitSeconds(List.of("wait=7", text))).hasValue(7);
   }
 
   @Example
   void among_others_the_first_wait_counts() {
     String header = "return=minimal; note=\"wait=9, \", respond-async, wait=5, wait=6";
-    assertThat(Preferences.waitSeconds(List.of(header))).hasValue(5);
-    assertThat(Preferences.waitSeconds(List.of("respond-async", "wait=8"))).hasValue(8);
-    assertThat(Preferences.waitSeconds(List.of("wait=99999999999999999999"))).hasValue(60);
+    assertThat(waitSeconds(List.of(header))).hasValue(5);
+    assertThat(waitSeconds(List.of("respond-async", "wait=8"))).hasValue(8);
+    assertThat(waitSeconds(List.of("wait=99999999999999999999"))).hasValue(60);
   }
 
   @Example
   void what_is_no_number_is_no_wait() {
     for (String header : List.of("", "wait", "wait=", "wait=-1", "wait=x", "wait=1.5", "await=3")) {
-      assertThat(Preferences.waitSeconds(List.of(header))).as(header).isEmpty();
+      assertThat(waitSeconds(List.of(header))).as(header).isEmpty();
     }
-    assertThat(Preferences.waitSeconds(List.of())).isEmpty();
+    assertThat(waitSeconds(List.of())).isEmpty();
+  }
+
+  private static OptionalInt waitSeconds(List<String> lines) {
+    return Preferences.waitSeconds(lines, 60);
   }
 }

@@ -1,4 +1,4 @@
-package org.nodepool.api;
+package org.nodepool.api.http;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -34,7 +34,7 @@ class AcceptTest {
           @Chars({'*', '/', ';', ',', '=', '"', '\\', 'q', '0', '.', '1', ' '})
           String header) {
     Accept.of(List.of(header)).best(List.of("a/b", "a/c", "b/c"));
-    assertThat(Accept.of(List.of(header, "*/*")).ranges()).isNotEmpty();
+    assertThat(Accept.of(List.of(header, "*/*")).ranges).isNotEmpty();
   }
 
   @Property

@@ -1,18 +1,18 @@
-package org.nodepool.api;
+package org.nodepool.api.http;
 
 import java.util.List;
 import java.util.Optional;
-import org.nodepool.api.HeaderList.Weighted;
+import org.nodepool.api.http.HeaderList.Weighted;
 
 /** What a client takes as {@code Content-Encoding} (RFC 9110, 12.5.3). */
-final class Codings {
+public final class Codings {
   private Codings() {}
 
   /**
    * Whether it takes gzip. Without the header it is not asked; an asterisk stands for what is not
    * named; of several elements for gzip the kindest counts.
    */
-  static boolean acceptGzip(List<String> lines) {
+  public static boolean acceptGzip(List<String> lines) {
     if (lines.isEmpty()) {
       return false;
     }

@@ -1,4 +1,4 @@
-package org.nodepool.api;
+package org.nodepool.api.http;
 
 import java.util.Comparator;
 import java.util.List;
@@ -9,12 +9,18 @@ import java.util.regex.Pattern;
  * The media types that a client takes (RFC 9110, 12.5.1). Elements that cannot be read are ignored,
  * and so are all parameters but {@code q}. Without any element everything is fine.
  */
-record Accept(List<Range> ranges) {
+public final class Accept {
   private static final Pattern TYPE =
       Pattern.compile("\\*/\\*|[!#$%&'+.^_`|~0-9a-z-]+/(\\*|[!#$%&'+.^_`|~0-9a-z-]+)");
 
   /** What most clients that poll say. */
   private static final Accept ANYTHING = new Accept(List.of());
+
+  final List<Range> ranges;
+
+  private Accept(List<Range> ranges) {
+    this.ranges = ranges;
+  }
 
   /**
    * An element.
@@ -34,8 +40,8 @@ record Accept(List<Range> ranges) {
     }
   }
 
-  /** What these headers say together. */
-  static Accept of(List<String> headers) {
+  /** What these lines of the header say together. */
+  public static Accept of(List<String> headers) {
     if (headers.isEmpty() || (headers.size() == 1 && headers.get(0).equals("*/*"))) {
       return ANYTHING;
     }
@@ -51,7 +57,7 @@ record Accept(List<Range> ranges) {
    *
    * @param mediaTypes in lower case, without parameters
    */
-  Optional<String> best(List<String> mediaTypes) {
+  public Optional<String> best(List<String> mediaTypes) {
     if (ranges.isEmpty()) {
       return Optional.of(mediaTypes.get(0));
     }

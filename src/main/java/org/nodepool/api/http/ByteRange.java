@@ -1,4 +1,4 @@
-package org.nodepool.api;
+package org.nodepool.api.http;
 
 import java.math.BigInteger;
 import java.util.List;
@@ -10,22 +10,23 @@ import java.util.regex.Pattern;
  * The one part of a body that was asked for (RFC 9110, 14).
  *
  * @param offset of its first byte
- * @param length in bytes, at least one
+ * @param length in bytes; 0 when the body has none of what was asked for
  */
-record ByteRange(long offset, long length) {
+public record ByteRange(long offset, long length) {
   private static final Pattern SINGLE =
       Pattern.compile("[bB][yY][tT][eE][sS]=[ \t]*([0-9]*)-([0-9]*)[ \t]*");
 
+  private static final ByteRange NOT_SATISFIABLE = new ByteRange(0, 0);
+
   /**
-   * The part of so many bytes that these headers ask for; empty when they ask for none, or for what
-   * is not understood here: then the whole is the answer. Fails with {@link
-   * Slug#RANGE_NOT_SATISFIABLE}.
+   * The part of so many bytes that these lines of the header ask for; empty when they ask for none,
+   * or for what is not understood here: then the whole is the answer.
    */
-  static Optional<ByteRange> of(List<String> headers, long size) {
-    if (headers.size() != 1) {
+  public static Optional<ByteRange> of(List<String> lines, long size) {
+    if (lines.size() != 1) {
       return Optional.empty();
     }
-    Matcher range = SINGLE.matcher(headers.get(0));
+    Matcher range = SINGLE.matcher(lines.get(0));
     if (!range.matches()) {
       return Optional.empty();
     }
@@ -40,7 +41,7 @@ record ByteRange(long offset, long length) {
       return Optional.empty();
     }
     if (from >= size) {
-      throw notSatisfiable(size);
+      return Optional.of(NOT_SATISFIABLE);
     }
     return Optional.of(new ByteRange(from, Math.min(to, size - 1) - from + 1));
   }
@@ -48,7 +49,7 @@ record ByteRange(long offset, long length) {
   /** The last bytes; all of nothing is no part. */
   private static Optional<ByteRange> end(long length, long size) {
     if (length == 0) {
-      throw notSatisfiable(size);
+      return Optional.of(NOT_SATISFIABLE);
     }
     long there = Math.min(length, size);
     return there == 0 ? Optional.empty() : Optional.of(new ByteRange(size - there, there));
@@ -58,14 +59,15 @@ record ByteRange(long offset, long length) {
     return new BigInteger(digits).min(BigInteger.valueOf(Long.MAX_VALUE)).longValue();
   }
 
-  private static Refusal notSatisfiable(long size) {
-    return new Refusal(
-        Slug.RANGE_NOT_SATISFIABLE,
-        "The header Range asks for bytes that there are not; there are %d.".formatted(size));
+  /** Whether there is something to send; else the answer is 416. */
+  public boolean isSatisfiable() {
+    return length > 0;
   }
 
-  /** The value of Content-Range. */
-  String of(long size) {
-    return "bytes %d-%d/%d".formatted(offset, offset + length - 1, size);
+  /** The value of Content-Range, of a body of so many bytes. */
+  public String contentRange(long size) {
+    return isSatisfiable()
+        ? "bytes %d-%d/%d".formatted(offset, offset + length - 1, size)
+        : "bytes */" + size;
   }
 }
