@@ -90,17 +90,17 @@ final class CloudCalls {
    *
    * @param token null for what needs no login
    */
-  Future<HttpResponse<Buffer>> get(String url, String token) {
+  Future<CloudAnswer> get(String url, String token) {
     return again(() -> once(HttpMethod.GET, url, token, HttpRequest::send));
   }
 
   /** As {@link #get}. */
-  Future<HttpResponse<Buffer>> delete(String url, String token) {
+  Future<CloudAnswer> delete(String url, String token) {
     return again(() -> once(HttpMethod.DELETE, url, token, HttpRequest::send));
   }
 
   /** Sends it once: whether it has been done is not known when there is no answer. */
-  Future<HttpResponse<Buffer>> post(String url, String token, JsonObject body) {
+  Future<CloudAnswer> post(String url, String token, JsonObject body) {
     return once(HttpMethod.POST, url, token, request -> request.sendJsonObject(body));
   }
 
@@ -111,8 +111,7 @@ final class CloudCalls {
    * connection after its answer, does so with data unread: a reset, in which the answer is lost. So
    * this connection is kept alive for the server, and closed here.
    */
-  Future<HttpResponse<Buffer>> put(
-      String url, String token, long sizeBytes, ReadStream<Buffer> body) {
+  Future<CloudAnswer> put(String url, String token, long sizeBytes, ReadStream<Buffer> body) {
     WebClient sender = WebClient.create(vertx, options(config).setKeepAlive(true));
     return turn()
         .compose(
@@ -147,8 +146,7 @@ final class CloudCalls {
     return vertx.timer(Math.max(1, length.toMillis()), TimeUnit.MILLISECONDS).mapEmpty();
   }
 
-  private Future<HttpResponse<Buffer>> once(
-      HttpMethod method, String url, String token, Sending sending) {
+  private Future<CloudAnswer> once(HttpMethod method, String url, String token, Sending sending) {
     return turn()
         .compose(v -> sending.send(request(client, method, url, token).timeout(timeout.toMillis())))
         // besides: an answer that trickles in
@@ -171,26 +169,26 @@ final class CloudCalls {
     return begin == now ? Future.succeededFuture() : pause(Duration.ofNanos(begin - now));
   }
 
-  private Future<HttpResponse<Buffer>> judged(
-      HttpMethod method, String url, AsyncResult<HttpResponse<Buffer>> answer) {
-    if (answer.failed()) {
-      return unanswered(method, url, answer.cause());
+  private Future<CloudAnswer> judged(
+      HttpMethod method, String url, AsyncResult<HttpResponse<Buffer>> response) {
+    if (response.failed()) {
+      return unanswered(method, url, response.cause());
     }
-    Refusal refusal = Refusal.of(answer.result());
-    String why =
-        "%s %s is answered %d: %s".formatted(method, url, refusal.status(), refusal.reason());
-    if (refusal.mayPass()) {
-      return away(why, null, refusal.pause());
-    }
-    if (refusal.status() < 400 || refusal.status() == 404) {
+    CloudAnswer answer = new CloudAnswer(response.result());
+    if (answer.status() < 400 || answer.status() == 404) {
       notes.succeeded(config.name());
-    } else {
-      notes.failed(config.name(), why);
+      return Future.succeededFuture(answer);
     }
-    return Future.succeededFuture(answer.result());
+    String why =
+        "%s %s is answered %d: %s".formatted(method, url, answer.status(), answer.reason());
+    if (answer.mayPass()) {
+      return away(why, null, answer.pause());
+    }
+    notes.failed(config.name(), why);
+    return Future.succeededFuture(answer);
   }
 
-  private Future<HttpResponse<Buffer>> unanswered(HttpMethod method, String url, Throwable cause) {
+  private Future<CloudAnswer> unanswered(HttpMethod method, String url, Throwable cause) {
     for (Throwable t = cause; t != null; t = t.getCause()) {
       if (t instanceof ProviderFailure) {
         return Future.failedFuture(t); // it is we who ended it

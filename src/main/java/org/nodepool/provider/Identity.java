@@ -1,11 +1,8 @@
 package org.nodepool.provider;
 
 import io.vertx.core.Future;
-import io.vertx.core.buffer.Buffer;
-import io.vertx.core.json.DecodeException;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
-import io.vertx.ext.web.client.HttpResponse;
 import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.OffsetDateTime;
@@ -41,7 +38,7 @@ final class Identity {
   private final CloudCalls calls;
   private final ProviderConfig config;
   private final CloudAccess access;
-  private Future<String> address;
+  private final VersionDiscovery version;
   private Future<Session> session;
 
   /**
@@ -62,6 +59,7 @@ final class Identity {
     this.calls = calls;
     this.config = config;
     this.access = config.openStack().access();
+    this.version = new VersionDiscovery(calls, config.name(), "Identity", 3);
   }
 
   /**
@@ -70,30 +68,29 @@ final class Identity {
    * @param type as the catalog has it
    * @param override where the service is whatever the catalog says; null when that decides
    */
-  Future<HttpResponse<Buffer>> call(
-      String type, String override, Function<Access, Future<HttpResponse<Buffer>>> call) {
+  Future<CloudAnswer> call(
+      String type, String override, Function<Access, Future<CloudAnswer>> call) {
     return session()
         .compose(
             first ->
                 call.apply(access(first, type, override))
                     .compose(
-                        response ->
-                            response.statusCode() != 401
-                                ? Future.succeededFuture(response)
+                        answer ->
+                            answer.status() != 401
+                                ? Future.succeededFuture(answer)
                                 : session(first)
                                     .compose(next -> call.apply(access(next, type, override)))))
         .map(this::accepted);
   }
 
   /** A service that does not reach Identity says 401 too, so it is no reason to give up. */
-  private HttpResponse<Buffer> accepted(HttpResponse<Buffer> response) {
-    if (response.statusCode() == 401) {
+  private CloudAnswer accepted(CloudAnswer answer) {
+    if (answer.status() == 401) {
       throw new ProviderAway(
-          "Provider %s: a new login is not accepted: %s"
-              .formatted(config.name(), Refusal.of(response).reason()),
+          "Provider %s: a new login is not accepted: %s".formatted(config.name(), answer.reason()),
           null);
     }
-    return response;
+    return answer;
   }
 
   private Access access(Session session, String type, String override) {
@@ -121,19 +118,20 @@ final class Identity {
 
   private Future<Session> logIn() {
     long asked = System.nanoTime();
-    return address()
+    return version
+        .at(address())
         .compose(base -> calls.post(base + "/auth/tokens", null, loginBody()))
-        .map(response -> session(response, asked));
+        .map(answer -> session(answer, asked));
   }
 
-  private Session session(HttpResponse<Buffer> response, long asked) {
-    String token = response.getHeader("X-Subject-Token");
-    if (response.statusCode() != 201 || token == null) {
+  private Session session(CloudAnswer answer, long asked) {
+    String token = answer.header("X-Subject-Token");
+    if (answer.status() != 201 || token == null) {
       throw new ProviderFailure(
           "Provider %s: Identity at %s refuses the login: %s"
-              .formatted(config.name(), access.authUrl(), Refusal.of(response).reason()));
+              .formatted(config.name(), access.authUrl(), answer.reason()));
     }
-    JsonObject body = json(response).getJsonObject("token", new JsonObject());
+    JsonObject body = answer.json().getJsonObject("token", new JsonObject());
     Duration life = life(body);
     Duration fifth = life.dividedBy(5);
     Duration use = life.minus(fifth.compareTo(MARGIN) < 0 ? fifth : MARGIN);
@@ -193,35 +191,9 @@ final class Identity {
     return new JsonObject().put("name", who.name()).put("domain", domain);
   }
 
-  /** Where v3 is: what is configured may be the server's root, or the v2.0 of old files. */
-  private Future<String> address() {
-    if (address == null || address.failed()) {
-      String given = Urls.withoutSlash(access.authUrl());
-      String root = given.replaceFirst("/v2\\.0$", "");
-      address = given.endsWith("/v3") ? Future.succeededFuture(given) : discover(root);
-    }
-    return address;
-  }
-
-  private Future<String> discover(String root) {
-    return calls
-        .get(root + "/", null)
-        .map(
-            response -> {
-              List<Urls.Version> versions = Urls.versions(json(response));
-              if (versions.isEmpty()) {
-                return root + "/v3"; // a proxy may hide the list
-              }
-              return versions.stream()
-                  .filter(version -> version.id().startsWith("v3"))
-                  .findFirst()
-                  .map(version -> Urls.at(root, version.href()))
-                  .orElseThrow(
-                      () ->
-                          new ProviderFailure(
-                              "Provider %s: Identity at %s has no version 3, which is needed."
-                                  .formatted(config.name(), root)));
-            });
+  /** What is configured may be the server's root, its v3, or the v2.0 of old files. */
+  private String address() {
+    return Urls.withoutSlash(access.authUrl()).replaceFirst("/v2\\.0$", "");
   }
 
   /** Of that type, in the configured region, for the configured interface. */
@@ -261,14 +233,5 @@ final class Identity {
 
   private static List<JsonObject> objects(JsonArray array) {
     return array.stream().map(JsonObject.class::cast).toList();
-  }
-
-  private static JsonObject json(HttpResponse<Buffer> response) {
-    try {
-      JsonObject body = response.bodyAsJsonObject();
-      return body == null ? new JsonObject() : body;
-    } catch (DecodeException | ClassCastException e) {
-      return new JsonObject();
-    }
   }
 }

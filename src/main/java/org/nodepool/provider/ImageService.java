@@ -2,16 +2,13 @@ package org.nodepool.provider;
 
 import io.vertx.core.Future;
 import io.vertx.core.buffer.Buffer;
-import io.vertx.core.json.DecodeException;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import io.vertx.core.streams.ReadStream;
-import io.vertx.ext.web.client.HttpResponse;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.nodepool.config.PoolConfig.ProviderConfig;
@@ -24,17 +21,11 @@ import org.nodepool.model.AttemptEnd.ProviderFailure;
  * answer or may do it later.
  */
 final class ImageService {
-  private static final String TYPE = "image";
   private static final Pattern ID = Pattern.compile("[A-Za-z0-9_-]+");
 
   private final CloudCalls calls;
-  private final Identity identity;
   private final ProviderConfig config;
-
-  /** The service as the catalog names it, and where its version 2 was found. */
-  private String endpoint;
-
-  private Future<String> address;
+  private final CloudService service;
 
   /**
    * An image as the cloud has it.
@@ -67,8 +58,14 @@ final class ImageService {
 
   ImageService(CloudCalls calls, Identity identity, ProviderConfig config) {
     this.calls = calls;
-    this.identity = identity;
     this.config = config;
+    this.service =
+        new CloudService(
+            identity,
+            config,
+            "image",
+            config.openStack().access().imageEndpoint(),
+            new VersionDiscovery(calls, config.name(), "Image", 2));
   }
 
   /**
@@ -77,38 +74,41 @@ final class ImageService {
    * @param image its properties
    */
   Future<Image> create(JsonObject image) {
-    return call(access -> calls.post(access.endpoint() + "/images", access.token(), image))
+    return service
+        .call(access -> calls.post(access.endpoint() + "/images", access.token(), image))
         .map(
-            response -> {
-              if (response.statusCode() != 201) {
-                throw refused("to make an image", response);
+            answer -> {
+              if (answer.status() != 201) {
+                throw service.refused("to make an image", answer);
               }
-              return Image.of(json(response));
+              return Image.of(answer.json());
             });
   }
 
   /** Empty when there is none. */
   Future<Optional<Image>> find(String id) {
-    return call(access -> calls.get(url(access, id), access.token()))
+    return service
+        .call(access -> calls.get(url(access, id), access.token()))
         .map(
-            response ->
-                switch (response.statusCode()) {
-                  case 200 -> Optional.of(Image.of(json(response)));
+            answer ->
+                switch (answer.status()) {
+                  case 200 -> Optional.of(Image.of(answer.json()));
                   case 404 -> Optional.empty();
-                  default -> throw refused("to show image " + id, response);
+                  default -> throw service.refused("to show image " + id, answer);
                 });
   }
 
   /** Those of which a property has this value, in no order. */
   Future<List<Image>> with(String property, String value) {
     String query = "/images?%s=%s&limit=100".formatted(property, encoded(value));
-    return call(access -> calls.get(access.endpoint() + query, access.token()))
+    return service
+        .call(access -> calls.get(access.endpoint() + query, access.token()))
         .map(
-            response -> {
-              if (response.statusCode() != 200) {
-                throw refused("to list images", response);
+            answer -> {
+              if (answer.status() != 200) {
+                throw service.refused("to list images", answer);
               }
-              return json(response).getJsonArray("images", new JsonArray()).stream()
+              return answer.json().getJsonArray("images", new JsonArray()).stream()
                   .map(JsonObject.class::cast)
                   // an Image service that does not know the filter lists all
                   .filter(image -> value.equals(image.getValue(property)))
@@ -123,15 +123,18 @@ final class ImageService {
    * @param data from their beginning, each time
    */
   Future<Void> upload(String id, long sizeBytes, Supplier<Future<ReadStream<Buffer>>> data) {
-    return call(access ->
-            data.get()
-                .compose(
-                    stream ->
-                        calls.put(url(access, id) + "/file", access.token(), sizeBytes, stream)))
+    return service
+        .call(
+            access ->
+                data.get()
+                    .compose(
+                        stream ->
+                            calls.put(
+                                url(access, id) + "/file", access.token(), sizeBytes, stream)))
         .map(
-            response -> {
-              if (response.statusCode() != 204) {
-                throw refused("the upload", response);
+            answer -> {
+              if (answer.status() != 204) {
+                throw service.refused("the upload", answer);
               }
               return null;
             });
@@ -142,59 +145,21 @@ final class ImageService {
    * may be deleted later: {@link ProviderAway}.
    */
   Future<Void> delete(String id) {
-    return call(access -> calls.delete(url(access, id), access.token()))
+    return service
+        .call(access -> calls.delete(url(access, id), access.token()))
         .map(
-            response -> {
-              int status = response.statusCode();
+            answer -> {
+              int status = answer.status();
               if (status == 403 || status == 409) {
                 throw new ProviderAway(
                     "Provider %s does not delete image %s now: %s"
-                        .formatted(config.name(), id, Refusal.of(response).reason()),
+                        .formatted(config.name(), id, answer.reason()),
                     null);
               }
               if (status != 204 && status != 404) {
-                throw refused("to delete image " + id, response);
+                throw service.refused("to delete image " + id, answer);
               }
               return null;
-            });
-  }
-
-  private Future<HttpResponse<Buffer>> call(
-      Function<Identity.Access, Future<HttpResponse<Buffer>>> call) {
-    return identity.call(
-        TYPE, config.openStack().access().imageEndpoint(), found -> versioned(found).compose(call));
-  }
-
-  /** The catalog names the service; its version 2 may be anywhere below it. */
-  private Future<Identity.Access> versioned(Identity.Access found) {
-    if (!found.endpoint().equals(endpoint) || address.failed()) {
-      endpoint = found.endpoint();
-      address =
-          endpoint.matches(".*/v2(\\.\\d+)?")
-              ? Future.succeededFuture(endpoint)
-              : discover(endpoint);
-    }
-    return address.map(base -> new Identity.Access(found.token(), base));
-  }
-
-  private Future<String> discover(String endpoint) {
-    return calls
-        .get(endpoint + "/", null)
-        .map(
-            response -> {
-              List<Urls.Version> versions = Urls.versions(json(response));
-              if (versions.isEmpty()) {
-                return endpoint + "/v2"; // a proxy may hide the list
-              }
-              return versions.stream()
-                  .filter(version -> version.id().startsWith("v2"))
-                  .findFirst()
-                  .map(version -> Urls.at(endpoint, version.href()))
-                  .orElseThrow(
-                      () ->
-                          new ProviderFailure(
-                              "Provider %s: Image at %s has no version 2, which is needed."
-                                  .formatted(config.name(), endpoint)));
             });
   }
 
@@ -210,20 +175,5 @@ final class ImageService {
 
   private static String encoded(String text) {
     return URLEncoder.encode(text, StandardCharsets.UTF_8);
-  }
-
-  private ProviderFailure refused(String what, HttpResponse<Buffer> response) {
-    return new ProviderFailure(
-        "Provider %s refuses %s (%d): %s"
-            .formatted(config.name(), what, response.statusCode(), Refusal.of(response).reason()));
-  }
-
-  private static JsonObject json(HttpResponse<Buffer> response) {
-    try {
-      JsonObject body = response.bodyAsJsonObject();
-      return body == null ? new JsonObject() : body;
-    } catch (DecodeException | ClassCastException e) {
-      return new JsonObject();
-    }
   }
 }

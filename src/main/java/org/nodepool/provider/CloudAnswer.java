@@ -14,30 +14,52 @@ import java.util.stream.Stream;
 import org.jsoup.Jsoup;
 import org.jsoup.nodes.Document;
 
-/**
- * What a cloud said when it did not do what it was asked.
- *
- * @param reason its own words in one line; its status when it had none
- * @param pause how long it asks to be left alone; null when it does not
- */
-record Refusal(int status, String reason, Duration pause) {
+/** A cloud's answer to one call, whatever it says. */
+final class CloudAnswer {
   /** Longer ones are programs' listings. */
   private static final int LONGEST_REASON = 400;
 
-  static Refusal of(HttpResponse<Buffer> response) {
-    String said = said(response).replaceAll("[\\p{Cntrl}\\s]+", " ").strip();
-    String reason = said.isEmpty() ? status(response) : cut(said);
-    return new Refusal(
-        response.statusCode(), reason, pause(response.getHeader("Retry-After"), Instant.now()));
+  private final HttpResponse<Buffer> response;
+
+  CloudAnswer(HttpResponse<Buffer> response) {
+    this.response = response;
+  }
+
+  int status() {
+    return response.statusCode();
+  }
+
+  /** Null when it has no such header. */
+  String header(String name) {
+    return response.getHeader(name);
+  }
+
+  /** Its body; empty when that is no JSON object. */
+  JsonObject json() {
+    try {
+      JsonObject body = response.bodyAsJsonObject();
+      return body == null ? new JsonObject() : body;
+    } catch (DecodeException | ClassCastException e) {
+      return new JsonObject();
+    }
   }
 
   /** Whether the same request may be granted a little later. */
   boolean mayPass() {
-    return status == 429 || status >= 500;
+    return status() == 429 || status() >= 500;
   }
 
-  private static String status(HttpResponse<Buffer> response) {
-    return "status %d %s".formatted(response.statusCode(), response.statusMessage());
+  /** Why the cloud did not do it: its own words in one line, its status when it had none. */
+  String reason() {
+    String said = said().replaceAll("[\\p{Cntrl}\\s]+", " ").strip();
+    return said.isEmpty()
+        ? "status %d %s".formatted(status(), response.statusMessage())
+        : cut(said);
+  }
+
+  /** How long the cloud asks to be left alone; null when it does not. */
+  Duration pause() {
+    return pause(header("Retry-After"), Instant.now());
   }
 
   private static String cut(String text) {
@@ -45,7 +67,7 @@ record Refusal(int status, String reason, Duration pause) {
   }
 
   /** Identity and Compute answer in JSON, Image in HTML, proxies in anything. */
-  private static String said(HttpResponse<Buffer> response) {
+  private String said() {
     Buffer body = response.bodyAsBuffer();
     if (body == null) {
       return "";
