@@ -79,10 +79,10 @@ final class Polls {
       RoutingContext ctx, Query<T> query, EntityTags known, int seconds) {
     boolean gzip = Codings.acceptGzip(ctx.request().headers().getAll(HttpHeaders.ACCEPT_ENCODING));
     Metrics.hold(ctx);
-    PoolReads.Wait wait =
+    PoolReads.LongPoll longPoll =
         reads.begin(query, page -> isKnown(page, known, gzip), Duration.ofSeconds(seconds));
-    ctx.addEndHandler(v -> wait.end());
-    return wait.answer();
+    ctx.addEndHandler(v -> longPoll.end());
+    return longPoll.answer();
   }
 
   static boolean isKnown(Representation representation, EntityTags known, boolean gzip) {

@@ -196,16 +196,16 @@ final class ShortWay implements Handler<HttpServerRequest> {
     }
 
     void hold() {
-      PoolReads.Wait wait =
+      PoolReads.LongPoll longPoll =
           reads.begin(poll.query(), this::isKnown, Duration.ofSeconds(waitSeconds.getAsInt()));
       request
           .response()
           .closeHandler(
               v -> {
-                wait.end();
+                longPoll.end();
                 AccessLog.abortedPoll(request, id, began);
               });
-      wait.answer().onSuccess(this::answered).onFailure(this::failed);
+      longPoll.answer().onSuccess(this::answered).onFailure(this::failed);
     }
 
     @Override

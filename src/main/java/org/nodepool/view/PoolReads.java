@@ -34,7 +34,7 @@ import org.nodepool.store.WorkerTable;
 
 /**
  * Answers every read of the pool, from database state that was read after the request arrived: a
- * probe that all share who ask at the same moment says whether the picture is still right. One for
+ * probe, shared by all polls of the same moment, says whether the picture is still right. One for
  * each event loop, to be used on it alone. Every future fails with {@link Problem.Unavailable},
  * within two seconds, when the database is away.
  */
@@ -64,9 +64,9 @@ public final class PoolReads {
   private final PoolLog log;
   private final SharedRead<PoolView> fresh;
   private final SharedRead<List<Worker>> workers;
-  private final Waiters waiters;
+  private final LongPolls longPolls;
 
-  /** The jobs that {@code explained} was made of, and from whom. */
+  /** The jobs that {@code explained} was made of. */
   private Table<Job> stored;
 
   private List<Job> unfinished = List.of();
@@ -81,8 +81,8 @@ public final class PoolReads {
     this.log = new PoolLog(sources.db());
     this.fresh = new SharedRead<>(vertx, this::probe);
     this.workers = new SharedRead<>(vertx, sources.workers()::list);
-    this.waiters =
-        new Waiters(
+    this.longPolls =
+        new LongPolls(
             vertx,
             sources.picture(),
             sources.stats(),
@@ -108,7 +108,7 @@ public final class PoolReads {
     return fresh.get().compose(view -> answer(view, query, asked));
   }
 
-  /** Whoever asked. Is told one of both, once. */
+  /** Is told one of both, once. */
   public interface Receiver {
     void answered(Page page);
 
@@ -116,9 +116,9 @@ public final class PoolReads {
   }
 
   /**
-   * As {@link #answer(Query)}, for those who come in thousands: without a future for each.
+   * As {@link #answer(Query)}, without a future for each of thousands of polls.
    *
-   * @param asked when that was, by {@link System#nanoTime}
+   * @param asked when the request came, by {@link System#nanoTime}
    */
   public void answer(Query<?> query, long asked, Receiver receiver) {
     fresh.get(
@@ -139,7 +139,7 @@ public final class PoolReads {
     Page page;
     try {
       page = view.table(query.kind()).answer(query, sources.clock());
-    } catch (Throwable e) { // a problem, or a fault of ours: whoever asked must be told
+    } catch (Throwable e) { // a problem, or a fault of ours: the client must be told
       receiver.failed(e);
       return;
     }
@@ -186,7 +186,7 @@ public final class PoolReads {
     return inTime(asked, workers.get()).map(known -> explained(jobs, known));
   }
 
-  /** Also when it is not the first read that whoever asked has waited for. */
+  /** The limit counts from the request, also for a second read that it waits for. */
   private static <T> Future<T> inTime(long asked, Future<T> read) {
     long left = SharedRead.LIMIT_MS - TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - asked);
     return left <= 0
@@ -204,11 +204,11 @@ public final class PoolReads {
             && known.equals(knownWorkers)
             && now.getEpochSecond() == explainedAt.getEpochSecond();
     if (!isKnown) {
-      Waiting waiting = new Waiting(open, known, now);
+      QueuedJobs queuedJobs = new QueuedJobs(open, known, now);
       Map<Long, Job> queued = new HashMap<>();
       open.stream()
           .filter(job -> job.state() == JobState.QUEUED)
-          .forEach(job -> queued.put(job.id(), waiting.explained(job)));
+          .forEach(job -> queued.put(job.id(), queuedJobs.explained(job)));
       explained = jobs.with(queued);
       knownWorkers = known;
       explainedAt = now;
@@ -243,15 +243,15 @@ public final class PoolReads {
         .map(jobs -> jobs.find(id).orElseThrow(() -> Problem.NotFound.row("job", id)));
   }
 
-  /** One who waits for an answer to become another one. */
-  public interface Wait {
+  /** A poll that waits for another answer than its client has. */
+  public interface LongPoll {
     /**
      * The other answer, or, when the time is over, whichever there is. Fails with what the query
      * fails with.
      */
     Future<Page> answer();
 
-    /** There is nobody any more who waits: no answer comes. */
+    /** Ends it without an answer: the client is gone. */
     void end();
   }
 
@@ -260,9 +260,9 @@ public final class PoolReads {
    *
    * @param limit at least a millisecond
    */
-  public <T extends Resource> Wait begin(
+  public <T extends Resource> LongPoll begin(
       Query<T> query, Predicate<Representation> isKnown, Duration limit) {
-    return waiters.begin(query, isKnown, limit);
+    return longPolls.begin(query, isKnown, limit);
   }
 
   /** The attempts at that job, the first one first. */
@@ -298,6 +298,6 @@ public final class PoolReads {
 
   /** Those who wait are answered. */
   public void close() {
-    waiters.close();
+    longPolls.close();
   }
 }

@@ -20,14 +20,11 @@ import org.nodepool.model.Worker;
  * Why queued jobs wait; worked out when somebody asks, and never stored. A job waits for other jobs
  * by the rule of its kind ({@link Job#waitsFor}), by which {@code JobTable} claims, too.
  */
-final class Waiting {
-  /**
-   * Each queued job's place, from 1, among those that the same workers take up, which they do for
-   * the providers in turn.
-   */
+final class QueuedJobs {
+  /** Each queued job's place, from 1, in its lane; workers take jobs for the providers in turn. */
   private final Map<Long, Integer> places = new HashMap<>();
 
-  /** What takes its turn in a lane: the jobs for one provider, or for none. */
+  /** The jobs of a lane for one provider, or for none. */
   private record Queue(Lane lane, String provider) {
     static Queue of(Job job) {
       return new Queue(job.kind().lane(), job.providerName());
@@ -39,7 +36,7 @@ final class Waiting {
    */
   private record Turn(Job job, int turn) {}
 
-  /** What another job may have to wait for: few, however many are queued. */
+  /** The jobs that another may have to wait for: few, however many are queued. */
   private final List<Job> first;
 
   private final List<Worker> alive;
@@ -49,7 +46,7 @@ final class Waiting {
    * @param jobs all that have not ended, by id; others do not count
    * @param workers all there ever were
    */
-  Waiting(List<Job> jobs, List<Worker> workers, Instant now) {
+  QueuedJobs(List<Job> jobs, List<Worker> workers, Instant now) {
     Map<Queue, Integer> turns = new HashMap<>();
     jobs.stream()
         .filter(job -> job.state() == JobState.RUNNING)

@@ -15,7 +15,7 @@ import org.nodepool.model.JobInHand;
 import org.nodepool.model.JobKind;
 import org.nodepool.model.Worker;
 
-class WaitingTest {
+class QueuedJobsTest {
   private static final Instant NOW = Instant.parse("2026-11-23T22:10:00Z");
   private static final Worker WELL = worker("builder1", true, null);
   private static final Worker FULL = worker("builder2", true, "/images has 5 MiB left.");
@@ -32,14 +32,14 @@ class WaitingTest {
   void only_a_queued_job_is_explained(JobState state) {
     Job job = job(7, JobKind.BUILD).state(state).phase("install").made();
 
-    assertThat(new Waiting(List.of(job), List.of(), NOW).explained(job)).isEqualTo(job);
+    assertThat(new QueuedJobs(List.of(job), List.of(), NOW).explained(job)).isEqualTo(job);
   }
 
   @Test
   void nothing_but_the_phase_is_changed() {
     Job job = job(7, JobKind.BUILD).needsHost("builder1").dibImage(3).made();
 
-    Job explained = new Waiting(List.of(job), List.of(WELL), NOW).explained(job);
+    Job explained = new QueuedJobs(List.of(job), List.of(WELL), NOW).explained(job);
 
     assertThat(explained.phase()).isNotNull();
     assertThat(explained.withPhase(null)).isEqualTo(job);
@@ -58,10 +58,10 @@ class WaitingTest {
             job(7, JobKind.DELETE_IMAGE).made(),
             job(8, JobKind.DELETE_DIB_IMAGE).made(),
             job(9, JobKind.UPLOAD).made());
-    Waiting waiting = new Waiting(jobs, List.of(WELL), NOW);
+    QueuedJobs queuedJobs = new QueuedJobs(jobs, List.of(WELL), NOW);
 
     assertThat(jobs.subList(1, 9))
-        .extracting(job -> waiting.explained(job).phase().replaceFirst(";.*", ""))
+        .extracting(job -> queuedJobs.explained(job).phase().replaceFirst(";.*", ""))
         .containsExactly(
             "position 1",
             "position 1",
@@ -84,10 +84,10 @@ class WaitingTest {
             job(5, JobKind.UPDATE).provider("a").made(),
             job(6, JobKind.UPDATE).provider("b").made(),
             job(7, JobKind.UPLOAD).provider("c").made());
-    Waiting waiting = new Waiting(jobs, List.of(WELL), NOW);
+    QueuedJobs queuedJobs = new QueuedJobs(jobs, List.of(WELL), NOW);
 
     assertThat(jobs.subList(2, 7))
-        .extracting(job -> waiting.explained(job).phase().replaceFirst(";.*", ""))
+        .extracting(job -> queuedJobs.explained(job).phase().replaceFirst(";.*", ""))
         .containsExactly("position 3", "position 1", "position 5", "position 4", "position 2");
   }
 
@@ -205,7 +205,7 @@ class WaitingTest {
     Job job = waits.made();
     List<Job> all = new ArrayList<>(List.of(others));
     all.add(job);
-    return new Waiting(all, workers, NOW).explained(job).phase();
+    return new QueuedJobs(all, workers, NOW).explained(job).phase();
   }
 
   private static Worker worker(String host, boolean isAlive, String trouble) {

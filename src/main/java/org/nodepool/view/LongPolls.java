@@ -21,19 +21,19 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Those who wait for an answer to become another one. Whoever asks the same shares one look at it,
- * when the rows of its kind have changed; nobody is woken whose answer is as it was. That a client
- * would wait spares the probe that another poll begins with: the next look is one, and what is no
- * news until then can be held. To be used on one context alone.
+ * The polls that wait for another answer than their client has. Polls of the same query share one
+ * look at it, when the rows of its kind have changed; a poll whose answer is as it was goes on
+ * waiting. A long poll begins without a probe of its own: the picture's next look is one, and until
+ * then the client can be kept waiting. To be used on one context alone.
  */
-final class Waiters {
-  /** What a queued job waits for changes without a change of a row. */
+final class LongPolls {
+  /** The phase of a queued job changes without a change of a row. */
   private static final long JOBS_MS = 1_000;
 
   /** Looks are more often. While all rows are read there is none, and that may take its time. */
   private static final long MISSED_LOOK_MS = 50;
 
-  private static final Logger log = LoggerFactory.getLogger(Waiters.class);
+  private static final Logger log = LoggerFactory.getLogger(LongPolls.class);
 
   private final Vertx vertx;
   private final Picture picture;
@@ -41,30 +41,30 @@ final class Waiters {
   private final BiFunction<PoolView, Query<?>, Future<Page>> answers;
   private final Function<Query<?>, Future<Page>> freshAnswers;
   private final Supplier<Future<PoolView>> probe;
-  private final Map<Query<?>, Group> groups = new HashMap<>();
+  private final Map<Query<?>, PollGroup> groups = new HashMap<>();
   private final Picture.Listener listener;
   private int count;
 
-  /** Those who ask the same. */
-  private static final class Group {
+  /** The polls of one query. */
+  private static final class PollGroup {
     final Query<?> query;
-    final Set<Waiter> waiters = new LinkedHashSet<>();
+    final Set<Pending> pending = new LinkedHashSet<>();
     Table<?> seen;
 
-    Group(Query<?> query) {
+    PollGroup(Query<?> query) {
       this.query = query;
     }
   }
 
-  /** One who waits. */
-  private final class Waiter implements PoolReads.Wait {
-    private final Group group;
+  /** A poll that is not answered yet. */
+  private final class Pending implements PoolReads.LongPoll {
+    private final PollGroup group;
     private final Predicate<Representation> isKnown;
     private final Promise<Page> answer = Promise.promise();
     private final long began = System.nanoTime();
     private final long timer;
 
-    private Waiter(Group group, Predicate<Representation> isKnown, Duration limit) {
+    private Pending(PollGroup group, Predicate<Representation> isKnown, Duration limit) {
       this.group = group;
       this.isKnown = isKnown;
       this.timer = vertx.setTimer(limit.toMillis(), fired -> finish());
@@ -81,8 +81,7 @@ final class Waiters {
     }
 
     /**
-     * @param seen an answer
-     * @param asOf nothing that was committed before is missing in it
+     * @param asOf nothing that was committed before is missing in {@code seen}
      */
     private void look(AsyncResult<Page> seen, long asOf) {
       if (isNews(seen)) {
@@ -98,7 +97,7 @@ final class Waiters {
       return seen.failed() || !isKnown.test(seen.result().representation());
     }
 
-    /** Whether he began to wait before. */
+    /** Whether the poll began before that. */
     private boolean isSince(long asOf) {
       return asOf - began >= 0;
     }
@@ -113,13 +112,13 @@ final class Waiters {
       if (leave()) {
         try {
           answer.handle(seen);
-        } catch (Throwable e) { // whatever befalls one of them, the others are woken
-          log.error("one of those who waited could not be answered", e);
+        } catch (Throwable e) { // one that fails must not keep the others waiting
+          log.error("a long poll could not be answered", e);
         }
       }
     }
 
-    /** The time is over; but he must not be told that nothing is new when nobody has looked. */
+    /** The time is over; "nothing is new" may be told only after a look. */
     private void finish() {
       long asOf = picture.asOf();
       Future<Page> last =
@@ -129,13 +128,13 @@ final class Waiters {
       last.onComplete(this::settle);
     }
 
-    /** Whether he was still waiting. */
+    /** Whether the poll was still waiting. */
     private boolean leave() {
-      if (!group.waiters.remove(this)) {
+      if (!group.pending.remove(this)) {
         return false;
       }
       vertx.cancelTimer(timer);
-      if (group.waiters.isEmpty()) {
+      if (group.pending.isEmpty()) {
         groups.remove(group.query);
       }
       count--;
@@ -149,10 +148,10 @@ final class Waiters {
 
   /**
    * @param answers the answer to a query as it is in a view
-   * @param freshAnswers that which a poll gets
-   * @param probe what a poll begins with
+   * @param freshAnswers the answer to a query after a probe
+   * @param probe the view after a probe
    */
-  Waiters(
+  LongPolls(
       Vertx vertx,
       Picture picture,
       PollStats stats,
@@ -186,14 +185,14 @@ final class Waiters {
   /**
    * Begins to wait.
    *
-   * @param isKnown whether an answer is what he has
+   * @param isKnown whether the client has an answer
    * @param limit at least a millisecond
    */
-  <T extends Resource> PoolReads.Wait begin(
+  <T extends Resource> PoolReads.LongPoll begin(
       Query<T> query, Predicate<Representation> isKnown, Duration limit) {
-    Group group = groups.computeIfAbsent(query, Group::new);
-    Waiter waiter = new Waiter(group, isKnown, limit);
-    group.waiters.add(waiter);
+    PollGroup group = groups.computeIfAbsent(query, PollGroup::new);
+    Pending poll = new Pending(group, isKnown, limit);
+    group.pending.add(poll);
     count++;
     stats.waiting(1);
     if (count == 1) {
@@ -202,19 +201,19 @@ final class Waiters {
     long asOf = picture.asOf();
     PoolView view = picture.current();
     if (view.canBeProbed()) {
-      // what has changed already, no look will find
-      answers.apply(view, query).onComplete(seen -> waiter.look(seen, asOf));
+      // no look will find a change that is in the view already
+      answers.apply(view, query).onComplete(seen -> poll.look(seen, asOf));
     } else {
       // looks are seldom
-      freshAnswers.apply(query).onComplete(waiter::settleIfNews);
+      freshAnswers.apply(query).onComplete(poll::settleIfNews);
     }
-    return waiter;
+    return poll;
   }
 
   private void lookAtChanges() {
     long asOf = picture.asOf(); // before the view: that is then as new at least
     PoolView view = picture.current();
-    for (Group group : List.copyOf(groups.values())) {
+    for (PollGroup group : List.copyOf(groups.values())) {
       Table<?> table = view.table(group.query.kind());
       if (table != group.seen) {
         group.seen = table;
@@ -226,14 +225,14 @@ final class Waiters {
   private void lookAtJobs() {
     long asOf = picture.asOf();
     PoolView view = picture.current();
-    for (Group group : List.copyOf(groups.values())) {
+    for (PollGroup group : List.copyOf(groups.values())) {
       if (group.query.kind() == Kind.JOB) {
         look(view, asOf, group);
       }
     }
   }
 
-  /** So that whoever waits is told in time that the database is away. */
+  /** So that clients are told in time that the database is away. */
   private void probeWhenNobodyLooks() {
     boolean isLookedAt =
         System.nanoTime() - picture.asOf() <= TimeUnit.MILLISECONDS.toNanos(MISSED_LOOK_MS);
@@ -242,24 +241,24 @@ final class Waiters {
     }
   }
 
-  private void look(PoolView view, long asOf, Group group) {
-    // whoever comes before there is an answer looks for himself
-    List<Waiter> waiting = List.copyOf(group.waiters);
+  private void look(PoolView view, long asOf, PollGroup group) {
+    // a poll that comes before there is an answer looks for itself
+    List<Pending> waiting = List.copyOf(group.pending);
     answers
         .apply(view, group.query)
-        .onComplete(seen -> waiting.forEach(waiter -> waiter.look(seen, asOf)));
+        .onComplete(seen -> waiting.forEach(poll -> poll.look(seen, asOf)));
   }
 
   private void fail(Throwable cause) {
     Future<Page> failed = Future.failedFuture(cause);
     List.copyOf(groups.values())
-        .forEach(group -> List.copyOf(group.waiters).forEach(waiter -> waiter.settle(failed)));
+        .forEach(group -> List.copyOf(group.pending).forEach(poll -> poll.settle(failed)));
   }
 
-  /** The time of all is over. */
+  /** Ends all as if their time were over. */
   void close() {
     picture.unsubscribe(listener);
     List.copyOf(groups.values())
-        .forEach(group -> List.copyOf(group.waiters).forEach(Waiter::finish));
+        .forEach(group -> List.copyOf(group.pending).forEach(Pending::finish));
   }
 }
