@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Whoever has an answer already is told so, and what is large comes zipped. */
 @Tag("both-databases")
 class ConditionalTest {
-  /** One that offers HTTP/2 would never be answered by the short way. */
+  /** One that offers HTTP/2 would never be answered by the fast path. */
   private static final HttpClient CLIENT =
       HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
 

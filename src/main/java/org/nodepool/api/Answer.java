@@ -57,7 +57,7 @@ interface Answer {
     if (representation.coding() != null) {
       response.putHeader(HttpHeaders.CONTENT_ENCODING, representation.coding());
     }
-    Runnable over = OneOffs.over(ctx);
+    Runnable over = UnsharedAnswers.over(ctx);
     response.end(representation.body()).onComplete(taken -> over.run());
   }
 

@@ -69,12 +69,13 @@ public final class ApiVerticle extends VerticleBase {
     }
   }
 
-  /** What the event loops that answer have in common. Thread-safe. */
+  /** Shared by all event loops that answer. Thread-safe. */
   public static final class Shared {
     private final Connections.Total connections;
     private final Connections.Patience patience;
     private final Metrics metrics;
-    private final OneOffs oneOffs = new OneOffs(Runtime.getRuntime().maxMemory() / 8);
+    private final UnsharedAnswers unsharedAnswers =
+        new UnsharedAnswers(Runtime.getRuntime().maxMemory() / 8);
     private final Login.Memory logins = new Login.Memory(System::nanoTime);
 
     /**
@@ -145,7 +146,7 @@ public final class ApiVerticle extends VerticleBase {
   public Future<?> start() {
     reads = new PoolReads(vertx, sources);
     shared.metrics.watch(vertx);
-    Polls polls = new Polls(reads, shared.oneOffs);
+    Polls polls = new Polls(reads, shared.unsharedAnswers);
     Routes routes =
         new Routes(
             polls,
@@ -161,9 +162,10 @@ public final class ApiVerticle extends VerticleBase {
     Login login = new Login(vertx, settings.user(), settings.password(), shared.logins);
     Connections connections =
         new Connections(vertx, shared.connections, shared.metrics, shared.patience);
-    Browsers browsers = new Browsers(settings.allowedOrigins());
+    CrossOrigin crossOrigin = new CrossOrigin(settings.allowedOrigins());
     var guards =
-        new Routes.Guards(shared.metrics, login, browsers, beforeWrites, settings.protectReads());
+        new Routes.Guards(
+            shared.metrics, login, crossOrigin, beforeWrites, settings.protectReads());
     return vertx
         .executeBlocking(this::options)
         .compose(
@@ -181,11 +183,11 @@ public final class ApiVerticle extends VerticleBase {
             });
   }
 
-  /** What needs a login, or is for pages of other origins, has no short way. */
+  /** A request that needs a login, or is for pages of other origins, has no fast path. */
   private Handler<HttpServerRequest> requests(Router router, Connections connections) {
     boolean isPlain = !settings.protectReads() && settings.allowedOrigins().isEmpty();
-    Handler<HttpServerRequest> longWay = request -> connections.check(request, router);
-    return isPlain ? new ShortWay(reads, connections, shared.metrics, longWay) : longWay;
+    Handler<HttpServerRequest> slowPath = request -> connections.check(request, router);
+    return isPlain ? new FastPath(reads, connections, shared.metrics, slowPath) : slowPath;
   }
 
   /** Lets the answers that are under way go out. */

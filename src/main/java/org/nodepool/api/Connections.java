@@ -18,9 +18,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.nodepool.model.Problem;
 
 /**
- * The connections of one event loop, so that none of them keeps what others need: beyond the limit
- * the newest are refused, and those are closed on which nothing goes on. Lives on that event loop;
- * what it does for a request is next to nothing.
+ * The connections of one event loop. None keeps what others need: beyond the limit the newest are
+ * refused, and idle, slow and stalled ones are closed. Lives on that event loop; its work for a
+ * request is next to nothing.
  */
 final class Connections {
   /**
@@ -28,14 +28,14 @@ final class Connections {
    *
    * @param idle after it has had no request under way for that long, nor bytes of an answer
    * @param request when a request, or the first one, has not come as a whole for that long
-   * @param stalled when bytes of an answer wait for the client, who has taken none for that long
+   * @param stalled when bytes of an answer wait, and the client has taken none for that long
    */
   record Patience(Duration idle, Duration request, Duration stalled) {
     static final Patience USUAL =
         new Patience(Duration.ofMinutes(2), Duration.ofSeconds(30), Duration.ofSeconds(30));
   }
 
-  /** Those of all event loops together. Thread-safe. */
+  /** The number of connections of all event loops together. Thread-safe. */
   static final class Total {
     private final AtomicInteger open = new AtomicInteger();
     private final int most;
@@ -49,9 +49,9 @@ final class Connections {
     }
   }
 
-  /** Times are {@link System#nanoTime}. */
-  private static final class State {
-    /** Whether what comes on it is not answered any more. */
+  /** What goes on on a connection. Times are {@link System#nanoTime}. */
+  private static final class Activity {
+    /** Whether further requests on it are not answered any more. */
     boolean isRefused;
 
     /** Beyond the limit: its first request is told so, if it comes soon. */
@@ -65,7 +65,7 @@ final class Connections {
     /** Whether it was idle when it was last looked at, and since when. */
     boolean isIdle = true;
 
-    /** What of an answer was being taken, and how many bytes of it had been; null for nothing. */
+    /** The buffer that the socket was taking, and how many bytes it had taken; null for none. */
     Object unsent;
 
     long taken;
@@ -83,9 +83,9 @@ final class Connections {
   private final Patience patience;
   private final Total total;
   private final Metrics metrics;
-  private final Map<HttpConnection, State> states = new HashMap<>();
+  private final Map<HttpConnection, Activity> activities = new HashMap<>();
 
-  /** When it is looked for what is over: as exact a time as a request needs, and as cheap. */
+  /** The time of the next look is the time that requests are noted with: exact enough, and free. */
   private long nextLook = System.nanoTime();
 
   Connections(Vertx vertx, Total total, Metrics metrics, Patience patience) {
@@ -97,24 +97,24 @@ final class Connections {
 
   /** A connection was made. */
   void opened(HttpConnection connection) {
-    State state = new State();
-    state.since = System.nanoTime();
-    state.isBeyond = total.open.incrementAndGet() > total.most;
-    states.put(connection, state);
+    Activity activity = new Activity();
+    activity.since = System.nanoTime();
+    activity.isBeyond = total.open.incrementAndGet() > total.most;
+    activities.put(connection, activity);
     connection.closeHandler(
         v -> {
-          states.remove(connection);
+          activities.remove(connection);
           total.open.decrementAndGet();
         });
   }
 
   /** Whether that request may be answered; if not, {@link #check} says why. */
   boolean admit(HttpServerRequest request) {
-    State state = states.get(request.connection());
-    if (state == null || state.isRefused || state.isBeyond) {
+    Activity activity = activities.get(request.connection());
+    if (activity == null || activity.isRefused || activity.isBeyond) {
       return false;
     }
-    state.begin(request, nextLook);
+    activity.begin(request, nextLook);
     return true;
   }
 
@@ -126,18 +126,18 @@ final class Connections {
    */
   void check(HttpServerRequest request, Handler<HttpServerRequest> next) {
     HttpConnection connection = request.connection();
-    State state = states.get(connection);
-    if (state == null) {
+    Activity activity = activities.get(connection);
+    if (activity == null) {
       next.handle(request); // it is being closed
       return;
     }
-    state.begin(request, nextLook);
-    if (state.isRefused) {
+    activity.begin(request, nextLook);
+    if (activity.isRefused) {
       connection.close();
-    } else if (state.isBeyond) {
+    } else if (activity.isBeyond) {
       refuse(
           request,
-          state,
+          activity,
           new Problem.Unavailable(
               "There are too many connections (server.max_connections). Nothing was changed."));
     } else if (isReadable(request)) {
@@ -145,7 +145,7 @@ final class Connections {
     } else {
       refuse(
           request,
-          state,
+          activity,
           new Refusal(Slug.MALFORMED_BODY, "The Transfer-Encoding must be chunked, or none."));
     }
   }
@@ -159,10 +159,10 @@ final class Connections {
     return codings.isEmpty() || (codings.size() == 1 && codings.get(0).equalsIgnoreCase("chunked"));
   }
 
-  /** An answer, and whatever else comes on that connection is no request. */
-  private void refuse(HttpServerRequest request, State state, Throwable failure) {
+  /** Answers, and takes nothing else that comes on the connection for a request. */
+  private void refuse(HttpServerRequest request, Activity activity, Throwable failure) {
     long began = System.nanoTime();
-    state.isRefused = true;
+    activity.isRefused = true;
     String id = AccessLog.id(request);
     HttpServerResponse response = request.response();
     response.putHeader(AccessLog.HEADER, id).putHeader(HttpHeaders.CONNECTION, "close");
@@ -175,52 +175,52 @@ final class Connections {
   private void look() {
     long now = System.nanoTime();
     nextLook = now + TimeUnit.MILLISECONDS.toNanos(LOOK_MS);
-    for (Map.Entry<HttpConnection, State> entry : List.copyOf(states.entrySet())) {
+    for (Map.Entry<HttpConnection, Activity> entry : List.copyOf(activities.entrySet())) {
       Channel channel = ((ConnectionBase) entry.getKey()).channel();
       if (isOver(channel, entry.getValue(), now)) {
-        // past the handler of Vert.x, which would first wait for what is unsent
+        // past the handler of Vert.x, which would first wait until all is sent
         channel.pipeline().firstContext().close();
       }
     }
   }
 
-  private boolean isOver(Channel channel, State state, long now) {
-    if (isStalled(channel.unsafe().outboundBuffer(), state, now)) {
+  private boolean isOver(Channel channel, Activity activity, long now) {
+    if (isStalled(channel.unsafe().outboundBuffer(), activity, now)) {
       return true;
     }
-    HttpServerRequest request = state.request;
-    if (request == null && state.isBeyond) {
-      return now - state.since > TimeUnit.MILLISECONDS.toNanos(LOOK_MS);
+    HttpServerRequest request = activity.request;
+    if (request == null && activity.isBeyond) {
+      return now - activity.since > TimeUnit.MILLISECONDS.toNanos(LOOK_MS);
     }
     if (request == null || (!request.isEnded() && !request.response().ended())) {
-      return now - state.since > patience.request().toNanos();
+      return now - activity.since > patience.request().toNanos();
     }
     // an answer has ended as soon as all of it may go out
-    if (!request.response().ended() || state.unsent != null) {
+    if (!request.response().ended() || activity.unsent != null) {
       return false;
     }
-    if (!state.isIdle) {
-      state.isIdle = true;
-      state.since = now;
+    if (!activity.isIdle) {
+      activity.isIdle = true;
+      activity.since = now;
     }
-    return now - state.since > patience.idle().toNanos();
+    return now - activity.since > patience.idle().toNanos();
   }
 
   /**
-   * By what is taken, and not by how much waits: a part of a file counts as no bytes, and one
-   * buffer waits as a whole until its last byte is gone.
+   * Decided by the bytes taken, not by how many wait: a part of a file counts as none, and a buffer
+   * waits as a whole until its last byte is gone.
    *
    * @param out null when it is closed
    */
-  private boolean isStalled(ChannelOutboundBuffer out, State state, long now) {
+  private boolean isStalled(ChannelOutboundBuffer out, Activity activity, long now) {
     Object unsent = out == null ? null : out.current();
     long taken = unsent == null ? 0 : out.currentProgress();
-    if (unsent == null || unsent != state.unsent || taken != state.taken) {
-      state.unsent = unsent;
-      state.taken = taken;
-      state.takenSince = now;
+    if (unsent == null || unsent != activity.unsent || taken != activity.taken) {
+      activity.unsent = unsent;
+      activity.taken = taken;
+      activity.takenSince = now;
       return false;
     }
-    return now - state.takenSince > patience.stalled().toNanos();
+    return now - activity.takenSince > patience.stalled().toNanos();
   }
 }

@@ -26,9 +26,9 @@ import javax.crypto.spec.SecretKeySpec;
 
 /**
  * HTTP Basic (RFC 7617) against the one user of api.yaml. The login that was right last is
- * remembered, as a keyed hash, and costs next to nothing from then on; any other is checked, on a
- * thread of its own if that takes long, and only so often ({@link LoginThrottle}). Lives on one
- * event loop; what it remembers is of all of them.
+ * remembered, as a keyed hash, and costs next to nothing from then on; any other is checked, off
+ * the event loop if that takes long, and only so often ({@link LoginThrottle}). Lives on one event
+ * loop; all of them share a {@link Memory}.
  */
 final class Login implements Handler<RoutingContext> {
   static final String CHALLENGE = "Basic realm=\"nodepool\"";
@@ -41,37 +41,38 @@ final class Login implements Handler<RoutingContext> {
 
   private static final String HMAC = "HmacSHA256";
 
-  /** Different logins of one lane that wait to be checked, the one that is checked included. */
+  /** Different logins that wait for one thread, the one that it checks included. */
   private static final int MOST_UNDER_WAY = 16;
 
-  /** What Vert.x warns of. */
+  /** Vert.x warns of a longer one. */
   private static final long LONGEST_CHECK_SECONDS = 60;
 
   /**
-   * Those who log in under the same kind of name, and keep only each other waiting.
+   * The checks of logins under the user's name, or of those under any other.
    *
-   * @param underWay what is being checked for whichever event loop; its lock is its own
+   * @param underWay the checks that have not ended, of all event loops, by the login's hash; it is
+   *     its own lock
    */
-  private record Lane(LoginThrottle throttle, Map<ByteBuffer, Future<Boolean>> underWay) {
-    static Lane empty(LongSupplier nanoTime) {
-      return new Lane(new LoginThrottle(nanoTime), new HashMap<>());
+  private record Checks(LoginThrottle throttle, Map<ByteBuffer, Future<Boolean>> underWay) {
+    static Checks empty(LongSupplier nanoTime) {
+      return new Checks(new LoginThrottle(nanoTime), new HashMap<>());
     }
   }
 
   private final String user;
   private final StoredPassword password;
   private final Vertx vertx;
-  private final WorkerExecutor checksOfUser;
-  private final WorkerExecutor checksOfOthers;
+  private final WorkerExecutor threadOfUser;
+  private final WorkerExecutor threadOfOthers;
   private final Memory memory;
 
-  /** What the logins of all event loops know together. Thread-safe. */
+  /** Shared by the logins of all event loops. Thread-safe. */
   static final class Memory {
     private final SecretKeySpec key = randomKey();
-    private final Lane ofUser;
+    private final Checks ofUser;
 
-    /** Apart, so that whoever makes up names neither delays the user nor hides his own guesses. */
-    private final Lane ofOthers;
+    /** Apart, so that made-up names neither delay the user nor hide guesses at his password. */
+    private final Checks ofOthers;
 
     private volatile ByteBuffer remembered;
 
@@ -79,8 +80,8 @@ final class Login implements Handler<RoutingContext> {
      * @param nanoTime {@link System#nanoTime} or what behaves like it
      */
     Memory(LongSupplier nanoTime) {
-      this.ofUser = Lane.empty(nanoTime);
-      this.ofOthers = Lane.empty(nanoTime);
+      this.ofUser = Checks.empty(nanoTime);
+      this.ofOthers = Checks.empty(nanoTime);
     }
   }
 
@@ -89,15 +90,12 @@ final class Login implements Handler<RoutingContext> {
     this.password = password;
     this.vertx = vertx;
     this.memory = memory;
-    this.checksOfUser = checks(vertx, "nodepool-login");
-    this.checksOfOthers = checks(vertx, "nodepool-login-others");
+    this.threadOfUser = thread(vertx, "nodepool-login");
+    this.threadOfOthers = thread(vertx, "nodepool-login-others");
   }
 
-  /**
-   * Of one thread for all event loops, because a check may need as much memory as is allowed at
-   * all.
-   */
-  private static WorkerExecutor checks(Vertx vertx, String name) {
+  /** One for all event loops: a check may need as much memory as is allowed at all. */
+  private static WorkerExecutor thread(Vertx vertx, String name) {
     return vertx.createSharedWorkerExecutor(name, 1, LONGEST_CHECK_SECONDS, TimeUnit.SECONDS);
   }
 
@@ -113,13 +111,13 @@ final class Login implements Handler<RoutingContext> {
         .handle(ctx);
   }
 
-  /** What a request failed of: a login that was refused, or else its own failure. */
+  /** The failure of a request: that of its login, or else its own. */
   static Throwable failure(RoutingContext ctx) {
     Throwable failure = ctx.failure();
     if (ctx.get(ASKED) == null || ctx.user() != null || ctx.statusCode() >= 500) {
       return failure;
     }
-    // whatever is wrong with the header, for which the handler has codes of its own
+    // the handler has codes of its own for a header that it cannot read
     boolean wasChecked = ctx.statusCode() == 401 && failure != null && failure.getCause() != null;
     return wasChecked ? failure.getCause() : WRONG;
   }
@@ -137,14 +135,14 @@ final class Login implements Handler<RoutingContext> {
     }
     ByteBuffer who = hash(address, given.getUsername());
     boolean isUser = given.getUsername().equals(user);
-    Lane lane = isUser ? memory.ofUser : memory.ofOthers;
-    checkMayTry(lane, who);
-    return isRight(lane, login, given, isUser ? checksOfUser : checksOfOthers)
+    Checks checks = isUser ? memory.ofUser : memory.ofOthers;
+    checkMayTry(checks, who);
+    return isRight(checks, login, given, isUser ? threadOfUser : threadOfOthers)
         .map(
             right -> {
-              checkMayTry(lane, who); // others of his guesses may have ended meanwhile
+              checkMayTry(checks, who); // others of his guesses may have ended meanwhile
               if (!right) {
-                lane.throttle().failed(who);
+                checks.throttle().failed(who);
                 throw WRONG;
               }
               memory.remembered = login;
@@ -152,43 +150,43 @@ final class Login implements Handler<RoutingContext> {
             });
   }
 
-  private static void checkMayTry(Lane lane, ByteBuffer who) {
-    long seconds = lane.throttle().secondsToWait(who);
+  private static void checkMayTry(Checks checks, ByteBuffer who) {
+    long seconds = checks.throttle().secondsToWait(who);
     if (seconds > 0) {
       throw tooMany(
           "%d logins have failed within a minute".formatted(LoginThrottle.LIMIT), seconds);
     }
   }
 
-  /** Those who come with the same login at the same time share one check. */
+  /** Requests that come with the same login at the same time share one check. */
   private Future<Boolean> isRight(
-      Lane lane, ByteBuffer login, UsernamePasswordCredentials given, WorkerExecutor checks) {
+      Checks checks, ByteBuffer login, UsernamePasswordCredentials given, WorkerExecutor thread) {
     if (!password.isHash()) {
       return Future.succeededFuture(check(given));
     }
     Promise<Boolean> begun = Promise.promise();
-    synchronized (lane.underWay()) {
-      Future<Boolean> same = lane.underWay().get(login);
+    synchronized (checks.underWay()) {
+      Future<Boolean> same = checks.underWay().get(login);
       if (same != null) {
         return here(same);
       }
-      if (lane.underWay().size() >= MOST_UNDER_WAY) {
+      if (checks.underWay().size() >= MOST_UNDER_WAY) {
         return Future.failedFuture(tooMany("Too many logins are being checked", 1));
       }
-      lane.underWay().put(login, begun.future());
+      checks.underWay().put(login, begun.future());
     }
-    return checks
+    return thread
         .executeBlocking(() -> check(given), false)
         .onComplete(
             done -> {
-              synchronized (lane.underWay()) {
-                lane.underWay().remove(login);
+              synchronized (checks.underWay()) {
+                checks.underWay().remove(login);
               }
               begun.handle(done);
             });
   }
 
-  /** What may end on another event loop, on this one. */
+  /** A future that is completed on this event loop, whichever completes the other. */
   private <T> Future<T> here(Future<T> anywhere) {
     Context context = vertx.getOrCreateContext();
     Promise<T> here = Promise.promise();
@@ -207,7 +205,7 @@ final class Login implements Handler<RoutingContext> {
         Slug.TOO_MANY_REQUESTS, "%s. Try again in %d s.".formatted(what, seconds), seconds);
   }
 
-  /** Not to be made by anybody else, nor undone: nothing that was typed stays in memory. */
+  /** Keyed, so that nobody else can make or undo it: no password stays in memory. */
   private ByteBuffer hash(String... parts) {
     try {
       Mac mac = Mac.getInstance(HMAC);

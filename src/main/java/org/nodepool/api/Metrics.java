@@ -43,7 +43,7 @@ public final class Metrics {
   private final MultiGauge jobs =
       MultiGauge.builder("nodepool.jobs").description("jobs there are").register(registry);
 
-  /** What is counted together; {@code isHeld} of requests that ask to be kept waiting. */
+  /** Requests that are counted together; {@code isHeld}: they ask to be kept waiting. */
   private record Answered(String method, String route, int status, boolean isHeld) {}
 
   /**
@@ -155,23 +155,23 @@ public final class Metrics {
   }
 
   /** The request is for that line of the table. */
-  static void route(RoutingContext ctx, Routes.Line line) {
-    ctx.put(ROUTE, line.path());
+  static void route(RoutingContext ctx, Routes.Operation operation) {
+    ctx.put(ROUTE, operation.path());
   }
 
-  /** The request asks to be kept waiting: how long it takes says nothing of how quick we are. */
+  /** The request asks to be kept waiting: its time says nothing of how quick the service is. */
   static void hold(RoutingContext ctx) {
     ctx.put(HELD, true);
   }
 
-  /** Those of that line of the table, for what counts them itself. */
+  /** The requests for that line of the table, for a caller that counts them itself. */
   Requests requests(String method, String route, int status, boolean isHeld) {
     return requests(new Answered(method, route, status, isHeld));
   }
 
-  /** Those that no line of the table is for. */
+  /** The requests that no line of the table is for. */
   Requests unrouted(int status) {
-    // a client's own words are no label: there would be as many as he likes
+    // a client's own words are no label: there would be as many as it likes
     return requests(new Answered(NO_ROUTE, NO_ROUTE, status, false));
   }
 

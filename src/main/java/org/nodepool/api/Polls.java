@@ -19,20 +19,20 @@ import org.nodepool.view.Query;
 import org.nodepool.view.Representation;
 
 /**
- * The reads that clients repeat: lists, summaries and objects. Whoever says what he has already
- * ({@code If-None-Match}) is sent nothing when that is still right, and may wait until it is not
- * ({@code Prefer: wait}).
+ * The reads that clients repeat: lists, summaries and objects. A client that names the answer it
+ * has ({@code If-None-Match}) is sent nothing while that is still right, and may wait until it is
+ * not ({@code Prefer: wait}).
  */
 final class Polls {
   /** API.md: more than that is taken as that. */
   static final int LONGEST_WAIT_SECONDS = 60;
 
   private final PoolReads reads;
-  private final OneOffs oneOffs;
+  private final UnsharedAnswers unsharedAnswers;
 
-  Polls(PoolReads reads, OneOffs oneOffs) {
+  Polls(PoolReads reads, UnsharedAnswers unsharedAnswers) {
     this.reads = reads;
-    this.oneOffs = oneOffs;
+    this.unsharedAnswers = unsharedAnswers;
   }
 
   <T extends Resource> Function<RoutingContext, Future<Answer>> list(Kind<T> kind) {
@@ -58,7 +58,7 @@ final class Polls {
     }
     OptionalInt seconds = Preferences.waitSeconds(headers.getAll("Prefer"), LONGEST_WAIT_SECONDS);
     Future<Page> read =
-        seconds.orElse(0) > 0 && !ctx.response().closed() // then nobody would end the waiting
+        seconds.orElse(0) > 0 && !ctx.response().closed() // else nothing would end the waiting
             ? waited(ctx, query, known, seconds.getAsInt())
             : reads.answer(query);
     return read.map(
@@ -71,7 +71,7 @@ final class Polls {
   }
 
   private Answer page(RoutingContext ctx, Page page) {
-    oneOffs.begin(ctx, page.representation());
+    unsharedAnswers.begin(ctx, page.representation());
     return Answer.page(ctx, page);
   }
 

@@ -39,7 +39,7 @@ import org.nodepool.view.Kind;
  */
 public final class Routes {
   /** A line of the table; {@code path} with parameters as {@code :name}. */
-  public record Line(
+  public record Operation(
       HttpMethod method,
       String path,
       Offer offer,
@@ -61,11 +61,11 @@ public final class Routes {
   record Guards(
       Metrics metrics,
       Login login,
-      Browsers browsers,
+      CrossOrigin crossOrigin,
       Supplier<Future<Void>> beforeWrites,
       boolean protectReads) {}
 
-  private final List<Line> table;
+  private final List<Operation> table;
 
   Routes(
       Polls polls,
@@ -80,49 +80,49 @@ public final class Routes {
       Function<RoutingContext, Future<Answer>> metrics) {
     // spotless:off
     table = List.of(
-        new Line(GET,    "/v1/nodes",                    JSON_OR_TABLE, polls.list(Kind.NODE)),
-        new Line(GET,    "/v1/nodes/summary",            JSON_OR_TABLE, polls.summary(Kind.NODE)),
-        new Line(GET,    "/v1/nodes/:id",                JSON,          polls.one(Kind.NODE)),
-        new Line(PUT,    "/v1/nodes/:id",                NOTHING,       nodes::put),
-        new Line(DELETE, "/v1/nodes/:id",                NOTHING,       nodes::delete),
-        new Line(GET,    "/v1/images",                   JSON_OR_TABLE, polls.list(Kind.SNAPSHOT_IMAGE)),
-        new Line(GET,    "/v1/images/summary",           JSON_OR_TABLE, polls.summary(Kind.SNAPSHOT_IMAGE)),
-        new Line(GET,    "/v1/images/:id",               JSON,          polls.one(Kind.SNAPSHOT_IMAGE)),
-        new Line(DELETE, "/v1/images/:id",               NOTHING,       images::delete),
-        new Line(POST,   "/v1/images/:image/update",     NOTHING,       images::update),
-        new Line(GET,    "/v1/dib_images",               JSON_OR_TABLE, polls.list(Kind.DIB_IMAGE)),
-        new Line(GET,    "/v1/dib_images/summary",       JSON_OR_TABLE, polls.summary(Kind.DIB_IMAGE)),
-        new Line(GET,    "/v1/dib_images/:id",           JSON,          polls.one(Kind.DIB_IMAGE)),
-        new Line(DELETE, "/v1/dib_images/:id",           NOTHING,       dibImages::delete),
-        new Line(POST,   "/v1/dib_images/:name/build",   NOTHING,       dibImages::build),
-        new Line(POST,   "/v1/dib_images/:name/upload",  NOTHING,       dibImages::upload),
-        new Line(GET,    "/v1/jobs",                     JSON_OR_TABLE, polls.list(Kind.JOB)),
-        new Line(GET,    "/v1/jobs/summary",             JSON_OR_TABLE, polls.summary(Kind.JOB)),
-        new Line(GET,    "/v1/jobs/:id",                 JSON,          jobs::get),
-        new Line(DELETE, "/v1/jobs/:id",                 NOTHING,       jobs::cancel),
-        new Line(POST,   "/v1/jobs/:id/retry",           NOTHING,       jobs::retry),
-        new Line(GET,    "/v1/jobs/:id/attempts",        JSON,          jobs::attempts),
-        new Line(GET,    "/v1/jobs/:id/log",             LOG,           jobs::log),
-        new Line(GET,    "/v1/providers",                JSON,          providers::list),
-        new Line(GET,    "/v1/events",                   EVENTS,        events::stream),
-        new Line(GET,    "/v1",                          JSON,          ctx -> self.version(ctx, this::links)),
-        new Line(GET,    "/openapi.json",                JSON,          openApi::get),
-        new Line(GET,    "/healthz",                     JSON,          self::healthz),
-        new Line(GET,    "/readyz",                      JSON,          self::readyz),
-        new Line(GET,    "/metrics",                     TEXT,          metrics));
+        new Operation(GET,    "/v1/nodes",                    JSON_OR_TABLE, polls.list(Kind.NODE)),
+        new Operation(GET,    "/v1/nodes/summary",            JSON_OR_TABLE, polls.summary(Kind.NODE)),
+        new Operation(GET,    "/v1/nodes/:id",                JSON,          polls.one(Kind.NODE)),
+        new Operation(PUT,    "/v1/nodes/:id",                NOTHING,       nodes::put),
+        new Operation(DELETE, "/v1/nodes/:id",                NOTHING,       nodes::delete),
+        new Operation(GET,    "/v1/images",                   JSON_OR_TABLE, polls.list(Kind.SNAPSHOT_IMAGE)),
+        new Operation(GET,    "/v1/images/summary",           JSON_OR_TABLE, polls.summary(Kind.SNAPSHOT_IMAGE)),
+        new Operation(GET,    "/v1/images/:id",               JSON,          polls.one(Kind.SNAPSHOT_IMAGE)),
+        new Operation(DELETE, "/v1/images/:id",               NOTHING,       images::delete),
+        new Operation(POST,   "/v1/images/:image/update",     NOTHING,       images::update),
+        new Operation(GET,    "/v1/dib_images",               JSON_OR_TABLE, polls.list(Kind.DIB_IMAGE)),
+        new Operation(GET,    "/v1/dib_images/summary",       JSON_OR_TABLE, polls.summary(Kind.DIB_IMAGE)),
+        new Operation(GET,    "/v1/dib_images/:id",           JSON,          polls.one(Kind.DIB_IMAGE)),
+        new Operation(DELETE, "/v1/dib_images/:id",           NOTHING,       dibImages::delete),
+        new Operation(POST,   "/v1/dib_images/:name/build",   NOTHING,       dibImages::build),
+        new Operation(POST,   "/v1/dib_images/:name/upload",  NOTHING,       dibImages::upload),
+        new Operation(GET,    "/v1/jobs",                     JSON_OR_TABLE, polls.list(Kind.JOB)),
+        new Operation(GET,    "/v1/jobs/summary",             JSON_OR_TABLE, polls.summary(Kind.JOB)),
+        new Operation(GET,    "/v1/jobs/:id",                 JSON,          jobs::get),
+        new Operation(DELETE, "/v1/jobs/:id",                 NOTHING,       jobs::cancel),
+        new Operation(POST,   "/v1/jobs/:id/retry",           NOTHING,       jobs::retry),
+        new Operation(GET,    "/v1/jobs/:id/attempts",        JSON,          jobs::attempts),
+        new Operation(GET,    "/v1/jobs/:id/log",             LOG,           jobs::log),
+        new Operation(GET,    "/v1/providers",                JSON,          providers::list),
+        new Operation(GET,    "/v1/events",                   EVENTS,        events::stream),
+        new Operation(GET,    "/v1",                          JSON,          ctx -> self.version(ctx, this::links)),
+        new Operation(GET,    "/openapi.json",                JSON,          openApi::get),
+        new Operation(GET,    "/healthz",                     JSON,          self::healthz),
+        new Operation(GET,    "/readyz",                      JSON,          self::readyz),
+        new Operation(GET,    "/metrics",                     TEXT,          metrics));
     // spotless:on
   }
 
   /** The lines, in the order of the contract. */
-  public List<Line> table() {
+  public List<Operation> table() {
     return table;
   }
 
   /** What can be read without knowing a name, or what to ask. */
   private List<String> links() {
     return table.stream()
-        .filter(line -> line.method() == GET && !line.path().contains(":"))
-        .map(Line::path)
+        .filter(operation -> operation.method() == GET && !operation.path().contains(":"))
+        .map(Operation::path)
         .filter(path -> !path.equals("/v1") && !path.endsWith("/summary"))
         .toList();
   }
@@ -138,49 +138,49 @@ public final class Routes {
               guards.metrics().begin(ctx);
               ctx.next();
             });
-    router.route().handler(guards.browsers()::share);
-    // path by path: what one does not allow must not be taken for another with a parameter there
+    router.route().handler(guards.crossOrigin()::share);
+    // path by path: a method that one refuses must not reach another with a parameter in its place
     byPath()
         .forEach(
-            (path, lines) -> {
-              lines.forEach(line -> add(router, line, guards));
-              String allowed = allowed(lines);
-              router.route(path).handler(ctx -> refuse(ctx, guards.browsers(), allowed));
+            (path, operations) -> {
+              operations.forEach(operation -> add(router, operation, guards));
+              String allowed = allowed(operations);
+              router.route(path).handler(ctx -> refuse(ctx, guards.crossOrigin(), allowed));
             });
     return router;
   }
 
   /** The lines of each path, in the order of the table. */
-  private Map<String, List<Line>> byPath() {
+  private Map<String, List<Operation>> byPath() {
     return table.stream()
-        .collect(Collectors.groupingBy(Line::path, LinkedHashMap::new, Collectors.toList()));
+        .collect(Collectors.groupingBy(Operation::path, LinkedHashMap::new, Collectors.toList()));
   }
 
-  private static void add(Router router, Line line, Guards guards) {
-    boolean writes = line.method() != GET;
-    with(router, line)
+  private static void add(Router router, Operation operation, Guards guards) {
+    boolean writes = operation.method() != GET;
+    with(router, operation)
         .handler(
             ctx -> {
-              Metrics.route(ctx, line);
+              Metrics.route(ctx, operation);
               ctx.next();
             });
     if (writes) {
-      with(router, line).handler(Body::keep);
+      with(router, operation).handler(Body::keep);
     }
-    if (writes || (guards.protectReads() && !ALWAYS_OPEN.contains(line.path()))) {
-      with(router, line).handler(guards.login());
+    if (writes || (guards.protectReads() && !ALWAYS_OPEN.contains(operation.path()))) {
+      with(router, operation).handler(guards.login());
     }
     if (writes) {
-      with(router, line).handler(guards.browsers()::refuseForeign);
-      with(router, line).handler(Body::read);
-      with(router, line)
+      with(router, operation).handler(guards.crossOrigin()::refuseForeign);
+      with(router, operation).handler(Body::read);
+      with(router, operation)
           .handler(
               ctx ->
                   inTime(guards.beforeWrites().get())
                       .onSuccess(v -> ctx.next())
                       .onFailure(ctx::fail));
     }
-    with(router, line).handler(ctx -> answer(ctx, line));
+    with(router, operation).handler(ctx -> answer(ctx, operation));
   }
 
   private static Future<Void> inTime(Future<Void> read) {
@@ -194,25 +194,25 @@ public final class Routes {
                         : e));
   }
 
-  private static void refuse(RoutingContext ctx, Browsers browsers, String allowed) {
+  private static void refuse(RoutingContext ctx, CrossOrigin crossOrigin, String allowed) {
     ctx.response().putHeader("Allow", allowed);
     if (ctx.request().method() == OPTIONS) {
-      browsers.preflight(ctx, allowed);
+      crossOrigin.preflight(ctx, allowed);
       ctx.response().setStatusCode(204).end();
     } else {
       ctx.fail(405);
     }
   }
 
-  private static Route with(Router router, Line line) {
-    Route route = router.route(line.path()).method(line.method());
-    return line.method() == GET ? route.method(HEAD) : route;
+  private static Route with(Router router, Operation operation) {
+    Route route = router.route(operation.path()).method(operation.method());
+    return operation.method() == GET ? route.method(HEAD) : route;
   }
 
-  private static void answer(RoutingContext ctx, Line line) {
+  private static void answer(RoutingContext ctx, Operation operation) {
     Future.succeededFuture(ctx)
-        .map(line.offer()::negotiate)
-        .compose(line.handler())
+        .map(operation.offer()::negotiate)
+        .compose(operation.handler())
         .map(
             answer -> {
               answer.send(ctx.response());
@@ -222,11 +222,11 @@ public final class Routes {
   }
 
   /** The value of Allow. */
-  private static String allowed(List<Line> ofPath) {
+  private static String allowed(List<Operation> ofPath) {
     TreeSet<String> methods = new TreeSet<>(List.of(OPTIONS.name()));
-    for (Line line : ofPath) {
-      methods.add(line.method().name());
-      if (line.method() == GET) {
+    for (Operation operation : ofPath) {
+      methods.add(operation.method().name());
+      if (operation.method() == GET) {
         methods.add(HEAD.name());
       }
     }

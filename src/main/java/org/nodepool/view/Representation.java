@@ -61,9 +61,10 @@ public final class Representation {
   }
 
   /**
-   * As it is best for many to be sent: off the heap, if it is large. What is on it a socket copies
-   * for each client, and keeps the copy until he has taken it. Small ones stay there: each version
-   * of a table may have hundreds, and what is off the heap only the garbage collector frees.
+   * In the form in which it is best sent to many: off the heap, if it is large. Bytes on the heap a
+   * socket copies for each client, and keeps the copy until the client has taken it. Small answers
+   * stay there: each version of a table may have hundreds, and only the garbage collector frees
+   * what is off the heap.
    */
   Representation toBeKept() {
     if (!isLarge()) {
@@ -77,8 +78,8 @@ public final class Representation {
     return body.length() >= Table.GATHERED_FROM;
   }
 
-  /** Whether it is large and one client's alone: memory that is gone only when he has taken it. */
-  public boolean isOneOff() {
+  /** Whether it is large and one client's alone: its memory is free when the client has it. */
+  public boolean isLargeUnshared() {
     return isLarge() && !isShared;
   }
 

@@ -16,8 +16,8 @@ import org.junit.jupiter.api.Test;
 
 /** What most who poll ask is answered past the router, as the router would. */
 @RunsBesideOthers
-class ShortWayTest {
-  /** The same to whoever reads it, and nothing that the short way would touch. */
+class FastPathTest {
+  /** The same to whoever reads it, and nothing that the fast path would touch. */
   private static final String[] UNUSUAL = {"Accept", "application/json;q=0.9"};
 
   private final TestService service = TestService.shared();

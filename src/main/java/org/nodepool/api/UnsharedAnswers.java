@@ -6,27 +6,28 @@ import org.nodepool.model.Problem;
 import org.nodepool.view.Representation;
 
 /**
- * Answers that were made for one client alone, until he has taken them: of large ones no more are
- * on their way than there is memory for. What many are sent takes memory once, whoever is slow to
- * take it, and is not counted. One for all event loops; thread-safe.
+ * The large answers that were made for one client alone, until it has taken them: no more are on
+ * their way than there is memory for. An answer that many clients are sent takes memory once,
+ * however slow they are, and is not counted. One for all event loops; thread-safe.
  */
-final class OneOffs {
-  private static final String OVER = "nodepool.one.off.over";
+final class UnsharedAnswers {
+  private static final String OVER = "nodepool.unshared.over";
   private static final Runnable NOTHING = () -> {};
 
   private final AtomicLong underWay = new AtomicLong();
   private final long mostBytes;
 
-  OneOffs(long mostBytes) {
+  UnsharedAnswers(long mostBytes) {
     this.mostBytes = mostBytes;
   }
 
   /**
-   * The request is to be answered so. Fails with {@link Problem.Unavailable} when there is no room;
-   * for one, there always is.
+   * Counts the answer to a request, if it is one of these.
+   *
+   * @throws Problem.Unavailable when there is no room; for one alone there always is
    */
   void begin(RoutingContext ctx, Representation answer) {
-    if (!answer.isOneOff()) {
+    if (!answer.isLargeUnshared()) {
       return;
     }
     long bytes = answer.length();
@@ -41,7 +42,7 @@ final class OneOffs {
     ctx.addEndHandler(ended -> over(ctx).run()); // if it was not sent after all, but 304
   }
 
-  /** What is to be run when the request's answer was taken; to be asked for before it is sent. */
+  /** To be run when the client has taken the answer; to be asked for before that is sent. */
   static Runnable over(RoutingContext ctx) {
     Runnable over = ctx.remove(OVER);
     return over == null ? NOTHING : over;

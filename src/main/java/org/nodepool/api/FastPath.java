@@ -26,19 +26,19 @@ import org.nodepool.view.Query;
 import org.nodepool.view.Representation;
 
 /**
- * Answers what most who poll ask, whole lists and objects, with as little work as there can be: a
- * router, a context and a chain of futures cost more than sending the answer does. It answers what
- * the long way would, byte for byte; whatever is unusual about a request it leaves to that. Lives
- * on one event loop.
+ * Answers most polls, those of whole lists and objects, with as little work as there can be: a
+ * router, a context and a chain of futures cost more than sending the answer does. The answers are
+ * those of the slow path, byte for byte; a request with anything unusual is left to that. Lives on
+ * one event loop.
  */
-final class ShortWay implements Handler<HttpServerRequest> {
+final class FastPath implements Handler<HttpServerRequest> {
   private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
   private static final CharSequence PREFER = HttpHeaders.createOptimized("Prefer");
 
   private final PoolReads reads;
   private final Connections connections;
   private final Metrics metrics;
-  private final Handler<HttpServerRequest> longWay;
+  private final Handler<HttpServerRequest> slowPath;
 
   /** The last one that could be read; null before the first. */
   private String lastHost;
@@ -46,11 +46,11 @@ final class ShortWay implements Handler<HttpServerRequest> {
   /** By the path of a list. */
   private final Map<String, Poll> lists = new HashMap<>();
 
-  /** By what comes before an id, what is asked with it. */
+  /** By the path before an id. */
   private final Map<String, LongFunction<Poll>> objects = new HashMap<>();
 
   /**
-   * What is asked, and what counts it.
+   * A query, and where its answers are counted.
    *
    * @param route as the table of routes has it
    */
@@ -64,17 +64,17 @@ final class ShortWay implements Handler<HttpServerRequest> {
   private record Counts(Metrics.Requests whole, Metrics.Requests known) {}
 
   /**
-   * @param longWay for all other requests
+   * @param slowPath for all other requests
    */
-  ShortWay(
+  FastPath(
       PoolReads reads,
       Connections connections,
       Metrics metrics,
-      Handler<HttpServerRequest> longWay) {
+      Handler<HttpServerRequest> slowPath) {
     this.metrics = metrics;
     this.reads = reads;
     this.connections = connections;
-    this.longWay = longWay;
+    this.slowPath = slowPath;
     add("/v1/nodes", Kind.NODE);
     add("/v1/images", Kind.SNAPSHOT_IMAGE);
     add("/v1/dib_images", Kind.DIB_IMAGE);
@@ -100,7 +100,7 @@ final class ShortWay implements Handler<HttpServerRequest> {
   public void handle(HttpServerRequest request) {
     Poll poll = isUsual(request) ? poll(request.uri()) : null;
     if (poll == null || !connections.admit(request)) {
-      longWay.handle(request);
+      slowPath.handle(request);
       return;
     }
     Asked asked = new Asked(request, poll);
@@ -138,7 +138,7 @@ final class ShortWay implements Handler<HttpServerRequest> {
         && !headers.contains(HttpHeaders.TRANSFER_ENCODING);
   }
 
-  /** Whether it has a Host that can be read; those who poll all say the same one. */
+  /** Whether it has a Host that can be read; polls nearly all have the same one. */
   private boolean hasHost(HttpServerRequest request, MultiMap headers) {
     String host = headers.get(HttpHeaders.HOST);
     if (host == null || !host.equals(lastHost)) {
@@ -161,7 +161,7 @@ final class ShortWay implements Handler<HttpServerRequest> {
     return object == null ? null : Ids.parse(uri.substring(end)).map(object::apply).orElse(null);
   }
 
-  /** A request, and what decides how it is answered: read when it has come, still at hand. */
+  /** A request, and all of it that decides the answer: read when it has come, still at hand. */
   private final class Asked implements PoolReads.Receiver {
     final HttpServerRequest request;
     final Poll poll;
@@ -172,9 +172,7 @@ final class ShortWay implements Handler<HttpServerRequest> {
     /** The first line of If-None-Match; null for none. */
     final String known;
 
-    /**
-     * For how long the client would wait for another answer than it has; empty for no word of it.
-     */
+    /** How long the client would wait for another answer than it has; empty: it does not say. */
     final OptionalInt waitSeconds;
 
     Asked(HttpServerRequest request, Poll poll) {
@@ -213,7 +211,7 @@ final class ShortWay implements Handler<HttpServerRequest> {
       if (isWanted()) {
         try {
           answer(page.representation());
-        } catch (Throwable e) { // nobody else would end it
+        } catch (Throwable e) { // nothing else would end it
           fail(e);
         }
       }

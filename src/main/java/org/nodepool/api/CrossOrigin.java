@@ -15,7 +15,7 @@ import org.nodepool.api.http.Origin;
  * browser adds a login that it has to a request whichever page asks for it, so a write has to come
  * from our own pages, from allowed ones, or from no browser.
  */
-final class Browsers {
+final class CrossOrigin {
   private static final String METHOD_ASKED_FOR = "Access-Control-Request-Method";
   private static final String ANSWERED_HEADERS =
       "ETag, Link, Location, Preference-Applied, Retry-After, X-Request-Id";
@@ -31,8 +31,8 @@ final class Browsers {
    *
    * @throws IllegalArgumentException with a sentence when one is none
    */
-  Browsers(List<String> allowedOrigins) {
-    allowed = allowedOrigins.stream().map(Browsers::checked).collect(Collectors.toSet());
+  CrossOrigin(List<String> allowedOrigins) {
+    allowed = allowedOrigins.stream().map(CrossOrigin::checked).collect(Collectors.toSet());
   }
 
   private static Origin checked(String text) {
