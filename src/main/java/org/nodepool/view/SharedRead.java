@@ -15,47 +15,47 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A read that all share who ask while one is under way: each gets what was read by one that began
- * after he had asked. Never more than one is under way, but for those that were given up as too
- * late. To be used on one context alone.
+ * A read that callers share. The callers that ask while one is under way get the result of the
+ * next, which begins after they have asked. Never more than one is under way, but for reads that
+ * were given up as too late. To be used on one context alone.
  *
  * <p>Clients that ask again as soon as they are answered would end up in two halves, each waiting
  * for the read of the other. So a read with others behind it is followed by one that waits, a
- * moment at most, until most of its askers have come back: then nearly all share one, and there are
- * half as many. Those who are slower come while it is under way, and so the processors have always
- * something to do.
+ * moment at most, until most callers of the first have come back: then nearly all share one, and
+ * there are half as many. Slower callers come while it is under way, and so the processors always
+ * have something to do.
  */
 final class SharedRead<T> {
   private static final Logger log = LoggerFactory.getLogger(SharedRead.class);
 
-  /** API.md: whoever asks is told within two seconds that the database is away. */
+  /** API.md: a client is told within two seconds that the database is away. */
   static final long LIMIT_MS = 1_800;
 
   private static final long LOOK_MS = 100;
 
-  /** Nobody waits longer for others to come back. */
+  /** A read waits no longer for callers to come back. */
   private static final long GATHER_MS = 1;
 
   /**
-   * This share of those who wait or may come back is waited for, rounded up: for the last ones all
-   * would be late.
+   * A read waits for this share of the callers that wait or may come back, rounded up: for the last
+   * ones all would be late.
    */
   private static final double AWAITED = 0.75;
 
-  /** When few of them come, nobody waits for others at all for so long: few wait for nothing. */
+  /** When few of them come, no read waits for callers for so long: few wait for nothing. */
   private static final long NO_GATHERING_MS = 100;
 
   private final Vertx vertx;
   private final Context context;
   private final Supplier<Future<T>> read;
 
-  /** Those who have asked and whose read has not begun; null when nobody has. */
+  /** The callers whose read has not begun; null when there are none. */
   private Batch<T> next;
 
-  /** Those whose read has begun; null when none has. */
+  /** The callers whose read is under way; null when there are none. */
   private Batch<T> underWay;
 
-  /** How many are to share the next read; it begins at once for fewer than two. */
+  /** How many callers are to share the next read; it begins at once for fewer than two. */
   private int awaited;
 
   /** How many of these waited already when that was decided. */
@@ -66,7 +66,7 @@ final class SharedRead<T> {
 
   private long noGatheringBefore = System.nanoTime();
 
-  /** Those who wait for the same read. */
+  /** The callers that wait for the same read. */
   private static final class Batch<T> {
     final List<Handler<AsyncResult<T>>> waiting = new ArrayList<>();
     final long since = System.nanoTime();
@@ -75,8 +75,8 @@ final class SharedRead<T> {
       for (Handler<AsyncResult<T>> one : waiting) {
         try {
           one.handle(result);
-        } catch (Throwable e) { // whatever befalls one of them, the others are answered
-          log.error("one of those who shared a read could not be answered", e);
+        } catch (Throwable e) { // one that fails must not keep the others waiting
+          log.error("a caller that shared a read could not be answered", e);
         }
       }
     }
@@ -90,8 +90,8 @@ final class SharedRead<T> {
   }
 
   /**
-   * What is read from now on. Fails as the read does, and with {@link Problem.Unavailable} when it
-   * takes too long.
+   * The result of a read that begins from now on. Fails as the read does, and with {@link
+   * Problem.Unavailable} when it takes too long.
    */
   Future<T> get() {
     Promise<T> promise = Promise.promise();
@@ -99,7 +99,7 @@ final class SharedRead<T> {
     return promise.future();
   }
 
-  /** As {@link #get()}, for those who come in thousands. */
+  /** As {@link #get()}, without a future for each of thousands of callers. */
   void get(Handler<AsyncResult<T>> one) {
     if (next == null) {
       next = new Batch<>();
@@ -134,7 +134,7 @@ final class SharedRead<T> {
     begin();
   }
 
-  /** Whether half of those who were to come back did: then it is worth to wait for such again. */
+  /** Whether half of the callers that were to come back did: then waiting is worth it again. */
   private boolean isWorthIt(Batch<T> batch) {
     return awaited > 0 && 2 * (batch.waiting.size() - present) >= awaited - present;
   }
@@ -169,8 +169,8 @@ final class SharedRead<T> {
   }
 
   /**
-   * Whoever is answered now may come back. It is worth to wait for him if somebody waits already,
-   * or if half of those came back who were awaited before.
+   * The callers that are answered now may come back. To wait for them is worth it if another waits
+   * already, or if half of those that were awaited before came back.
    */
   private void expectBack(Batch<T> answered) {
     boolean isWorthIt = isWorthIt(answered);
@@ -181,7 +181,7 @@ final class SharedRead<T> {
             : 0;
   }
 
-  /** Also when what is under way never ends. */
+  /** Also when the read that is under way never ends. */
   private void failLate() {
     if (isLate(underWay)) {
       Batch<T> late = underWay;
@@ -201,7 +201,7 @@ final class SharedRead<T> {
         && System.nanoTime() - batch.since > TimeUnit.MILLISECONDS.toNanos(LIMIT_MS);
   }
 
-  /** The failure of what takes too long. */
+  /** The failure of a read that takes too long. */
   static <T> Future<T> tooLate() {
     return Future.failedFuture(
         new Problem.Unavailable(
