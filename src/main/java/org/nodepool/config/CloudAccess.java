@@ -17,7 +17,7 @@ import java.nio.file.Path;
  */
 public record CloudAccess(
     String authUrl,
-    Login login,
+    Credentials credentials,
     String region,
     String endpointInterface,
     String imageEndpoint,
@@ -25,12 +25,12 @@ public record CloudAccess(
     boolean verify) {
   public CloudAccess {
     requireNonNull(authUrl, "authUrl");
-    requireNonNull(login, "login");
+    requireNonNull(credentials, "credentials");
     requireNonNull(endpointInterface, "endpointInterface");
   }
 
-  /** Who logs in. */
-  public sealed interface Login {}
+  /** Names who logs in, and proves it. */
+  public sealed interface Credentials {}
 
   /**
    * A user with a password, for a project.
@@ -38,7 +38,7 @@ public record CloudAccess(
    * @param user by name or id
    * @param project by name or id
    */
-  public record Password(Named user, Secret password, Named project) implements Login {
+  public record Password(Named user, Secret password, Named project) implements Credentials {
     public Password {
       requireNonNull(user, "user");
       requireNonNull(password, "password");
@@ -54,7 +54,7 @@ public record CloudAccess(
    * @param user whose it is; null when it is known by its id
    */
   public record ApplicationCredential(String id, String name, Named user, Secret secret)
-      implements Login {
+      implements Credentials {
     public ApplicationCredential {
       requireNonNull(secret, "secret");
       if ((id == null) == (name == null || user == null)) {

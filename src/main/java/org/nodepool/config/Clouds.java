@@ -5,7 +5,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.nodepool.config.CloudAccess.ApplicationCredential;
-import org.nodepool.config.CloudAccess.Login;
+import org.nodepool.config.CloudAccess.Credentials;
 import org.nodepool.config.CloudAccess.Named;
 import org.nodepool.config.CloudAccess.Password;
 
@@ -18,7 +18,7 @@ final class Clouds {
   /** In place of what is missing; whatever has it is not used. */
   private static final String NONE = "";
 
-  private static final Login NOBODY =
+  private static final Credentials NOBODY =
       new Password(Named.byId(NONE), new Secret(NONE), Named.byId(NONE));
 
   private static final String PUBLIC = "public";
@@ -114,7 +114,7 @@ final class Clouds {
     String url = own(provider, "auth-url");
     return new CloudAccess(
         url != null ? url : auth.required("auth_url"),
-        login(provider, cloud, auth),
+        credentials(provider, cloud, auth),
         region(provider, cloud),
         cloud.choice("interface", PUBLIC, INTERFACES).replaceFirst("URL$", ""),
         cloud.text("image_endpoint_override", null),
@@ -122,7 +122,7 @@ final class Clouds {
         cloud.bool("verify", true));
   }
 
-  private static Login login(Section provider, Section cloud, Section auth) {
+  private static Credentials credentials(Section provider, Section cloud, Section auth) {
     String type = cloud.text("auth_type", "password");
     if (type.equals("v3applicationcredential")) {
       return applicationCredential(auth);
@@ -141,7 +141,7 @@ final class Clouds {
         project(provider, auth));
   }
 
-  private static Login applicationCredential(Section auth) {
+  private static Credentials applicationCredential(Section auth) {
     Secret secret = secret(auth, "application_credential_secret");
     String id = auth.text("application_credential_id", null);
     if (id != null) {

@@ -152,7 +152,7 @@ final class Identity {
   /** Identity API v3, "Authentication and token management". */
   private JsonObject loginBody() {
     JsonObject auth = new JsonObject();
-    if (access.login() instanceof Password login) {
+    if (access.credentials() instanceof Password login) {
       auth.put(
               "identity",
               new JsonObject()
@@ -164,7 +164,7 @@ final class Identity {
                               "user",
                               named(login.user()).put("password", login.password().value()))))
           .put("scope", new JsonObject().put("project", named(login.project())));
-    } else if (access.login() instanceof ApplicationCredential login) {
+    } else if (access.credentials() instanceof ApplicationCredential login) {
       JsonObject credential = new JsonObject().put("secret", login.secret().value());
       if (login.id() != null) {
         credential.put("id", login.id());

@@ -36,7 +36,7 @@ final class ImageService {
    * @param hash lower case hex
    * @param checksum MD5, lower case hex; null until it is known, or when there is none
    */
-  record Image(
+  record CloudImage(
       String id,
       String status,
       Long size,
@@ -44,8 +44,8 @@ final class ImageService {
       String hash,
       String checksum,
       JsonObject properties) {
-    static Image of(JsonObject json) {
-      return new Image(
+    static CloudImage of(JsonObject json) {
+      return new CloudImage(
           json.getString("id"),
           json.getString("status", ""),
           json.getLong("size"),
@@ -73,7 +73,7 @@ final class ImageService {
    *
    * @param image its properties
    */
-  Future<Image> create(JsonObject image) {
+  Future<CloudImage> create(JsonObject image) {
     return service
         .call(access -> calls.post(access.endpoint() + "/images", access.token(), image))
         .map(
@@ -81,25 +81,25 @@ final class ImageService {
               if (answer.status() != 201) {
                 throw service.refused("to make an image", answer);
               }
-              return Image.of(answer.json());
+              return CloudImage.of(answer.json());
             });
   }
 
   /** Empty when there is none. */
-  Future<Optional<Image>> find(String id) {
+  Future<Optional<CloudImage>> find(String id) {
     return service
         .call(access -> calls.get(url(access, id), access.token()))
         .map(
             answer ->
                 switch (answer.status()) {
-                  case 200 -> Optional.of(Image.of(answer.json()));
+                  case 200 -> Optional.of(CloudImage.of(answer.json()));
                   case 404 -> Optional.empty();
                   default -> throw service.refused("to show image " + id, answer);
                 });
   }
 
   /** Those of which a property has this value, in no order. */
-  Future<List<Image>> with(String property, String value) {
+  Future<List<CloudImage>> with(String property, String value) {
     String query = "/images?%s=%s&limit=100".formatted(property, encoded(value));
     return service
         .call(access -> calls.get(access.endpoint() + query, access.token()))
@@ -112,7 +112,7 @@ final class ImageService {
                   .map(JsonObject.class::cast)
                   // an Image service that does not know the filter lists all
                   .filter(image -> value.equals(image.getValue(property)))
-                  .map(Image::of)
+                  .map(CloudImage::of)
                   .toList();
             });
   }

@@ -53,14 +53,14 @@ final class OpenStackProvider implements Provider {
   }
 
   /** A snapshot of a server has the properties of the image that the server was started from. */
-  private static boolean isOfServer(ImageService.Image image) {
+  private static boolean isOfServer(ImageService.CloudImage image) {
     return image.properties().containsKey("instance_uuid")
         || "snapshot".equals(image.properties().getValue("image_type"));
   }
 
-  private Future<Void> deleteAll(List<ImageService.Image> found) {
+  private Future<Void> deleteAll(List<ImageService.CloudImage> found) {
     Future<Void> done = Future.succeededFuture();
-    for (ImageService.Image image : found) {
+    for (ImageService.CloudImage image : found) {
       done = done.compose(v -> images.delete(image.id()));
     }
     return done;

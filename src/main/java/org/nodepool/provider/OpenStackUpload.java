@@ -145,7 +145,7 @@ final class OpenStackUpload {
   }
 
   /** When the answer is lost, the image may be there. */
-  private Future<ImageService.Image> make() {
+  private Future<ImageService.CloudImage> make() {
     return calls.again(
         () -> {
           checkGoesOn();
@@ -158,7 +158,7 @@ final class OpenStackUpload {
         });
   }
 
-  private Future<ImageService.Image> create() {
+  private Future<ImageService.CloudImage> create() {
     Failpoint.CREATE_IMAGE.before();
     return images
         .create(properties())
@@ -270,12 +270,12 @@ final class OpenStackUpload {
                       && looks % LOOKS_PER_QUESTION == 0;
               return isAsked
                   ? images.find(id).otherwise(Optional.empty())
-                  : Future.succeededFuture(Optional.<ImageService.Image>empty());
+                  : Future.succeededFuture(Optional.<ImageService.CloudImage>empty());
             })
         .onFailure(sent::tryFail)
         .onSuccess(
             image -> {
-              String status = image.map(ImageService.Image::status).orElse(null);
+              String status = image.map(ImageService.CloudImage::status).orElse(null);
               boolean isOdd = status != null && !PENDING.contains(status);
               if (ACTIVE.equals(status)) {
                 sent.tryComplete();
@@ -301,7 +301,7 @@ final class OpenStackUpload {
    *
    * @param odd how often it was in a state that leads nowhere
    */
-  private Future<ImageService.Image> activated(String id, Duration pause, int odd) {
+  private Future<ImageService.CloudImage> activated(String id, Duration pause, int odd) {
     checkGoesOn();
     return images
         .find(id)
@@ -338,7 +338,7 @@ final class OpenStackUpload {
     return "Provider " + config.name();
   }
 
-  private Future<Void> verify(ImageService.Image held, FileDigests local) {
+  private Future<Void> verify(ImageService.CloudImage held, FileDigests local) {
     if (held.size() == null || held.size() != local.sizeBytes()) {
       throw new ProviderFailure(
           "%s holds %s bytes, %d were sent.".formatted(named(), held.size(), local.sizeBytes()));

@@ -88,7 +88,7 @@ class CloudsTest {
   void a_domain_is_that_of_the_user_or_the_project_or_of_both(
       String keys, String userId, String userName, String projectId, String projectName)
       throws Exception {
-    Password login = (Password) access(AUTH.replace("}", ", " + keys + "}")).login();
+    Password login = (Password) access(AUTH.replace("}", ", " + keys + "}")).credentials();
     assertThat(login.user()).isEqualTo(new Named(null, "ann", userId, userName));
     assertThat(login.project()).isEqualTo(new Named(null, "ci", projectId, projectName));
   }
@@ -96,7 +96,7 @@ class CloudsTest {
   @ParameterizedTest
   @ValueSource(strings = {"project_id", "tenant_id"})
   void a_project_may_be_known_by_its_id(String key) throws Exception {
-    Password login = (Password) access(AUTH.replace("project_name", key)).login();
+    Password login = (Password) access(AUTH.replace("project_name", key)).credentials();
     assertThat(login.project()).isEqualTo(Named.byId("ci"));
   }
 
@@ -108,14 +108,14 @@ class CloudsTest {
                     "auth: {auth_url: x, application_credential_id: a1,"
                         + " application_credential_secret: s}"
                         + type)
-                .login())
+                .credentials())
         .isEqualTo(new ApplicationCredential("a1", null, null, new Secret("s")));
     assertThat(
             access(
                     "auth: {auth_url: x, application_credential_name: ci, username: ann,"
                         + " application_credential_secret: s}"
                         + type)
-                .login())
+                .credentials())
         .isEqualTo(
             new ApplicationCredential(null, "ci", Named.inDefaultDomain("ann"), new Secret("s")));
   }
@@ -141,7 +141,7 @@ class CloudsTest {
             .access();
     assertThat(access.authUrl()).isEqualTo("https://d");
     assertThat(access.region()).isEqualTo("south");
-    assertThat(access.login())
+    assertThat(access.credentials())
         .isEqualTo(
             new Password(Named.inDefaultDomain("bob"), new Secret("other"), Named.byId("7")));
   }

@@ -83,7 +83,7 @@ class PoolFileTest {
 
   private Secret password() {
     CloudAccess access = pool.current().providers().get("p").openStack().access();
-    return ((CloudAccess.Password) access.login()).password();
+    return ((CloudAccess.Password) access.credentials()).password();
   }
 
   @AfterEach

@@ -207,7 +207,7 @@ class WholePoolTest {
     assertThat(named.region()).isNull();
     assertThat(named.imageType()).isEqualTo("qcow2");
     assertThat(named.openStack().serviceName()).isEqualTo("nova");
-    assertThat(named.openStack().access().login())
+    assertThat(named.openStack().access().credentials())
         .isEqualTo(
             new CloudAccess.Password(
                 CloudAccess.Named.inDefaultDomain("<%= tripleo_username %>"),
