@@ -43,7 +43,7 @@ public final class PoolFile {
   private final boolean hasDatabase;
   private final Duration settle;
   private final Secret dburiAtStart;
-  private volatile State state;
+  private volatile InForce inForce;
 
   /** Since when the file is quiet, but open in another program; nanoTime, null: it is not. */
   private Long heldOpenSince;
@@ -59,7 +59,7 @@ public final class PoolFile {
       throw reading.refused();
     }
     this.dburiAtStart = reading.pool().dburi();
-    this.state = new State(reading.pool(), reading.stamps(), reading.stamps().modified(), null);
+    this.inForce = new InForce(reading.pool(), reading.stamps(), reading.stamps().modified(), null);
   }
 
   /**
@@ -85,7 +85,7 @@ public final class PoolFile {
 
   /** The configuration that is in force; never waits. */
   public PoolConfig current() {
-    return state.pool();
+    return inForce.pool();
   }
 
   /**
@@ -93,7 +93,7 @@ public final class PoolFile {
    * Everybody may see it: it names the file without its directory.
    */
   public String warning() {
-    return state.warning();
+    return inForce.warning();
   }
 
   /**
@@ -129,7 +129,7 @@ public final class PoolFile {
   }
 
   private boolean isAsRead() {
-    Stamps read = state.read();
+    Stamps read = inForce.read();
     return read != null && Stamps.of(file, clouds, read.hasClouds()).equals(read);
   }
 
@@ -138,14 +138,14 @@ public final class PoolFile {
       warn(reading);
       return;
     }
-    State before = state;
+    InForce before = inForce;
     String warning = dburiWarning(reading.pool());
-    state = new State(reading.pool(), reading.stamps(), reading.stamps().modified(), warning);
+    inForce = new InForce(reading.pool(), reading.stamps(), reading.stamps().modified(), warning);
     if (warning != null && !warning.equals(before.warning())) {
       log.warn(warning);
     }
     if (before.warning() != null && warning == null || !reading.pool().equals(before.pool())) {
-      log.info("{}: the configuration of {} is in force", name(), state.modified());
+      log.info("{}: the configuration of {} is in force", name(), inForce.modified());
       reading.pool().warnings().forEach(log::warn);
     }
   }
@@ -157,11 +157,11 @@ public final class PoolFile {
             .formatted(
                 mistakes.get(0),
                 mistakes.size() == 1 ? "" : " (and %d more)".formatted(mistakes.size() - 1),
-                state.modified());
-    if (!warning.equals(state.warning())) {
+                inForce.modified());
+    if (!warning.equals(inForce.warning())) {
       log.warn("{} ({})", warning, file);
     }
-    state = new State(state.pool(), reading.stamps(), state.modified(), warning);
+    inForce = new InForce(inForce.pool(), reading.stamps(), inForce.modified(), warning);
   }
 
   private String dburiWarning(PoolConfig pool) {
@@ -244,9 +244,9 @@ public final class PoolFile {
    * @param modified when the one in force was written
    * @param warning null: none
    */
-  private record State(PoolConfig pool, Stamps read, Instant modified, String warning) {}
+  private record InForce(PoolConfig pool, Stamps read, Instant modified, String warning) {}
 
-  /** Either a pool or why there is none. The stamps as in {@link State#read}. */
+  /** Either a pool or why there is none. The stamps as in {@link InForce#read}. */
   private record Reading(Stamps stamps, PoolConfig pool, ConfigException refused) {}
 
   /**
