@@ -89,7 +89,8 @@ final class Body {
 
   private static Refusal tooLarge() {
     return new Refusal(
-        Slug.TOO_LARGE, "The request body may have %d bytes at most.".formatted(LIMIT_BYTES));
+        ProblemType.TOO_LARGE,
+        "The request body may have %d bytes at most.".formatted(LIMIT_BYTES));
   }
 
   static Map<String, Object> parse(Buffer body, String contentType) {
@@ -104,7 +105,7 @@ final class Body {
         return json(text(body));
       default:
         throw new Refusal(
-            Slug.UNSUPPORTED_MEDIA_TYPE,
+            ProblemType.UNSUPPORTED_MEDIA_TYPE,
             "The body must be %s or %s, in UTF-8.".formatted(FORM, JSON));
     }
   }
@@ -116,7 +117,7 @@ final class Body {
           .decode(ByteBuffer.wrap(body.getBytes()))
           .toString();
     } catch (CharacterCodingException e) {
-      throw new Refusal(Slug.MALFORMED_BODY, "The body is not UTF-8.");
+      throw new Refusal(ProblemType.MALFORMED_BODY, "The body is not UTF-8.");
     }
   }
 
@@ -133,7 +134,8 @@ final class Body {
       }
     } catch (IllegalArgumentException e) {
       throw new Refusal(
-          Slug.MALFORMED_BODY, "The body is no form: a % is not followed by two hex digits.");
+          ProblemType.MALFORMED_BODY,
+          "The body is no form: a % is not followed by two hex digits.");
     }
     return fields;
   }
@@ -142,7 +144,7 @@ final class Body {
     try {
       return new JsonObject(text).getMap();
     } catch (DecodeException | ClassCastException e) {
-      throw new Refusal(Slug.MALFORMED_BODY, "The body is not a JSON object.");
+      throw new Refusal(ProblemType.MALFORMED_BODY, "The body is not a JSON object.");
     }
   }
 }

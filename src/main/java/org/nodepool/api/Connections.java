@@ -146,7 +146,8 @@ final class Connections {
       refuse(
           request,
           activity,
-          new Refusal(Slug.MALFORMED_BODY, "The Transfer-Encoding must be chunked, or none."));
+          new Refusal(
+              ProblemType.MALFORMED_BODY, "The Transfer-Encoding must be chunked, or none."));
     }
   }
 

@@ -80,7 +80,7 @@ final class CrossOrigin {
     } else {
       ctx.fail(
           new Refusal(
-              Slug.FORBIDDEN,
+              ProblemType.FORBIDDEN,
               "A page of another origin may not do this; server.allowed_origins has those that may."));
     }
   }

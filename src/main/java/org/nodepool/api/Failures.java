@@ -19,17 +19,17 @@ final class Failures {
   private static final String WWW_AUTHENTICATE = "WWW-Authenticate";
   static final String CONTENT_TYPE = "application/problem+json";
 
-  private static final Map<Class<? extends Problem>, Slug> SLUGS =
+  private static final Map<Class<? extends Problem>, ProblemType> TYPES =
       Map.of(
-          Problem.NotFound.class, Slug.NOT_FOUND,
-          Problem.FieldMissing.class, Slug.FIELD_MISSING,
-          Problem.BadValue.class, Slug.BAD_VALUE,
-          Problem.WrongState.class, Slug.WRONG_STATE,
-          Problem.Conflict.class, Slug.CONFLICT,
-          Problem.Gone.class, Slug.GONE,
-          Problem.Unavailable.class, Slug.UNAVAILABLE,
-          Problem.OutcomeUnknown.class, Slug.OUTCOME_UNKNOWN,
-          Problem.NotImplemented.class, Slug.NOT_IMPLEMENTED);
+          Problem.NotFound.class, ProblemType.NOT_FOUND,
+          Problem.FieldMissing.class, ProblemType.FIELD_MISSING,
+          Problem.BadValue.class, ProblemType.BAD_VALUE,
+          Problem.WrongState.class, ProblemType.WRONG_STATE,
+          Problem.Conflict.class, ProblemType.CONFLICT,
+          Problem.Gone.class, ProblemType.GONE,
+          Problem.Unavailable.class, ProblemType.UNAVAILABLE,
+          Problem.OutcomeUnknown.class, ProblemType.OUTCOME_UNKNOWN,
+          Problem.NotImplemented.class, ProblemType.NOT_IMPLEMENTED);
 
   private Failures() {}
 
@@ -44,11 +44,13 @@ final class Failures {
   }
 
   /** The kind of that failure of an operation. */
-  static Slug slug(Throwable failure) {
+  static ProblemType type(Throwable failure) {
     if (failure instanceof Refusal refusal) {
-      return refusal.slug();
+      return refusal.type();
     }
-    return failure == null ? Slug.INTERNAL : SLUGS.getOrDefault(failure.getClass(), Slug.INTERNAL);
+    return failure == null
+        ? ProblemType.INTERNAL
+        : TYPES.getOrDefault(failure.getClass(), ProblemType.INTERNAL);
   }
 
   private static void handle(RoutingContext ctx) {
@@ -66,11 +68,11 @@ final class Failures {
     if (failure instanceof Refusal) {
       sendFailure(ctx, failure, path);
     } else if (failure == null && ctx.statusCode() == 404) {
-      send(response, Slug.NOT_FOUND, "There is no such path.", path);
+      send(response, ProblemType.NOT_FOUND, "There is no such path.", path);
     } else if (failure == null && ctx.statusCode() == 405) {
       String allow = response.headers().get(HttpHeaders.ALLOW);
       String detail = "%s is not allowed here, but %s.".formatted(ctx.request().method(), allow);
-      send(response, Slug.METHOD_NOT_ALLOWED, detail, path);
+      send(response, ProblemType.METHOD_NOT_ALLOWED, detail, path);
     } else if (ctx.statusCode() == 400) {
       undecodable(ctx);
     } else {
@@ -81,7 +83,7 @@ final class Failures {
   private static void undecodable(RoutingContext ctx) {
     AccessLog.begin(ctx); // no handler has seen it
     String detail = "The request's path, query or Host header cannot be decoded.";
-    send(ctx.response(), Slug.BAD_VALUE, detail, ctx.request().path());
+    send(ctx.response(), ProblemType.BAD_VALUE, detail, ctx.request().path());
   }
 
   private static void sendFailure(RoutingContext ctx, Throwable failure, String path) {
@@ -95,9 +97,9 @@ final class Failures {
 
   private static void send(HttpServerRequest request, String id, Throwable failure, String path) {
     HttpServerResponse response = request.response();
-    Slug slug = slug(failure);
+    ProblemType type = type(failure);
     String detail = failure == null ? null : failure.getMessage();
-    if (slug == Slug.INTERNAL) {
+    if (type == ProblemType.INTERNAL) {
       log.error(
           "{} {} (request {})",
           AccessLog.printable(request.method().name()),
@@ -106,21 +108,21 @@ final class Failures {
           failure);
       detail = "Something went wrong in the service; its log has the details.";
     }
-    if (slug == Slug.UNAUTHORIZED) {
+    if (type == ProblemType.UNAUTHORIZED) {
       response.putHeader(WWW_AUTHENTICATE, Login.CHALLENGE);
     }
     long retryAfter =
         failure instanceof Refusal refusal
             ? refusal.retryAfterSeconds()
-            : slug.status == 503 ? 1 : 0;
+            : type.status == 503 ? 1 : 0;
     if (retryAfter > 0) {
       response.putHeader(HttpHeaders.RETRY_AFTER, Long.toString(retryAfter));
     }
-    if (slug == Slug.TOO_LARGE) {
+    if (type == ProblemType.TOO_LARGE) {
       // what is still to come of the body will not be read
       response.putHeader(HttpHeaders.CONNECTION, "close");
     }
-    send(response, slug, detail, path);
+    send(response, type, detail, path);
   }
 
   /** For what cannot even be parsed as HTTP. */
@@ -129,23 +131,24 @@ final class Failures {
     request.response().putHeader(HttpHeaders.CONNECTION, "close");
     send(
         request.response(),
-        Slug.BAD_VALUE,
+        ProblemType.BAD_VALUE,
         "The request is not valid HTTP, or its first line or its headers are too long.",
         "/");
     request.connection().close();
   }
 
-  private static void send(HttpServerResponse response, Slug slug, String detail, String path) {
+  private static void send(
+      HttpServerResponse response, ProblemType type, String detail, String path) {
     JsonObject problem =
         new JsonObject()
-            .put("type", slug.type())
-            .put("title", slug.title)
-            .put("status", slug.status)
+            .put("type", type.uri())
+            .put("title", type.title)
+            .put("status", type.status)
             .put("detail", detail)
             .put("instance", path);
     Buffer body = problem.toBuffer();
     response
-        .setStatusCode(slug.status)
+        .setStatusCode(type.status)
         .putHeader(HttpHeaders.CONTENT_TYPE, CONTENT_TYPE)
         .putHeader(HttpHeaders.CONTENT_LENGTH, Integer.toString(body.length()))
         .end(body);

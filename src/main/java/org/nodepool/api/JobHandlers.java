@@ -170,7 +170,7 @@ final class JobHandlers {
           .putHeader(HttpHeaders.ACCEPT_RANGES, "bytes")
           .putHeader(HttpHeaders.CONTENT_RANGE, range.get().contentRange(size));
       throw new Refusal(
-          Slug.RANGE_NOT_SATISFIABLE,
+          ProblemType.RANGE_NOT_SATISFIABLE,
           "The header Range asks for bytes that there are not; there are %d.".formatted(size));
     }
     return range;

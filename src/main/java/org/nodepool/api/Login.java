@@ -37,7 +37,8 @@ final class Login implements Handler<RoutingContext> {
   private static final String ASKED = "nodepool.login.asked";
 
   private static final Refusal WRONG =
-      new Refusal(Slug.UNAUTHORIZED, "This needs the login of an administrator (HTTP Basic).");
+      new Refusal(
+          ProblemType.UNAUTHORIZED, "This needs the login of an administrator (HTTP Basic).");
 
   private static final String HMAC = "HmacSHA256";
 
@@ -202,7 +203,7 @@ final class Login implements Handler<RoutingContext> {
 
   private static Refusal tooMany(String what, long seconds) {
     return new Refusal(
-        Slug.TOO_MANY_REQUESTS, "%s. Try again in %d s.".formatted(what, seconds), seconds);
+        ProblemType.TOO_MANY_REQUESTS, "%s. Try again in %d s.".formatted(what, seconds), seconds);
   }
 
   /** Keyed, so that nobody else can make or undo it: no password stays in memory. */

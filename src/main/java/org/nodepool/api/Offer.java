@@ -34,7 +34,7 @@ public enum Offer {
     return mediaTypes;
   }
 
-  /** Chooses what the client likes best, or fails with {@link Slug#NOT_ACCEPTABLE}. */
+  /** Chooses what the client likes best, or fails with {@link ProblemType#NOT_ACCEPTABLE}. */
   RoutingContext negotiate(RoutingContext ctx) {
     if (mediaTypes.isEmpty()) {
       return ctx;
@@ -54,7 +54,7 @@ public enum Offer {
 
   private Refusal notAcceptable() {
     return new Refusal(
-        Slug.NOT_ACCEPTABLE,
+        ProblemType.NOT_ACCEPTABLE,
         "The header Accept allows nothing that there is; there is %s."
             .formatted(String.join(", ", mediaTypes)));
   }

@@ -2,8 +2,8 @@ package org.nodepool.api;
 
 import java.util.Locale;
 
-/** The kinds of error answers: the end of their {@code type}, and stable; status; title. */
-enum Slug {
+/** The problem types (RFC 9457) of error answers, with status and title. They never change. */
+enum ProblemType {
   NOT_FOUND(404, "Not found"),
   METHOD_NOT_ALLOWED(405, "Method not allowed"),
   UNAUTHORIZED(401, "Login required"),
@@ -27,12 +27,12 @@ enum Slug {
   final int status;
   final String title;
 
-  Slug(int status, String title) {
+  ProblemType(int status, String title) {
     this.status = status;
     this.title = title;
   }
 
-  String type() {
+  String uri() {
     return "urn:nodepool:problem:" + name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 }

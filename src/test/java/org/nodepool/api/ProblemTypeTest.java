@@ -10,7 +10,7 @@ import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 
 /** The kinds of problems, as the OpenAPI document has them. */
-class SlugTest {
+class ProblemTypeTest {
   private final JsonObject components =
       OpenApiHandlers.read().toJsonObject().getJsonObject("components");
 
@@ -20,7 +20,7 @@ class SlugTest {
     List<?> types =
         problem.getJsonObject("properties").getJsonObject("type").getJsonArray("enum").getList();
 
-    assertThat(Arrays.stream(Slug.values()).map(Slug::type)).allMatch(types::contains);
+    assertThat(Arrays.stream(ProblemType.values()).map(ProblemType::uri)).allMatch(types::contains);
   }
 
   @Test
@@ -44,8 +44,8 @@ class SlugTest {
       }
     }
 
-    for (Slug slug : Slug.values()) {
-      assertThat(statuses).containsEntry(slug.type(), slug.status);
+    for (ProblemType type : ProblemType.values()) {
+      assertThat(statuses).containsEntry(type.uri(), type.status);
     }
   }
 }
