@@ -14,8 +14,8 @@ import java.util.UUID;
 import org.nodepool.store.DirectoryLock;
 
 /**
- * This installation's own directory ({@code state_dir}): who it is across restarts, the password of
- * the administrator, and that one process at a time has it.
+ * This installation's own directory ({@code state_dir}), of one process at a time: its id across
+ * restarts and the password of the administrator.
  */
 final class Installation {
   private static final String HOST_NAME = "/proc/sys/kernel/hostname";

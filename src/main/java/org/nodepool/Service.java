@@ -66,7 +66,7 @@ final class Service {
    */
   private static final long STOP_LIMIT_SECONDS = 7;
 
-  /** A server that hangs would not let go of its connections. */
+  /** A database server that hangs would not let go of its connections. */
   private static final long CLOSE_LIMIT_SECONDS = 1;
 
   private final Installation installation;
@@ -103,8 +103,8 @@ final class Service {
   }
 
   /**
-   * Starts everything that is of this process's roles; returns when requests are answered. What was
-   * started is stopped again when it fails.
+   * Starts all parts of this process's roles; returns when requests are answered. When one fails,
+   * those that were started are stopped again.
    *
    * @param external an operator's own database, which may be away: it is used when it answers;
    *     empty for the embedded one
@@ -148,8 +148,8 @@ final class Service {
   }
 
   /**
-   * What stops the start although each setting is right in itself: a hash that cannot be checked,
-   * PEM files that cannot be used. Each as {@code <dotted key>: <what>}. Blocks.
+   * Mistakes that stop the start although each setting is right in itself: a hash that cannot be
+   * checked, PEM files that cannot be used. Each as {@code <dotted key>: <what>}. Blocks.
    */
   static List<String> mistakes(ApiConfig config) {
     List<String> mistakes = new ArrayList<>();
@@ -332,13 +332,13 @@ final class Service {
         : refresh.get();
   }
 
-  /** Follows changes of that file: from now on by itself, and whenever what it gives is called. */
+  /** Follows changes of that file: from now on by itself, and whenever the supplier is called. */
   private Supplier<Future<Void>> refreshing(PoolFile pool) {
     // a thread of its own: a file that is being written keeps it waiting for seconds
     WorkerExecutor reader = vertx.createSharedWorkerExecutor("nodepool-config", 1);
     Supplier<Future<Void>> refresh =
         () -> {
-          long asked = System.nanoTime(); // those who wait in the queue wait at the same time
+          long asked = System.nanoTime(); // a wait in the queue counts, too
           return reader.executeBlocking(() -> refreshed(pool, asked));
         };
     vertx.setPeriodic(
@@ -358,7 +358,7 @@ final class Service {
     return null;
   }
 
-  /** What keeps it from working, and what is wrong and does not. */
+  /** The reasons why it cannot work, and the warnings of what is wrong besides. */
   private Future<Readiness.Report> readiness(PoolFile pool, WorkerTable workers) {
     List<String> warnings = new ArrayList<>(watch.warnings());
     Stream.ofNullable(pool.warning()).forEach(warnings::add);
@@ -410,7 +410,7 @@ final class Service {
     return port;
   }
 
-  /** Where the password is that it made; null when it made none. */
+  /** The file of the password that the service made; null when it made none. */
   Path passwordFile() {
     return passwordFile;
   }
@@ -429,8 +429,7 @@ final class Service {
     watch.stop();
     try {
       // the verticles first: jobs record how they end, and Vert.x closes the database's pool at
-      // once. Each step is begun by this thread: the context of a verticle that is gone runs
-      // nothing
+      // once. This thread begins each step: the context of a verticle that is gone runs nothing
       long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(STOP_LIMIT_SECONDS);
       await(worker == null ? Future.succeededFuture() : worker.stop(), deadline);
       if (waits != null) {

@@ -120,7 +120,7 @@ final class AccessLog {
         end);
   }
 
-  /** As one word of ASCII: a caller must not write lines of his own. */
+  /** As one word of ASCII: a caller must not write lines of its own. */
   static String printable(String text) {
     int first = 0;
     while (first < text.length() && isPrintable(text.charAt(first))) {

@@ -47,12 +47,12 @@ public final class ApiVerticle extends VerticleBase {
   }
 
   /**
-   * What the server is told by the configuration.
+   * The settings of the server.
    *
    * @param port 0 for any free one
    * @param tls null for plain HTTP
    * @param protectReads whether reading needs a login too
-   * @param allowedOrigins whose pages may call the service, besides its own: {@code
+   * @param allowedOrigins the origins, besides its own, of pages that may call the service: {@code
    *     https://ci.example.org}
    */
   public record Settings(

@@ -35,8 +35,8 @@ final class Body {
   }
 
   /**
-   * Keeps what arrives of the body, for {@link #read}. Comes before whatever may take its time,
-   * such as the login: what arrives when nobody listens is lost.
+   * Keeps the bytes of the body that arrive, for {@link #read}. Comes before a handler that may
+   * take its time, such as the login: bytes that arrive when nobody listens are lost.
    */
   static void keep(RoutingContext ctx) {
     HttpServerRequest request = ctx.request();

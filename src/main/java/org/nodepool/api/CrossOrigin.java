@@ -11,9 +11,9 @@ import java.util.stream.Collectors;
 import org.nodepool.api.http.Origin;
 
 /**
- * What pages of other origins may do (CORS; RFC 6454): nothing, unless the origin is allowed. A
- * browser adds a login that it has to a request whichever page asks for it, so a write has to come
- * from our own pages, from allowed ones, or from no browser.
+ * Pages of other origins (CORS) may do nothing, unless their origin is allowed. A browser adds the
+ * login that it has to the requests of every page, so a write has to come from our own pages, from
+ * allowed ones, or from no browser.
  */
 final class CrossOrigin {
   private static final String METHOD_ASKED_FOR = "Access-Control-Request-Method";

@@ -22,7 +22,7 @@ import org.nodepool.view.ListQuery;
 import org.nodepool.view.SummaryQuery;
 
 /**
- * What a query asks of a list. Whatever it says that is not understood is a {@link
+ * Reads the query of a list. A parameter or value that is not understood is a {@link
  * Problem.BadValue}: to ignore a filter would be to answer another question.
  */
 final class ListInput {

@@ -117,7 +117,7 @@ final class LogFollower {
     return file;
   }
 
-  /** Whoever went away needs no answer. */
+  /** A client that went away needs no answer. */
   private void failed(Throwable cause) {
     if (!isClosed) {
       ctx.fail(cause);

@@ -141,7 +141,7 @@ final class Login implements Handler<RoutingContext> {
     return isRight(checks, login, given, isUser ? threadOfUser : threadOfOthers)
         .map(
             right -> {
-              checkMayTry(checks, who); // others of his guesses may have ended meanwhile
+              checkMayTry(checks, who); // other guesses may have ended meanwhile
               if (!right) {
                 checks.throttle().failed(who);
                 throw WRONG;

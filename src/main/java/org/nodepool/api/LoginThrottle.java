@@ -10,8 +10,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 
 /**
- * Counts wrong logins by who tried: 20 within a minute, and the next has to wait until the first of
- * them is a minute old. Bounded: of too many who try, the one that has been quiet longest is
+ * Counts wrong logins of each client: after 20 within a minute the next has to wait until the first
+ * of them is a minute old. Bounded: of too many clients the one that has been quiet longest is
  * forgotten. Safe for threads.
  */
 final class LoginThrottle {
@@ -23,7 +23,7 @@ final class LoginThrottle {
 
   private final LongSupplier nanoTime;
 
-  /** The last failures, the oldest first; whoever failed last comes last. */
+  /** The last failures of each client, the oldest first; the client that failed last comes last. */
   private final Map<ByteBuffer, Deque<Long>> failures = new LinkedHashMap<>();
 
   /** The clock is {@link System#nanoTime} or behaves like it. */
@@ -31,7 +31,7 @@ final class LoginThrottle {
     this.nanoTime = nanoTime;
   }
 
-  /** How many seconds, rounded up, he has to wait; 0 for not at all. */
+  /** How many seconds, rounded up, the client has to wait; 0 for not at all. */
   synchronized long secondsToWait(ByteBuffer who) {
     Deque<Long> last = failures.get(who);
     if (last == null || last.size() < LIMIT) {

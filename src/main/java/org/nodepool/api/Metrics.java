@@ -23,7 +23,7 @@ import org.nodepool.view.PoolReads;
 import org.nodepool.view.Representation;
 
 /**
- * What the service counts, in the form of Prometheus: {@code /metrics}. One for all event loops;
+ * The counts of the service, in the form of Prometheus: {@code /metrics}. One for all event loops;
  * thread-safe.
  */
 public final class Metrics {

@@ -6,7 +6,7 @@ import java.util.List;
 /** Whether the service can do its work; asked by {@code GET /readyz}. */
 public interface Readiness {
   /**
-   * What was found. Sentences for people, without secrets.
+   * The result of a look: sentences for people, without secrets.
    *
    * @param reasons why it cannot do its work; empty when it can
    * @param warnings what an operator should look after, though it works
@@ -20,7 +20,7 @@ public interface Readiness {
 
   /**
    * Looks anew. Is called on the event loop and must not block; requests that come while it looks
-   * share what it finds. What takes longer than a request may wait is reported as that.
+   * share the report. A look that takes longer than a request may wait is reported as that.
    */
   Future<Report> check();
 }

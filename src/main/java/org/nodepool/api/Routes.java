@@ -33,7 +33,7 @@ import org.nodepool.model.Problem;
 import org.nodepool.view.Kind;
 
 /**
- * The table of routes, one line each. Whatever is not a GET asks for the login and then reads the
+ * The table of routes, one line each. Every method but GET asks for the login and then reads the
  * body: there is no way to add a write without. HEAD, OPTIONS, 405 and its Allow follow from the
  * table.
  */
@@ -45,14 +45,14 @@ public final class Routes {
       Offer offer,
       Function<RoutingContext, Future<Answer>> handler) {}
 
-  /** More than what is done before a write takes by itself; a disk or mount may hang for ever. */
+  /** Longer than the work before a write takes by itself; a disk or mount may hang for ever. */
   private static final long BEFORE_WRITES_LIMIT_SECONDS = 5;
 
-  /** What is open also when reads are protected: it tells nothing but that there is an answer. */
+  /** Open also when reads are protected: tells nothing but that there is an answer. */
   private static final Set<String> ALWAYS_OPEN = Set.of("/healthz");
 
   /**
-   * What requests have to pass, and what counts them.
+   * The objects that requests have to pass, and the one that counts them.
    *
    * @param beforeWrites reads the pool's configuration before the operation of each write, which
    *     waits for it, but not for ever; its failure is the write's

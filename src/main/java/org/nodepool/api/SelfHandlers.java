@@ -21,8 +21,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What the service says of itself: {@code /healthz}, {@code /readyz}, {@code /v1}. Lives on one
- * event loop.
+ * The service about itself: {@code /healthz}, {@code /readyz}, {@code /v1}. Lives on one event
+ * loop.
  */
 final class SelfHandlers {
   private static final Logger log = LoggerFactory.getLogger(SelfHandlers.class);

@@ -14,7 +14,7 @@ import org.bouncycastle.crypto.generators.OpenBSDBCrypt;
 import org.bouncycastle.crypto.params.Argon2Parameters;
 
 /**
- * What {@code api_password} holds: a password as it is, or a hash of one. Argon2 and bcrypt are
+ * The value of {@code api_password}: a password as it is, or a hash of one. Argon2 and bcrypt are
  * read as every tool writes them, PBKDF2 as passlib and Django do. Immutable; its text shows
  * nothing of it.
  */

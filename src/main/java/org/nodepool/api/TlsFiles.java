@@ -17,7 +17,7 @@ import javax.net.ssl.X509KeyManager;
 
 /**
  * Reads certificate and key and sees that they belong together: otherwise the server would start,
- * and then every connection fail. What is said of a file is never its content.
+ * and then every connection fail. Messages never have the content of a file.
  */
 final class TlsFiles {
   private static final String END = "-----END CERTIFICATE-----";

@@ -22,11 +22,11 @@ import java.util.stream.Collectors;
  * @param nodepoolConfFile the pool's file, for {@link PoolConfig#read}; may not exist
  * @param secureConfFile a file of secrets; null: none
  * @param cloudsFile the clouds' credentials; null: where {@link CloudsFile#of} looks
- * @param apiUser who may write; without a colon, as HTTP Basic needs it
+ * @param apiUser the user that may write; without a colon, as HTTP Basic needs it
  * @param apiPassword as it is, or a hash of it; null: one is made, and kept in {@code
  *     admin-password} in the stateDir
- * @param stateDir what the service keeps for itself: the admin password, the installation's id,
- *     build directories
+ * @param stateDir where the service keeps the admin password, the installation's id, build
+ *     directories
  * @param roles what this process does; at least one
  */
 public record ApiConfig(

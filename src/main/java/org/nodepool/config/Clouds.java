@@ -10,12 +10,12 @@ import org.nodepool.config.CloudAccess.Named;
 import org.nodepool.config.CloudAccess.Password;
 
 /**
- * {@code clouds.yaml}, as openstacksdk's configuration guide has it, of which only the clouds are
- * read that providers name. It is opened when the first is asked for. What is said of it names
- * neither its directory nor anything secret.
+ * {@code clouds.yaml}, as openstacksdk's configuration guide has it. Only the clouds that providers
+ * name are read; the file is opened when the first is asked for. Messages name neither its
+ * directory nor anything secret.
  */
 final class Clouds {
-  /** In place of what is missing; whatever has it is not used. */
+  /** In place of a missing value; a configuration with it is not used. */
   private static final String NONE = "";
 
   private static final Credentials NOBODY =
@@ -47,7 +47,7 @@ final class Clouds {
   }
 
   /**
-   * How a provider reaches its cloud: what it says itself comes before what clouds.yaml says.
+   * How a provider reaches its cloud: the provider's own keys come before those of clouds.yaml.
    *
    * @param provider has {@code cloud}, its entry there
    */

@@ -43,9 +43,9 @@ public record Configuration(
   }
 
   /**
-   * As {@link #read(Path, Map)}, and whoever uses the settings of api.yaml may look at them too.
+   * As {@link #read(Path, Map)}; the user of the settings of api.yaml looks at them too.
    *
-   * @param check gives what else is wrong with them, each as {@code <dotted key>: <what is wrong>}
+   * @param check gives further mistakes in them, each as {@code <dotted key>: <what is wrong>}
    */
   public static Configuration read(
       Path apiYaml, Map<String, String> environment, Function<ApiConfig, List<String>> check)

@@ -3,7 +3,7 @@ package org.nodepool.config;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What is found while a configuration is read, to be told all at once. */
+/** The mistakes and warnings found while a configuration is read, to be told all at once. */
 final class Findings {
   private final List<String> mistakes = new ArrayList<>();
   private final List<String> warnings = new ArrayList<>();
@@ -12,7 +12,7 @@ final class Findings {
     mistake(place + ": " + what);
   }
 
-  /** What several places lead to is told once. */
+  /** A mistake that several places lead to is told once. */
   void mistake(String placeAndWhat) {
     if (!mistakes.contains(placeAndWhat)) {
       mistakes.add(placeAndWhat);

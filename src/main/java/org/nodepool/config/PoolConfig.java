@@ -14,9 +14,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * What is built and where it goes: {@code nodepool.yaml}, in the field's own form. All that
- * Nodepool reads is here, with its defaults, also what this service does not act on. Maps are by
- * name, in the order of the file, and cannot be changed. Local paths are absolute.
+ * The images and the places that they go to: {@code nodepool.yaml}, in the field's own form. Every
+ * key that Nodepool reads is here, with its default, also those on which this service does not act.
+ * Maps are by name, in the order of the file, and cannot be changed. Local paths are absolute.
  *
  * @param imagesDir where image files go; null when not set
  * @param elementsPath directories of diskimage-builder elements, joined by colons; null when not

@@ -98,16 +98,17 @@ public final class PoolFile {
 
   /**
    * Puts the file in force if it has changed. Costs one look at its attributes when it has not;
-   * else it may block for three seconds, as long as somebody writes it. Whoever calls while another
-   * thread reads, waits for that and shares the result. When interrupted, all stays as it is.
+   * else it may block for three seconds, as long as somebody writes it. A caller that comes while
+   * another thread reads waits for that and shares the result. When interrupted, all stays as it
+   * is.
    */
   public void refresh() {
     refresh(System.nanoTime());
   }
 
   /**
-   * As {@link #refresh()}, for somebody who has been waiting for his turn: the three seconds are
-   * counted from when he asked.
+   * As {@link #refresh()}, for a caller that has waited for its turn: the three seconds count from
+   * when it asked.
    *
    * @param asked nanoTime
    */
@@ -268,8 +269,8 @@ public final class PoolFile {
   }
 
   /**
-   * What tells two versions of a file apart. The time of change is the system's own: no program can
-   * set it back, and a changed mode or a rename changes it, too.
+   * Tells two versions of a file apart. The time of change is the system's own: no program can set
+   * it back, and a changed mode or a rename changes it, too.
    *
    * @param file null when there is none
    * @param key null when there is none

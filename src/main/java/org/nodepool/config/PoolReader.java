@@ -74,7 +74,7 @@ final class PoolReader {
   private PoolReader() {}
 
   /**
-   * What is wrong are findings; only text that is not YAML is an exception.
+   * Mistakes are findings; only text that is not YAML is an exception.
    *
    * @param file whose text it is
    * @param clouds not used before

@@ -13,7 +13,7 @@ import java.util.regex.Pattern;
  * Nodepool's {@code secure.conf}, an INI file as Python 2.7's ConfigParser reads it: {@code =} or
  * {@code :}, comments with {@code #} and {@code ;}, indented lines that go on with a value, names
  * of options without regard to case, the last of two counts. A {@code %} is a {@code %}: nothing is
- * interpolated. What is said of the file names lines only, as anything in it may be a secret.
+ * interpolated. Messages name lines only, as anything in the file may be a secret.
  *
  * @param dburi null when not set
  */

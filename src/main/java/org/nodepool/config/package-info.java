@@ -1,5 +1,5 @@
 /**
- * What is configured: {@link org.nodepool.config.Configuration} is all of it, {@link
+ * The configuration: {@link org.nodepool.config.Configuration} is all of it, {@link
  * org.nodepool.config.ApiConfig} is {@code api.yaml}, {@link org.nodepool.config.PoolConfig} is
  * {@code nodepool.yaml}, {@link org.nodepool.config.DbUri} says where the database is; {@link
  * org.nodepool.config.PoolFile} follows the changes of a {@code nodepool.yaml}. Nothing here acts

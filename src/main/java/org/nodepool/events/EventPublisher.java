@@ -7,8 +7,8 @@ import org.nodepool.store.ChangeLog;
 import org.nodepool.view.Json;
 
 /**
- * Publishes what was committed: every event under {@link #ALL}, and under {@link #ALL} with its
- * kind appended. The body is the event as a {@link JsonObject}.
+ * Publishes committed events: each under {@link #ALL}, and under {@link #ALL} with its kind
+ * appended. The body is the event as a {@link JsonObject}.
  */
 public final class EventPublisher {
   /** The address of all events; {@code nodepool.events.<kind>} has those of one kind. */

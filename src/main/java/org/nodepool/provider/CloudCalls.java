@@ -27,7 +27,7 @@ import org.nodepool.model.AttemptEnd.ProviderFailure;
  * may be another a little later (429, 5xx). All other answers are results.
  */
 final class CloudCalls {
-  /** A call that fails so may be made again at once, before whoever wanted it has to wait. */
+  /** A call that fails so is made again at once a few times, before the job has to wait. */
   private static final int TRIES = 4;
 
   private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);

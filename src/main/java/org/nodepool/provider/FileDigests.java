@@ -13,7 +13,7 @@ import java.util.Map;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
 
 /**
- * What a file's bytes come to, by one reading.
+ * The hashes of a file, by one reading.
  *
  * @param hex by the algorithm's name as Java has it; lower case
  */

@@ -22,8 +22,8 @@ import org.nodepool.model.AttemptEnd.ProviderFailure;
 
 /**
  * Logs in to a cloud (OpenStack Identity v3) and knows where its services are. One token serves all
- * until shortly before it expires; whoever asks while it is fetched waits for the same one. To be
- * used on one context alone.
+ * calls until shortly before it expires; calls that come while it is fetched wait for the same one.
+ * To be used on one context alone.
  *
  * <p>Every future fails with {@link ProviderFailure} when the cloud refuses the login or has no
  * such service, and with {@link ProviderAway} when it does not answer.
@@ -63,7 +63,7 @@ final class Identity {
   }
 
   /**
-   * Calls a service as who is logged in; once more with a new login when it says 401.
+   * Calls a service with the token; once more with that of a new login when it says 401.
    *
    * @param type as the catalog has it
    * @param override where the service is whatever the catalog says; null when that decides

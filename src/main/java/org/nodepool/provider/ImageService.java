@@ -98,7 +98,7 @@ final class ImageService {
                 });
   }
 
-  /** Those of which a property has this value, in no order. */
+  /** The images of which a property has this value, in no order. */
   Future<List<CloudImage>> with(String property, String value) {
     String query = "/images?%s=%s&limit=100".formatted(property, encoded(value));
     return service
@@ -141,8 +141,8 @@ final class ImageService {
   }
 
   /**
-   * Completes when the cloud has no such image, also if it never had. What is in use or protected
-   * may be deleted later: {@link ProviderAway}.
+   * Completes when the cloud has no such image, also if it never had. Fails with {@link
+   * ProviderAway} when the image is in use or protected: it may be deleted later.
    */
   Future<Void> delete(String id) {
     return service

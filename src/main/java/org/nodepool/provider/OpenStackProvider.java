@@ -74,7 +74,7 @@ final class OpenStackProvider implements Provider {
                 .formatted(config.name())));
   }
 
-  /** What is to go is not given up, whatever the cloud says: it may be asked again. */
+  /** A deletion is not given up, whatever the cloud says: it may be asked again. */
   private static Future<Void> later(Future<Void> deletion) {
     return deletion.recover(
         e ->

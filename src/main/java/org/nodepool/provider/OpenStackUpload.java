@@ -21,8 +21,8 @@ import org.nodepool.model.Failpoint;
 
 /**
  * One upload of one file to a cloud: the file is inspected and hashed, an image made, its id told,
- * the data sent, and the cloud asked until it says that it holds just them. What fails leaves what
- * there is to {@link Provider#deleteLeftovers}. To be used once, on one context.
+ * the data sent, and the cloud asked until it says that it holds just them. An upload that fails
+ * leaves what it has made to {@link Provider#deleteLeftovers}. To be used once, on one context.
  */
 final class OpenStackUpload {
   /** The property by which what an attempt left is found again. */

@@ -8,13 +8,13 @@ import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
 
 /**
- * What a cloud does for us. Every future fails with {@link ProviderFailure} when the provider
- * refuses, with {@link ProviderAway} for a fault that may pass, and with {@link NotSupportedYet}
- * for what a driver is still to learn.
+ * A cloud, or a directory in its place. Every future fails with {@link ProviderFailure} when the
+ * provider refuses, with {@link ProviderAway} for a fault that may pass, and with {@link
+ * NotSupportedYet} for an act that its driver is still to learn.
  */
 public interface Provider {
   /**
-   * What is to be sent.
+   * A file that is to be sent, and the image that it is to become.
    *
    * @param file the verified file; {@code type} its format, as in its name
    * @param sha256 lower case hex
@@ -35,7 +35,7 @@ public interface Provider {
       long dibImageId,
       Map<String, String> meta) {}
 
-  /** Whoever waits for an upload. Called from any thread. */
+  /** The caller that waits for an upload. Called from any thread. */
   interface Observer {
     /**
      * The provider has, or will have, an image of this id; the upload goes on once it is stored.
@@ -45,7 +45,7 @@ public interface Provider {
     /** How much has been sent, 0 to 1. */
     void sent(double fraction);
 
-    /** A line for whoever reads how the upload went. */
+    /** A line for the log of the upload. */
     void note(String line);
 
     /** Whether the upload is to end, by failing, as soon as it can. */
@@ -58,7 +58,7 @@ public interface Provider {
   /** Completes when the provider has no such image, also if it never had. */
   Future<Void> deleteImage(String externalId);
 
-  /** Removes whatever an attempt at an upload may have left. */
+  /** Removes all that an attempt at an upload may have left. */
   Future<Void> deleteLeftovers(String uuid);
 
   /** Completes when the provider has no such server, also if it never had. */

@@ -27,8 +27,8 @@ public final class Providers {
   private record Made(ProviderConfig config, Provider provider) {}
 
   /**
-   * @param executors makes what blocks when the provider of that name does; each has its own, for
-   *     one that hangs keeps its threads
+   * @param executors makes the executor on which the provider of that name blocks; each has its
+   *     own, for one that hangs keeps its threads
    */
   public Providers(Vertx vertx, Function<String, WorkerExecutor> executors) {
     this.vertx = vertx;

@@ -22,8 +22,8 @@ import org.nodepool.model.State;
 import org.nodepool.model.SubNode;
 
 /**
- * What clients see of one kind of rows. An allow-list: what is no key here is seen by nobody, and
- * nobody can filter by it.
+ * One kind of rows, as clients see them. The keys are an allow-list: a column that is none is
+ * neither shown nor a filter.
  *
  * @param name what one is called in a sentence
  * @param keys in the contract's order

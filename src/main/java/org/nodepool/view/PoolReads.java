@@ -40,11 +40,11 @@ import org.nodepool.store.WorkerTable;
  */
 public final class PoolReads {
   /**
-   * What is read from; all safe for use by any thread.
+   * The sources of all answers; safe for use by any thread.
    *
-   * @param workers who could run the jobs
+   * @param workers that could run the jobs
    * @param providers of the configuration as it is now, in the order of the file
-   * @param clock what the ages in tables count from, and pauses last by
+   * @param clock the time from which tables show ages, and by which pauses end
    */
   public record Sources(
       Database db,
@@ -296,7 +296,7 @@ public final class PoolReads {
     return Representation.of(Json.providers(providers, last));
   }
 
-  /** Those who wait are answered. */
+  /** Answers the polls that wait. */
   public void close() {
     longPolls.close();
   }

@@ -14,7 +14,7 @@ public sealed interface Query<T extends Resource> permits ListQuery, SummaryQuer
    */
   Page answer(Table<T> table, Clock clock);
 
-  /** Whether it asks for all rows as they are: what most who poll do. */
+  /** Whether it asks for all rows as they are, as most polls do. */
   boolean isOfWholeList();
 
   /** Whether the answer is worth keeping for the next who asks: it follows from the rows alone. */

@@ -15,12 +15,12 @@ import java.util.stream.Stream;
 import org.nodepool.model.Resource;
 
 /**
- * All rows of one kind at one moment, and the answers that they give: each is made when somebody
- * asks for it, and shared by all who ask the same as long as the table is the newest. Immutable,
- * but for what it remembers; thread-safe.
+ * All rows of one kind at one moment, and the answers that they give: each is made for the first
+ * query that asks for it, and shared by all equal ones as long as the table is the newest.
+ * Immutable, but for the answers that it keeps; thread-safe.
  */
 public final class Table<T extends Resource> {
-  /** How many answers, and how many bytes of them, are remembered: what else is asked is not. */
+  /** How many answers, and how many bytes of them, are kept; any others are made each time. */
   private static final int MOST_ANSWERS = 500;
 
   private static final long MOST_BYTES = 16 << 20;
@@ -79,7 +79,7 @@ public final class Table<T extends Resource> {
   }
 
   /**
-   * What is different in these rows: by id the row, or null when it is not among them.
+   * The differences to these rows: by id the row, or null when it is not among them.
    *
    * @param rows all there are, in any order
    */

@@ -6,7 +6,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
 /**
- * What tells one content from another: 128 bits of its SHA-256. The tag of a list is the sum of its
+ * Tells one content from another: 128 bits of its SHA-256. The tag of a list is the sum of its
  * rows' tags: the order follows from the rows, no row is there twice, and a row that changes costs
  * one addition.
  */

@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * A table for people: the keys as its header, columns aligned by code points, null as a dash. What
- * cannot be seen, or would move what can, is escaped.
+ * A table for people: the keys as its header, columns aligned by code points, null as a dash.
+ * Characters that cannot be seen, or would move others, are escaped.
  */
 final class TextTable {
   static final String CONTENT_TYPE = "text/plain; charset=utf-8";

@@ -9,8 +9,8 @@ public final class Codings {
   private Codings() {}
 
   /**
-   * Whether it takes gzip. Without the header it is not asked; an asterisk stands for what is not
-   * named; of several elements for gzip the kindest counts.
+   * Whether it takes gzip. Without the header gzip is not asked for; an asterisk stands for codings
+   * that are not named; of several elements for gzip the kindest counts.
    */
   public static boolean acceptGzip(List<String> lines) {
     if (lines.isEmpty()) {

@@ -5,8 +5,9 @@ import java.util.List;
 
 /**
  * The answers that a client has already: {@code If-None-Match} (RFC 9110, 13.1.2). They are
- * compared weakly, so {@code W/} makes no difference. What cannot be read is no tag and matches
- * nothing; it is no error, for the client then gets what it would get without the header.
+ * compared weakly, so {@code W/} makes no difference. Text that cannot be read is no tag and
+ * matches nothing; it is no error, for the client then gets the answer that it would get without
+ * the header.
  */
 public final class EntityTags {
   private static final EntityTags NONE = new EntityTags(false, false, List.of());
@@ -23,7 +24,7 @@ public final class EntityTags {
     this.tags = tags;
   }
 
-  /** What these header lines say together. */
+  /** The tags of these lines of the header together. */
   public static EntityTags of(List<String> lines) {
     if (lines.isEmpty()) {
       return NONE;
