@@ -15,6 +15,7 @@ import io.vertx.ext.web.client.WebClientOptions;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import org.nodepool.async.Backoff;
 import org.nodepool.config.CloudAccess;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.AttemptEnd.ProviderAway;
@@ -30,10 +31,8 @@ final class CloudCalls {
   /** A call that fails so is made again at once a few times, before the job has to wait. */
   private static final int TRIES = 4;
 
-  private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
-
   /** A cloud that asks for more is left alone: the job waits, not the worker. */
-  private static final Duration LONGEST_PAUSE = Duration.ofSeconds(10);
+  private static final Backoff BACKOFF = new Backoff(Duration.ofSeconds(1), Duration.ofSeconds(10));
 
   private final Vertx vertx;
   private final ProviderConfig config;
@@ -126,19 +125,21 @@ final class CloudCalls {
 
   /** Tries a few times, with growing pauses or those that the cloud asks for. */
   <T> Future<T> again(Supplier<Future<T>> call) {
-    return again(call, 1, FIRST_PAUSE);
+    return again(call, 1);
   }
 
-  private <T> Future<T> again(Supplier<Future<T>> call, int number, Duration pause) {
+  private <T> Future<T> again(Supplier<Future<T>> call, int number) {
     return call.get()
         .recover(
             e -> {
               Duration wanted =
-                  e instanceof ProviderAway away && away.pause() != null ? away.pause() : pause;
-              boolean isLast = number == TRIES || wanted.compareTo(LONGEST_PAUSE) > 0;
+                  e instanceof ProviderAway away && away.pause() != null
+                      ? away.pause()
+                      : BACKOFF.after(number);
+              boolean isLast = number == TRIES || wanted.compareTo(BACKOFF.longest()) > 0;
               return !(e instanceof ProviderAway) || isLast
                   ? Future.failedFuture(e)
-                  : pause(wanted).compose(v -> again(call, number + 1, pause.multipliedBy(2)));
+                  : pause(wanted).compose(v -> again(call, number + 1));
             });
   }
 

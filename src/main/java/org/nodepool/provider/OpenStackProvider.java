@@ -4,6 +4,7 @@ import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
 import java.util.List;
+import org.nodepool.async.InTurn;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.AttemptEnd.NotSupportedYet;
 import org.nodepool.model.AttemptEnd.ProviderAway;
@@ -59,11 +60,7 @@ final class OpenStackProvider implements Provider {
   }
 
   private Future<Void> deleteAll(List<ImageService.CloudImage> found) {
-    Future<Void> done = Future.succeededFuture();
-    for (ImageService.CloudImage image : found) {
-      done = done.compose(v -> images.delete(image.id()));
-    }
-    return done;
+    return InTurn.each(found, (ImageService.CloudImage image) -> images.delete(image.id()));
   }
 
   @Override

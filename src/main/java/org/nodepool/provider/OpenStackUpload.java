@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import org.nodepool.async.Backoff;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
@@ -45,8 +46,7 @@ final class OpenStackUpload {
   /** How often a state is seen that leads nowhere before that is believed. */
   private static final int ODD_STATES = 3;
 
-  private static final Duration FIRST_PAUSE = Duration.ofMillis(500);
-  private static final Duration LONGEST_PAUSE = Duration.ofSeconds(5);
+  private static final Backoff BACKOFF = new Backoff(Duration.ofMillis(500), Duration.ofSeconds(5));
 
   /** After the last byte, between two looks whether the answer was lost. */
   private static final Duration LOOK = Duration.ofSeconds(1);
@@ -93,7 +93,7 @@ final class OpenStackUpload {
                           observer
                               .created(image.id())
                               .compose(v -> send(image.id()))
-                              .compose(v -> activated(image.id(), FIRST_PAUSE, 0))
+                              .compose(v -> activated(image.id(), 1, 0))
                               .compose(held -> verify(held, local))
                               .compose(v -> deleteOthers(image.id())));
             });
@@ -299,9 +299,10 @@ final class OpenStackUpload {
   /**
    * The image as it is once it is active.
    *
+   * @param looks how many there are, with this one
    * @param odd how often it was in a state that leads nowhere
    */
-  private Future<ImageService.CloudImage> activated(String id, Duration pause, int odd) {
+  private Future<ImageService.CloudImage> activated(String id, int looks, int odd) {
     checkGoesOn();
     return images
         .find(id)
@@ -322,15 +323,9 @@ final class OpenStackUpload {
                     "%s did not take the image: its status is '%s'."
                         .formatted(named(), image.status()));
               }
-              Duration next = pause.multipliedBy(2);
               return calls
-                  .pause(pause)
-                  .compose(
-                      v ->
-                          activated(
-                              id,
-                              next.compareTo(LONGEST_PAUSE) < 0 ? next : LONGEST_PAUSE,
-                              isPending ? odd : odd + 1));
+                  .pause(BACKOFF.after(looks))
+                  .compose(v -> activated(id, looks + 1, isPending ? odd : odd + 1));
             });
   }
 

@@ -1,6 +1,7 @@
 package org.nodepool.jobs.image;
 
 import io.vertx.core.Future;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.jobs.run.JobRun;
@@ -41,14 +42,12 @@ public final class DeleteImageWork implements Work {
       return Future.succeededFuture();
     }
     Provider provider = providers.toDeleteFrom(config.get(), image.providerName());
-    Future<Void> done = Future.succeededFuture();
-    if (image.serverExternalId() != null) {
-      done = done.compose(v -> provider.deleteServer(image.serverExternalId()));
-    }
-    if (image.externalId() != null) {
-      done = done.compose(v -> provider.deleteImage(image.externalId()));
-    }
-    return done;
+    return unlessNull(image.serverExternalId(), provider::deleteServer)
+        .compose(v -> unlessNull(image.externalId(), provider::deleteImage));
+  }
+
+  private static Future<Void> unlessNull(String id, Function<String, Future<Void>> delete) {
+    return id == null ? Future.succeededFuture() : delete.apply(id);
   }
 
   private Future<Void> remove(Tx tx, long id) {
