@@ -17,8 +17,12 @@ import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.lang.ArchCondition;
 import com.tngtech.archunit.lang.ConditionEvents;
 import com.tngtech.archunit.lang.SimpleConditionEvent;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import net.jqwik.api.Property;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -201,6 +205,24 @@ class ArchitectureTest {
     assertThat(CODE.stream())
         .filteredOn(c -> c.getRawSuperclass().map(JavaType::getName).orElse("").startsWith(BASE))
         .allMatch(c -> c.isAssignableTo(Problem.class) || c.isAssignableTo(AttemptEnd.class));
+  }
+
+  /** What a class does is seen at once where it has few states. */
+  @Test
+  void no_class_that_runs_jobs_is_long_or_has_many_fields_that_change() throws IOException {
+    for (JavaClass each : CODE) {
+      if (each.getPackageName().startsWith(BASE + ".jobs")) {
+        assertThat(each.getFields())
+            .as(each.getName())
+            .filteredOn(field -> !field.getModifiers().contains(FINAL))
+            .hasSizeLessThanOrEqualTo(6);
+      }
+    }
+    try (Stream<Path> files = Files.walk(Path.of("src/main/java/org/nodepool/jobs"))) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        assertThat(Files.readAllLines(file)).as("%s", file).hasSizeLessThanOrEqualTo(300);
+      }
+    }
   }
 
   private static Room room(String name) {

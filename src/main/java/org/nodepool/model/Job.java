@@ -143,6 +143,6 @@ public record Job(
 
   /** Whether this job, which is queued, has to wait for the end of that one. */
   public boolean waitsFor(Job other) {
-    return kind.waits().stream().anyMatch(wait -> wait.isFor(other, this));
+    return kind.waits().stream().anyMatch(wait -> wait.isFor(this, other));
   }
 }

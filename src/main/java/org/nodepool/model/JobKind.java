@@ -5,6 +5,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.function.BiPredicate;
 import java.util.function.Predicate;
 import org.nodepool.model.Job.JobState;
 import org.nodepool.model.Subject.What;
@@ -73,30 +74,28 @@ public enum JobKind {
   /** Other jobs for whose end a queued job waits. JobTable says the same to the database. */
   public enum Wait {
     /** An update sends what its build makes. */
-    ITS_BUILD {
-      @Override
-      boolean isFor(Job other, Job job) {
-        return other.kind() == BUILD && other.finished() == null && isSameDibImage(other, job);
-      }
-    },
+    ITS_BUILD(
+        (job, other) ->
+            other.kind() == BUILD && other.finished() == null && isOfOneDibImage(job, other)),
     /** A deletion follows what still works on its subject. */
-    RUNNING_ON_SUBJECT {
-      @Override
-      boolean isFor(Job other, Job job) {
-        return other.state() == JobState.RUNNING && other.subject().equals(job.subject());
-      }
-    },
+    RUNNING_ON_SUBJECT(
+        (job, other) -> other.state() == JobState.RUNNING && other.subject().equals(job.subject())),
     /** The files of a dib image stay while they are made or sent. */
-    RUNNING_WITH_DIB_IMAGE {
-      @Override
-      boolean isFor(Job other, Job job) {
-        return other.state() == JobState.RUNNING && isSameDibImage(other, job);
-      }
-    };
+    RUNNING_WITH_DIB_IMAGE(
+        (job, other) -> other.state() == JobState.RUNNING && isOfOneDibImage(job, other));
 
-    abstract boolean isFor(Job other, Job job);
+    private final BiPredicate<Job, Job> rule;
 
-    private static boolean isSameDibImage(Job other, Job job) {
+    Wait(BiPredicate<Job, Job> rule) {
+      this.rule = rule;
+    }
+
+    /** Whether the job has to wait for the other one. */
+    boolean isFor(Job job, Job other) {
+      return rule.test(job, other);
+    }
+
+    private static boolean isOfOneDibImage(Job job, Job other) {
       return job.dibImageId() != null && job.dibImageId().equals(other.dibImageId());
     }
   }

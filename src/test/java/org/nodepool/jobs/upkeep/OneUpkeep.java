@@ -28,7 +28,7 @@ import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.WorkerTable;
 
 /** The upkeep of one more worker on the test service's database, done when the test says so. */
-final class OneUpkeep implements AutoCloseable {
+public final class OneUpkeep implements AutoCloseable {
   final Upkeep upkeep;
 
   /** What it has told. */
@@ -39,7 +39,7 @@ final class OneUpkeep implements AutoCloseable {
   /**
    * @param settings the lines of its api.yaml
    */
-  OneUpkeep(TestService service, String settings) throws Exception {
+  public OneUpkeep(TestService service, String settings) throws Exception {
     Vertx vertx = service.vertx(); // so that the service's worker hears its knocks
     ChangeLog changes = new ChangeLog();
     changes.subscribe(events::add);
@@ -81,6 +81,11 @@ final class OneUpkeep implements AutoCloseable {
                 logs,
                 vertx.createSharedWorkerExecutor("upkeep of a test", 1),
                 config.jobs().keep()));
+  }
+
+  /** Forgets what is past. */
+  public void prune() {
+    upkeep.prune().await();
   }
 
   @Override
