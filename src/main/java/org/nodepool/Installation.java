@@ -11,7 +11,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.security.SecureRandom;
 import java.util.Base64;
 import java.util.UUID;
-import org.nodepool.store.DirectoryLock;
+import org.nodepool.store.embedded.DirectoryLock;
 
 /**
  * This installation's own directory ({@code state_dir}), of one process at a time: its id across

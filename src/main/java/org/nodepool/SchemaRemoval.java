@@ -10,10 +10,11 @@ import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import org.nodepool.changes.Triggers;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
-import org.nodepool.store.EmbeddedMariaDb;
-import org.nodepool.store.Schema;
+import org.nodepool.store.embedded.EmbeddedMariaDb;
+import org.nodepool.store.schema.Schema;
 
 /** Takes everything of ours out of a database again; the tables of the pool stay. */
 final class SchemaRemoval {
@@ -50,7 +51,7 @@ final class SchemaRemoval {
     Database db = new Database(vertx, address, Clock.systemUTC(), new ChangeLog());
     try {
       Schema.Removed removed =
-          Schema.remove(db)
+          Schema.remove(db, connection -> Triggers.remove(db, connection))
               .toCompletionStage()
               .toCompletableFuture()
               .get(LIMIT_SECONDS, TimeUnit.SECONDS);

@@ -21,6 +21,7 @@ import org.nodepool.api.ApiVerticle;
 import org.nodepool.api.Metrics;
 import org.nodepool.api.Readiness;
 import org.nodepool.api.StoredPassword;
+import org.nodepool.changes.TriggerWatch;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.ApiConfig.Role;
 import org.nodepool.config.PoolConfig;
@@ -38,10 +39,10 @@ import org.nodepool.model.Problem;
 import org.nodepool.model.Worker;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
-import org.nodepool.store.DatabaseWatch;
-import org.nodepool.store.EmbeddedMariaDb;
-import org.nodepool.store.Schema;
 import org.nodepool.store.WorkerTable;
+import org.nodepool.store.embedded.EmbeddedMariaDb;
+import org.nodepool.store.schema.Schema;
+import org.nodepool.store.schema.SchemaWatch;
 import org.nodepool.view.Picture;
 import org.nodepool.view.PollStats;
 import org.nodepool.view.PoolProvider;
@@ -73,7 +74,8 @@ final class Service {
   private final Optional<EmbeddedMariaDb> server;
   private final Vertx vertx;
   private final Database db;
-  private final DatabaseWatch watch;
+  private final TriggerWatch triggers;
+  private final SchemaWatch schema;
   private final Path passwordFile;
 
   /** Null when this process does not have the role. */
@@ -98,7 +100,8 @@ final class Service {
     this.server = server;
     this.vertx = vertx;
     this.db = db;
-    this.watch = new DatabaseWatch(vertx, db);
+    this.triggers = new TriggerWatch(db);
+    this.schema = new SchemaWatch(vertx, db, triggers::looked);
     this.passwordFile = passwordFile;
   }
 
@@ -214,7 +217,7 @@ final class Service {
               knock,
               environment);
     }
-    Picture picture = new Picture(db, watch::noteLogging);
+    Picture picture = new Picture(db, triggers::noteLogging);
     PoolReads.Sources reads =
         new PoolReads.Sources(
             db,
@@ -232,7 +235,8 @@ final class Service {
       // what our own server refuses now, it refuses for ever
       await(Schema.apply(db));
     }
-    Future<Void> inService = watch.start();
+    Future<Void> inService = triggers.tried();
+    schema.start();
     Future<Void> working = worker == null ? inService : inService.compose(v -> worker.start());
     if (server.isPresent()) {
       // before the API: nobody can knock before someone listens
@@ -360,9 +364,9 @@ final class Service {
 
   /** The reasons why it cannot work, and the warnings of what is wrong besides. */
   private Future<Readiness.Report> readiness(PoolFile pool, WorkerTable workers) {
-    List<String> warnings = new ArrayList<>(watch.warnings());
+    List<String> warnings = new ArrayList<>(triggers.warnings());
     Stream.ofNullable(pool.warning()).forEach(warnings::add);
-    return watch
+    return schema
         .check()
         .compose(
             trouble ->
@@ -416,8 +420,13 @@ final class Service {
   }
 
   /** Says whether its database serves, and why not. */
-  DatabaseWatch database() {
-    return watch;
+  SchemaWatch schema() {
+    return schema;
+  }
+
+  /** Says whether what others write is logged. */
+  TriggerWatch triggers() {
+    return triggers;
   }
 
   /**
@@ -426,7 +435,8 @@ final class Service {
    */
   void stop() {
     isStopping = true;
-    watch.stop();
+    schema.stop();
+    triggers.stop();
     try {
       // the verticles first: jobs record how they end, and Vert.x closes the database's pool at
       // once. This thread begins each step: the context of a verticle that is gone runs nothing
@@ -437,7 +447,7 @@ final class Service {
       }
       // all at once: one on which a stream is open takes its whole second
       await(Future.join(api.stream().map(this::undeploy).toList()), deadline);
-      await(watch.leave().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS), deadline);
+      await(schema.leave().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS), deadline);
       await(db.close().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS), deadline);
       await(vertx.close(), deadline);
     } catch (TimeoutException e) {

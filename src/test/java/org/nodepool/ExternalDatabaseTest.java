@@ -133,7 +133,7 @@ class ExternalDatabaseTest {
     assertServes();
     String grant = "GRANT TRIGGER ON `external_test`.`node` TO 'external_test'@'%'";
     Poll.until("it is told", LIMIT, () -> warnings().contains(grant));
-    assertThat(service.watch().hasTriggers()).isFalse();
+    assertThat(service.triggers().hasTriggers()).isFalse();
     long node = service.node("directory", 2);
     String tag = service.http().get("/v1/nodes").header("ETag");
     CompletableFuture<Http.Answer> waiting =
@@ -149,9 +149,9 @@ class ExternalDatabaseTest {
     assertThat(service.http().post("/v1/dib_images/fails/build").status()).isEqualTo(201);
 
     server.sql("GRANT TRIGGER ON `external_test`.* TO 'external_test'@'%'");
-    service.watch().triggersMissing(); // or in a minute
+    service.triggers().missing(); // or in a minute
 
-    Poll.until("they are made", LIMIT, service.watch()::hasTriggers);
+    Poll.until("they are made", LIMIT, service.triggers()::hasTriggers);
     assertThat(warnings()).isEqualTo("[]");
     assertThat(service.http().put("/v1/nodes/" + node, "state=ready").status()).isEqualTo(200);
     assertThat(service.sql("SELECT * FROM api_change WHERE of_table = 'node'").size()).isOne();
@@ -160,13 +160,13 @@ class ExternalDatabaseTest {
   @Test
   void a_trigger_that_is_dropped_is_made_again_when_somebody_misses_it() throws Exception {
     start(server.newDatabase(NAME));
-    Poll.until("they are made", LIMIT, service.watch()::hasTriggers);
+    Poll.until("they are made", LIMIT, service.triggers()::hasTriggers);
     server.sqlIn(NAME, "DROP TRIGGER api_change_node_insert");
 
-    service.watch().triggersMissing();
+    service.triggers().missing();
 
-    assertThat(service.watch().hasTriggers()).isFalse();
-    Poll.until("it is made", LIMIT, service.watch()::hasTriggers);
+    assertThat(service.triggers().hasTriggers()).isFalse();
+    Poll.until("it is made", LIMIT, service.triggers()::hasTriggers);
     service.node("directory", 2);
     assertThat(service.sql("SELECT * FROM api_change").size()).isOne();
   }
@@ -175,7 +175,7 @@ class ExternalDatabaseTest {
   void a_trigger_that_was_dropped_before_anybody_asked_is_made_again_after_the_first_poll()
       throws Exception {
     start(server.newDatabase(NAME));
-    Poll.until("they are made", LIMIT, service.watch()::hasTriggers);
+    Poll.until("they are made", LIMIT, service.triggers()::hasTriggers);
 
     for (int i = 0; i < 2; i++) { // and again, before all rows are read again
       server.sqlIn(NAME, "DROP TRIGGER api_change_node_insert");
@@ -294,7 +294,7 @@ class ExternalDatabaseTest {
 
     Poll.until("they are there", LIMIT, () -> service.http().get("/v1/nodes").status() == 200);
     assertServes();
-    Poll.until("so are the triggers", LIMIT, service.watch()::hasTriggers);
+    Poll.until("so are the triggers", LIMIT, service.triggers()::hasTriggers);
     service.node("directory", 2);
     assertThat(service.sql("SELECT * FROM api_change").size()).isOne();
   }

@@ -26,7 +26,7 @@ import java.util.List;
 import java.util.Set;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
-import org.nodepool.store.Schema;
+import org.nodepool.store.schema.Schema;
 
 /**
  * Several processes of the service on one external database: they share images-dir and the

@@ -30,11 +30,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import org.nodepool.changes.TriggerWatch;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.CloudsFile;
 import org.nodepool.config.PoolFile;
 import org.nodepool.store.Database;
-import org.nodepool.store.DatabaseWatch;
 
 /**
  * The real service in this JVM, on its embedded database or, with {@code -Dnodepool.test.database=
@@ -107,22 +107,22 @@ public final class TestService implements Rows.Sql<RuntimeException> {
     Poll.until(
         "the database is in service",
         Duration.ofSeconds(30),
-        () -> service.database().check().await().isEmpty());
+        () -> service.schema().check().await().isEmpty());
   }
 
   /** Waits until what others write is logged; that comes after the schema. */
   private void awaitTriggers() {
-    Poll.until("triggers are there", Duration.ofSeconds(30), service.database()::hasTriggers);
+    Poll.until("triggers are there", Duration.ofSeconds(30), service.triggers()::hasTriggers);
   }
 
   /** Why its database does not serve. */
   Optional<String> trouble() {
-    return service.database().check().await();
+    return service.schema().check().await();
   }
 
   /** The service's own. */
-  DatabaseWatch watch() {
-    return service.database();
+  TriggerWatch triggers() {
+    return service.triggers();
   }
 
   /** What the tests are to be run on: empty for the embedded database. */

@@ -30,7 +30,7 @@ public final class Database {
   private static final Logger log = LoggerFactory.getLogger(Database.class);
 
   /** API.md: a database that is away is a 503 within 2 seconds. */
-  static final long ANSWER_LIMIT_MS = 1_800;
+  public static final long ANSWER_LIMIT_MS = 1_800;
 
   /** Nobody waits for a look at the schema, so a busy machine may take its time. */
   private static final long LOOK_LIMIT_MS = 10_000;
@@ -69,7 +69,10 @@ public final class Database {
 
   private static final int UNKNOWN_VARIABLE = 1193;
   static final int DUPLICATE_KEY = 1062;
-  static final int LOCK_WAIT_TIMEOUT = 1205;
+
+  /** The server's code for a row or table that was waited for in vain. */
+  public static final int LOCK_WAIT_TIMEOUT = 1205;
+
   static final int DEADLOCK = 1213;
 
   /**
@@ -101,7 +104,7 @@ public final class Database {
     }
 
     /** With the password, which must need no encoding. */
-    String uri() {
+    public String uri() {
       return "mysql://%s:%s@%s/%s".formatted(user, password, place(), database);
     }
 
@@ -123,7 +126,7 @@ public final class Database {
   private final Clock clock;
   private final ChangeLog changes;
   private final AtomicInteger underWay = new AtomicInteger();
-  private final AtomicLong lines = new AtomicLong();
+  private final AtomicLong ownConnections = new AtomicLong();
 
   /** Whether the schema is in place; until then nothing is let through. */
   private volatile boolean isOpen;
@@ -139,7 +142,12 @@ public final class Database {
     this.pool = newPool(CONNECTIONS, ANSWER_LIMIT_MS);
   }
 
-  Pool newPool(int connections, long waitLimitMs) {
+  /**
+   * A pool beside this one's, whose user closes it ({@link #closeSoon}).
+   *
+   * @param waitLimitMs how long may be waited for a connection, and for one to be made
+   */
+  public Pool newPool(int connections, long waitLimitMs) {
     return MySQLBuilder.pool()
         .with(
             new PoolOptions()
@@ -184,25 +192,28 @@ public final class Database {
         .eventually(connection::close);
   }
 
-  Address address() {
+  /** Where it is, and for whom. */
+  public Address address() {
     return address;
   }
 
-  Vertx vertx() {
+  /** Of which its connections are. */
+  public Vertx vertx() {
     return vertx;
   }
 
   /** Lets statements through, or none: the schema is in place, or it is not. */
-  void setOpen(boolean isInPlace) {
+  public void setOpen(boolean isInPlace) {
     isOpen = isInPlace;
   }
 
   /** {@code listener} gets every failure that is the server's, or of the way to it. */
-  void onTrouble(Consumer<Throwable> listener) {
+  public void onTrouble(Consumer<Throwable> listener) {
     trouble = listener;
   }
 
-  boolean isOpen() {
+  /** Whether statements are let through. */
+  public boolean isOpen() {
     return isOpen;
   }
 
@@ -212,7 +223,7 @@ public final class Database {
   }
 
   /** Runs statements that only read, each seeing the last commit before it began. */
-  <T> Future<T> read(Function<SqlClient, Future<T>> statements) {
+  public <T> Future<T> read(Function<SqlClient, Future<T>> statements) {
     return isOpen
         ? counted(() -> within(statements.apply(pool)))
             .recover(e -> Future.failedFuture(problem(e, false)))
@@ -220,7 +231,7 @@ public final class Database {
   }
 
   /** Runs one statement that writes, committed by itself, and that nobody is told of. */
-  <T> Future<T> note(Function<SqlClient, Future<T>> statement) {
+  public <T> Future<T> note(Function<SqlClient, Future<T>> statement) {
     return isOpen
         ? counted(() -> within(statement.apply(pool)))
             .recover(e -> Future.failedFuture(problem(e, true)))
@@ -290,17 +301,18 @@ public final class Database {
     return statements.get().onComplete(done -> underWay.decrementAndGet());
   }
 
-  /** A connection was made for a {@link Line}. */
-  void noteLine() {
-    lines.incrementAndGet();
+  /** Notes that one context was given a connection for itself. */
+  public void noteOwnConnection() {
+    ownConnections.incrementAndGet();
   }
 
   /**
-   * How many connections were made for {@link Line}s. What was read before there was the newest of
-   * them may be of a server that has died since, and the log of the next one may lack its end.
+   * How many connections were made that one context has for itself. What was read before there was
+   * the newest of them may be of a server that has died since, and the log of the next one may lack
+   * its end.
    */
-  long lines() {
-    return lines.get();
+  public long ownConnections() {
+    return ownConnections.get();
   }
 
   /** How many reads and transactions are under way; those beyond the connections wait for one. */
@@ -317,21 +329,25 @@ public final class Database {
     return answer.timeout(ANSWER_LIMIT_MS, TimeUnit.MILLISECONDS);
   }
 
-  static <T> Future<T> notOpen() {
+  /** What statements fail with that are not let through. */
+  public static <T> Future<T> notOpen() {
     return Future.failedFuture(
         new Problem.Unavailable("The database is not in service yet. Nothing was changed."));
   }
 
-  static boolean isError(Throwable e, int code) {
+  /** Whether the server answered with that code. */
+  public static boolean isError(Throwable e, int code) {
     return e instanceof DatabaseException d && d.getErrorCode() == code;
   }
 
   /**
    * The failure in the terms of callers. What the server answers is a fault of ours unless it says
    * that it cannot serve; whatever else the client reports is a connection that was lost, or could
-   * not be had. {@link DatabaseWatch} says which.
+   * not be had. {@link #onTrouble} is told which.
+   *
+   * @param mayBeWritten whether a commit may have been under way
    */
-  Throwable problem(Throwable e, boolean mayBeWritten) {
+  public Throwable problem(Throwable e, boolean mayBeWritten) {
     if (isError(e, DUPLICATE_KEY)) {
       return new DuplicateKey(e);
     }
@@ -357,29 +373,29 @@ public final class Database {
    * not. New, because a connection keeps the rights that its user had when it was made. Fails with
    * what the client reports.
    */
-  <T> Future<T> session(Function<SqlConnection, Future<T>> statements) {
+  public <T> Future<T> session(Function<SqlConnection, Future<T>> statements) {
     Pool own = newPool(1, LOOK_LIMIT_MS);
     return own.withConnection(connection -> statements.apply(logged(connection)))
         .eventually(() -> closeSoon(own));
   }
 
   /** Logs why a connection was lost, which the client would print past the log, with its trace. */
-  static SqlConnection logged(SqlConnection connection) {
+  public static SqlConnection logged(SqlConnection connection) {
     return connection.exceptionHandler(e -> log.debug("a connection was lost: {}", e.toString()));
   }
 
   /** Not at once, because a pool that is closed while it reports a time-out never ends. */
-  Future<Void> closeSoon(Pool old) {
+  public Future<Void> closeSoon(Pool old) {
     return vertx.timer(1, TimeUnit.MILLISECONDS).compose(v -> old.close());
   }
 
   /** As {@link #session}, but fails when that takes more than ten seconds. */
-  <T> Future<T> look(Function<SqlConnection, Future<T>> statements) {
+  public <T> Future<T> look(Function<SqlConnection, Future<T>> statements) {
     return session(statements).timeout(LOOK_LIMIT_MS, TimeUnit.MILLISECONDS);
   }
 
   /** Whether it could be read and written now; fails with what the client reports. */
-  Future<Void> probe() {
+  public Future<Void> probe() {
     return within(session(connection -> connection.query(PROBE).execute().mapEmpty()));
   }
 
@@ -388,11 +404,16 @@ public final class Database {
     return Trouble.sentence(address, cause);
   }
 
+  /** One sentence for people: which database, for which user, and this reason. */
+  public String explain(String why) {
+    return Trouble.sentence(address, why);
+  }
+
   /**
    * Uses new connections from now on, which have the rights that the user has been given since; the
    * others are closed when all that is under way on them has been answered.
    */
-  void renew() {
+  public void renew() {
     Pool old = pool;
     pool = newPool(CONNECTIONS, ANSWER_LIMIT_MS);
     vertx.setTimer(2 * ANSWER_LIMIT_MS, timer -> old.close());

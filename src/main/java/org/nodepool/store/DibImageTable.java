@@ -95,7 +95,7 @@ public final class DibImageTable {
     return db.read(DibImageTable::list);
   }
 
-  static Future<List<DibImage>> list(SqlClient client) {
+  public static Future<List<DibImage>> list(SqlClient client) {
     return select(client, LIST, Tuple.tuple());
   }
 
@@ -245,7 +245,7 @@ public final class DibImageTable {
         .map(SqlResult::value);
   }
 
-  static DibImage image(Row row) {
+  public static DibImage image(Row row) {
     return new DibImage(
         row.getLong("id"),
         row.getString("image_name"),

@@ -245,7 +245,7 @@ public final class JobTable {
   }
 
   /** Every job that this version knows, by id. */
-  static Future<List<Job>> list(SqlClient client) {
+  public static Future<List<Job>> list(SqlClient client) {
     return client
         .preparedQuery(LIST)
         .collecting(
@@ -255,7 +255,7 @@ public final class JobTable {
   }
 
   /** Empty for a job of a kind or state of a later version; that is told once. */
-  static Optional<Job> known(Row row, String state) {
+  public static Optional<Job> known(Row row, String state) {
     try {
       return Optional.of(job(row, state));
     } catch (IllegalArgumentException e) {

@@ -52,12 +52,12 @@ public final class NodeTable {
   }
 
   /** Every node without its subnodes, in no order. */
-  static Future<List<Node>> bare(SqlClient client) {
+  public static Future<List<Node>> bare(SqlClient client) {
     return Values.list(client, BARE, row -> node(row, List.of()));
   }
 
   /** Every subnode, also of nodes that are not there, in no order. */
-  static Future<List<SubNode>> subnodes(SqlClient client) {
+  public static Future<List<SubNode>> subnodes(SqlClient client) {
     return Values.list(client, SUBNODES, NodeTable::subnode);
   }
 
@@ -151,7 +151,7 @@ public final class NodeTable {
     return nodes;
   }
 
-  static Node node(Row row, List<SubNode> subnodes) {
+  public static Node node(Row row, List<SubNode> subnodes) {
     return new Node(
         row.getLong("id"),
         row.getString("provider_name"),
@@ -168,7 +168,7 @@ public final class NodeTable {
         List.copyOf(subnodes));
   }
 
-  static SubNode subnode(Row row) {
+  public static SubNode subnode(Row row) {
     return new SubNode(
         row.getLong("id"),
         row.getLong("node_id"),

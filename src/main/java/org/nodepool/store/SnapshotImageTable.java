@@ -66,7 +66,7 @@ public final class SnapshotImageTable {
     return db.read(SnapshotImageTable::list);
   }
 
-  static Future<List<SnapshotImage>> list(SqlClient client) {
+  public static Future<List<SnapshotImage>> list(SqlClient client) {
     return select(client, LIST, Tuple.tuple());
   }
 
@@ -193,7 +193,7 @@ public final class SnapshotImageTable {
         .map(SqlResult::value);
   }
 
-  static SnapshotImage image(Row row) {
+  public static SnapshotImage image(Row row) {
     return new SnapshotImage(
         row.getLong("id"),
         row.getString("provider_name"),

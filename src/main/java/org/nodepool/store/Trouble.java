@@ -9,7 +9,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** Why a database does not serve, in words for its operator. */
-final class Trouble {
+public final class Trouble {
   private static final String RIGHT_MISSING = "the user lacks a right";
 
   /** The server's error codes that are no fault of a statement, but of the server or its set-up. */
@@ -54,7 +54,7 @@ final class Trouble {
   private Trouble() {}
 
   /** Whether the server refuses for a reason that passes, or that its operator can remove. */
-  static boolean isOfTheServer(DatabaseException e) {
+  public static boolean isOfTheServer(DatabaseException e) {
     return REASONS.containsKey(e.getErrorCode());
   }
 
@@ -113,7 +113,7 @@ final class Trouble {
   }
 
   /** The server's own, out of what the client says. */
-  static String words(DatabaseException answer) {
+  public static String words(DatabaseException answer) {
     Matcher words = WORDS.matcher(answer.getMessage());
     return words.find() ? words.group("words") : answer.getMessage();
   }

@@ -18,6 +18,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
+import org.nodepool.changes.PoolLog;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
 import org.nodepool.model.JobKind;
@@ -28,7 +29,6 @@ import org.nodepool.model.Worker;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.Database;
 import org.nodepool.store.JobTable;
-import org.nodepool.store.PoolLog;
 import org.nodepool.store.ProviderCallTable;
 import org.nodepool.store.WorkerTable;
 

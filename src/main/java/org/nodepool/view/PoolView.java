@@ -1,11 +1,11 @@
 package org.nodepool.view;
 
+import org.nodepool.changes.SeenChanges;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
 import org.nodepool.model.Node;
 import org.nodepool.model.Resource;
 import org.nodepool.model.SnapshotImage;
-import org.nodepool.store.SeenChanges;
 
 /**
  * The pool and its jobs at one moment. Immutable; thread-safe.

@@ -19,6 +19,7 @@ import org.nodepool.model.Job;
 import org.nodepool.model.JobKind;
 import org.nodepool.model.JobKind.Lane;
 import org.nodepool.model.Subject;
+import org.nodepool.store.schema.Schema;
 
 /** Which job a worker takes next. */
 @Tag("sql")

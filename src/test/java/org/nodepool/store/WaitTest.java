@@ -25,6 +25,7 @@ import org.nodepool.model.Job.JobState;
 import org.nodepool.model.JobKind;
 import org.nodepool.model.JobKind.Lane;
 import org.nodepool.model.Subject;
+import org.nodepool.store.schema.Schema;
 
 /**
  * What a queued job is said to wait for, by {@link Job#waitsFor}, is what keeps the database from

@@ -7,7 +7,7 @@ import java.util.function.Supplier;
 import org.nodepool.async.Backoff;
 import org.nodepool.model.Problem;
 import org.nodepool.store.Database;
-import org.nodepool.store.Schema;
+import org.nodepool.store.schema.Schema;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 

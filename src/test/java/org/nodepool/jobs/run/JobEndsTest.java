@@ -37,8 +37,8 @@ import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
-import org.nodepool.store.Schema;
 import org.nodepool.store.Tx;
+import org.nodepool.store.schema.Schema;
 
 /** How a job ends when the commit that ends it is slow, lost, or its answer is. */
 @RunsBesideOthers

@@ -23,9 +23,9 @@ import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
-import org.nodepool.store.Schema;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.WorkerTable;
+import org.nodepool.store.schema.Schema;
 
 /** The upkeep of one more worker on the test service's database, done when the test says so. */
 public final class OneUpkeep implements AutoCloseable {

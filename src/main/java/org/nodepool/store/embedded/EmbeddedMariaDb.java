@@ -1,4 +1,4 @@
-package org.nodepool.store;
+package org.nodepool.store.embedded;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
@@ -29,6 +29,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.nodepool.store.Database;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 

@@ -1,4 +1,4 @@
-package org.nodepool.store;
+package org.nodepool.changes;
 
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
@@ -11,13 +11,14 @@ import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
+import org.nodepool.store.Database;
 
 /**
  * A connection that one context has for itself, for reads that must not wait behind others. It is
  * made when it is needed, and made again after it was lost or did not answer in time. To be made
  * and used on that context alone, where reads may overlap.
  */
-final class Line {
+final class OwnConnection {
   /** One timer for all reads: one for each would cost as much as the read. */
   private static final long LOOK_MS = 100;
 
@@ -41,7 +42,7 @@ final class Line {
     SqlConnection connection;
 
     private SqlConnection opened(SqlConnection made) {
-      db.noteLine();
+      db.noteOwnConnection();
       connection = Database.logged(made);
       made.closeHandler(v -> forget());
       return made;
@@ -118,11 +119,11 @@ final class Line {
     }
   }
 
-  Line(Database db) {
+  OwnConnection(Database db) {
     this(db, SILENCE_MS);
   }
 
-  Line(Database db, long silenceMs) {
+  OwnConnection(Database db, long silenceMs) {
     this.db = db;
     this.silenceMs = silenceMs;
     db.vertx()

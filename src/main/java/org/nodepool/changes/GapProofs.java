@@ -1,4 +1,4 @@
-package org.nodepool.store;
+package org.nodepool.changes;
 
 import io.vertx.core.Future;
 import java.time.Duration;
@@ -8,7 +8,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.function.LongSupplier;
-import org.nodepool.store.SeenChanges.Gap;
+import org.nodepool.changes.SeenChanges.Gap;
 
 /**
  * Proves of gaps in the change log that they will never be filled, for their writers rolled back: a

@@ -1,4 +1,4 @@
-package org.nodepool.store;
+package org.nodepool.store.embedded;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

@@ -1,4 +1,4 @@
-package org.nodepool.store;
+package org.nodepool.changes;
 
 import static java.util.stream.Collectors.joining;
 import static java.util.stream.Collectors.mapping;
@@ -20,12 +20,17 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
+import org.nodepool.changes.SeenChanges.Gap;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
 import org.nodepool.model.Node;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.SubNode;
-import org.nodepool.store.SeenChanges.Gap;
+import org.nodepool.store.Database;
+import org.nodepool.store.DibImageTable;
+import org.nodepool.store.JobTable;
+import org.nodepool.store.NodeTable;
+import org.nodepool.store.SnapshotImageTable;
 
 /**
  * The table {@code api_change}: triggers append a row to it for every row of the pool and every job

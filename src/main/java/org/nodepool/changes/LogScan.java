@@ -1,4 +1,4 @@
-package org.nodepool.store;
+package org.nodepool.changes;
 
 import io.vertx.core.Future;
 import io.vertx.sqlclient.Row;
@@ -7,8 +7,8 @@ import io.vertx.sqlclient.Tuple;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
-import org.nodepool.store.SeenChanges.Gap;
-import org.nodepool.store.SeenChanges.Ids;
+import org.nodepool.changes.SeenChanges.Gap;
+import org.nodepool.changes.SeenChanges.Ids;
 
 /**
  * Finds out which ids of the change log have been committed, however long it is: where as many rows

@@ -1,4 +1,4 @@
-package org.nodepool.store;
+package org.nodepool.store.embedded;
 
 import java.io.IOException;
 import java.io.InputStream;

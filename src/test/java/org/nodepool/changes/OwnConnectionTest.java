@@ -1,4 +1,4 @@
-package org.nodepool.store;
+package org.nodepool.changes;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -19,24 +19,26 @@ import org.nodepool.Poll;
 import org.nodepool.RunsBesideOthers;
 import org.nodepool.TestService;
 import org.nodepool.model.Problem;
+import org.nodepool.store.ChangeLog;
+import org.nodepool.store.Database;
 
 /** Reads that overlap on one connection, and those who come after it was lost. */
 @RunsBesideOthers
 @ExtendWith(VertxExtension.class)
-class LineTest {
+class OwnConnectionTest {
   private static final long PATIENT_MS = 30_000;
 
   private final TestService service = TestService.shared();
   private Context context;
   private Database db;
-  private Line line;
+  private OwnConnection own;
 
   @BeforeEach
   void make(Vertx vertx) {
     context = vertx.getOrCreateContext();
     db = new Database(vertx, service.address(), Clock.systemUTC(), new ChangeLog());
     db.setOpen(true);
-    line = on(() -> Future.succeededFuture(new Line(db))).await();
+    own = on(() -> Future.succeededFuture(new OwnConnection(db))).await();
   }
 
   @Test
@@ -74,7 +76,7 @@ class LineTest {
 
   @Test
   void a_connection_that_nobody_uses_is_not_left_in_silence() {
-    line = on(() -> Future.succeededFuture(new Line(db, 200))).await();
+    own = on(() -> Future.succeededFuture(new OwnConnection(db, 200))).await();
     long id = on(this::id).await();
     double[] last = {0};
 
@@ -97,11 +99,11 @@ class LineTest {
   }
 
   private Future<Long> id() {
-    return line.read(PATIENT_MS, c -> number(c, "SELECT CONNECTION_ID()"));
+    return own.read(PATIENT_MS, c -> number(c, "SELECT CONNECTION_ID()"));
   }
 
   private Future<Long> sleep(long limitMs, int seconds) {
-    return line.read(limitMs, c -> number(c, "SELECT SLEEP(%d)".formatted(seconds)));
+    return own.read(limitMs, c -> number(c, "SELECT SLEEP(%d)".formatted(seconds)));
   }
 
   private static Future<Long> number(SqlConnection connection, String sql) {

@@ -1,4 +1,4 @@
-package org.nodepool.store;
+package org.nodepool.store.schema;
 
 import static java.util.stream.Collectors.joining;
 
@@ -22,9 +22,13 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.nodepool.store.Database;
+import org.nodepool.store.SchemaRefused;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -152,7 +156,7 @@ public final class Schema {
   }
 
   /** What the database has: tables with their columns, and the steps that are recorded. */
-  private record Found(Map<String, Set<String>> tables, Set<Integer> applied) {
+  private record Existing(Map<String, Set<String>> tables, Set<Integer> applied) {
     boolean has(String table) {
       return tables.containsKey(table);
     }
@@ -211,9 +215,9 @@ public final class Schema {
   public static Future<List<Integer>> apply(Database db) {
     return db.look(Schema::look)
         .compose(
-            found -> {
-              if (found.isComplete()) {
-                found.check();
+            existing -> {
+              if (existing.isComplete()) {
+                existing.check();
                 return Future.succeededFuture(List.<Integer>of());
               }
               db.setOpen(false);
@@ -239,10 +243,10 @@ public final class Schema {
         () ->
             look(connection)
                 .compose(
-                    found -> {
-                      found.check();
-                      return prepare(db, connection, found)
-                          .compose(v -> applyMissing(db, connection, found));
+                    existing -> {
+                      existing.check();
+                      return prepare(db, connection, existing)
+                          .compose(v -> applyMissing(db, connection, existing));
                     }));
   }
 
@@ -272,11 +276,15 @@ public final class Schema {
   }
 
   /**
-   * Drops our triggers, then every table of ours, and nothing else; twice does no harm. Fails with
-   * {@link SchemaRefused} while a service uses the database, which would make them again, and else
-   * as {@link #apply} does.
+   * Drops every table of ours, and nothing else; twice does no harm. Fails with {@link
+   * SchemaRefused} while a service uses the database, which would make them again, and else as
+   * {@link #apply} does.
+   *
+   * @param dropTriggers takes the triggers away before, and gives how many there were: one whose
+   *     table is gone would be in the way of whoever writes
    */
-  public static Future<Removed> remove(Database db) {
+  public static Future<Removed> remove(
+      Database db, Function<SqlConnection, Future<Integer>> dropTriggers) {
     return db.session(
         connection ->
             locked(
@@ -284,14 +292,15 @@ public final class Schema {
                 () ->
                     look(connection)
                         .compose(
-                            found ->
-                                checkNotInUse(connection, found)
-                                    .compose(v -> leftBehind(connection, found))
-                                    .compose(left -> dropOurs(db, connection, left)))));
+                            existing ->
+                                checkNotInUse(connection, existing)
+                                    .compose(v -> leftBehind(connection, existing))
+                                    .compose(
+                                        left -> dropOurs(db, connection, dropTriggers, left)))));
   }
 
-  private static Future<Void> checkNotInUse(SqlConnection connection, Found found) {
-    if (!found.has("api_schema")) {
+  private static Future<Void> checkNotInUse(SqlConnection connection, Existing existing) {
+    if (!existing.has("api_schema")) {
       return Future.succeededFuture();
     }
     return connection
@@ -312,10 +321,10 @@ public final class Schema {
             });
   }
 
-  private static Future<Removed> leftBehind(SqlConnection connection, Found found) {
-    List<String> tables = OURS.stream().filter(found::has).toList();
+  private static Future<Removed> leftBehind(SqlConnection connection, Existing existing) {
+    List<String> tables = OURS.stream().filter(existing::has).toList();
     boolean canCount =
-        List.of("api_job", "dib_image", "snapshot_image").stream().allMatch(found::has);
+        List.of("api_job", "dib_image", "snapshot_image").stream().allMatch(existing::has);
     if (!canCount) {
       return Future.succeededFuture(new Removed(tables, 0, 0, 0));
     }
@@ -329,9 +338,13 @@ public final class Schema {
             });
   }
 
-  /** Triggers first: one whose table is gone would be in the way of whoever writes. */
-  private static Future<Removed> dropOurs(Database db, SqlConnection connection, Removed left) {
-    return Triggers.remove(db, connection)
+  private static Future<Removed> dropOurs(
+      Database db,
+      SqlConnection connection,
+      Function<SqlConnection, Future<Integer>> dropTriggers,
+      Removed left) {
+    return dropTriggers
+        .apply(connection)
         .compose(
             triggers -> {
               Future<Void> done = Future.succeededFuture();
@@ -345,16 +358,12 @@ public final class Schema {
             });
   }
 
-  interface Work<T> {
-    Future<T> run();
-  }
-
   /**
    * Runs what changes the schema while no other process does. Waits for that up to a minute, then
    * fails with {@link SchemaRefused}.
    */
-  static <T> Future<T> locked(SqlConnection connection, Work<T> work) {
-    return lock(connection).compose(v -> work.run().eventually(() -> unlock(connection)));
+  public static <T> Future<T> locked(SqlConnection connection, Supplier<Future<T>> change) {
+    return lock(connection).compose(v -> change.get().eventually(() -> unlock(connection)));
   }
 
   private static Future<Void> lock(SqlConnection connection) {
@@ -377,7 +386,7 @@ public final class Schema {
   }
 
   /** Reads what is there, without a lock; refuses a server that is too old. */
-  private static Future<Found> look(SqlConnection connection) {
+  private static Future<Existing> look(SqlConnection connection) {
     return connection
         .query("SELECT VERSION() AS server")
         .execute()
@@ -397,8 +406,8 @@ public final class Schema {
                               table -> new TreeSet<>(String.CASE_INSENSITIVE_ORDER))
                           .add(row.getString("of_column")));
               return tables.containsKey("api_schema")
-                  ? applied(connection).map(applied -> new Found(tables, applied))
-                  : Future.succeededFuture(new Found(tables, Set.of()));
+                  ? applied(connection).map(applied -> new Existing(tables, applied))
+                  : Future.succeededFuture(new Existing(tables, Set.of()));
             });
   }
 
@@ -430,13 +439,13 @@ public final class Schema {
   }
 
   /** Makes the record, and notes in it, before it makes any other table, which were there. */
-  private static Future<Void> prepare(Database db, SqlConnection connection, Found found) {
+  private static Future<Void> prepare(Database db, SqlConnection connection, Existing existing) {
     Future<Void> made =
-        found.has("api_schema") ? Future.succeededFuture() : ddl(db, connection, RECORD_TABLE);
-    if (found.applied().contains(ORIGIN) || found.applied().contains(POOL.version())) {
+        existing.has("api_schema") ? Future.succeededFuture() : ddl(db, connection, RECORD_TABLE);
+    if (existing.applied().contains(ORIGIN) || existing.applied().contains(POOL.version())) {
       return made;
     }
-    String there = tablesOf(POOL).stream().filter(found::has).collect(joining(", "));
+    String there = tablesOf(POOL).stream().filter(existing::has).collect(joining(", "));
     return made.compose(
         v -> record(db, connection, ORIGIN, there.isEmpty() ? MADE : FOUND + there));
   }
@@ -447,21 +456,21 @@ public final class Schema {
   }
 
   private static Future<List<Integer>> applyMissing(
-      Database db, SqlConnection connection, Found found) {
+      Database db, SqlConnection connection, Existing existing) {
     Future<List<Integer>> done = Future.succeededFuture(new ArrayList<>());
     for (Step step : STEPS) {
-      if (!found.applied().contains(step.version())) {
-        done = done.compose(versions -> apply(db, connection, found, step, versions));
+      if (!existing.applied().contains(step.version())) {
+        done = done.compose(versions -> apply(db, connection, existing, step, versions));
       }
     }
     return done;
   }
 
   private static Future<List<Integer>> apply(
-      Database db, SqlConnection connection, Found found, Step step, List<Integer> versions) {
+      Database db, SqlConnection connection, Existing existing, Step step, List<Integer> versions) {
     Future<Void> done = Future.succeededFuture();
     for (String statement : statements(step.name())) {
-      if (created(statement).filter(found::has).isEmpty()) {
+      if (created(statement).filter(existing::has).isEmpty()) {
         done = done.compose(v -> ddl(db, connection, statement));
       }
     }
@@ -474,16 +483,17 @@ public final class Schema {
             });
   }
 
-  /**
-   * Runs a statement that needs a table for itself. It waits for a second, as all statements of a
-   * {@link Database} do, then lets others pass, and tries again.
-   */
   private static Future<Void> ddl(Database db, SqlConnection connection, String statement) {
     return ddl(db, connection, statement, ATTEMPTS_AT_A_TABLE);
   }
 
-  /** As above; fails when the table was not to be had so many times. */
-  static Future<Void> ddl(Database db, SqlConnection connection, String statement, int attempts) {
+  /**
+   * Runs a statement that needs a table for itself. It waits for a second, as all statements of a
+   * {@link Database} do, then lets others pass, and tries again; it fails when the table was not to
+   * be had so many times. That a column is there already is no failure.
+   */
+  public static Future<Void> ddl(
+      Database db, SqlConnection connection, String statement, int attempts) {
     return connection
         .query(statement)
         .execute()

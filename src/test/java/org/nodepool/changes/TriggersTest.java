@@ -1,4 +1,4 @@
-package org.nodepool.store;
+package org.nodepool.changes;
 
 import static java.util.stream.Collectors.joining;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -27,6 +27,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nodepool.ExternalMariaDb;
 import org.nodepool.RunsAlone;
+import org.nodepool.store.ChangeLog;
+import org.nodepool.store.Database;
+import org.nodepool.store.SchemaRefused;
+import org.nodepool.store.schema.Schema;
 
 /** How the triggers come to be, and what the operator is told when they cannot. */
 @RunsAlone("times a lock")
@@ -218,14 +222,14 @@ class TriggersTest {
             HELD
                 + "the server writes binary logs, and lets only users with SUPER make them; what"
                 + " helps is SET GLOBAL log_bin_trust_function_creators = 1.");
-    assertThat(Schema.remove(db).await().tables()).contains("api_change");
+    assertThat(remove().await().tables()).contains("api_change");
 
     server.sql("SET GLOBAL log_bin_trust_function_creators = 1");
     begin();
     server.sql("SET GLOBAL log_bin_trust_function_creators = 0");
     assertThat(areInPlace()).isTrue();
     run(INSERT);
-    assertThatThrownBy(() -> Schema.remove(db).await()).hasMessageContaining("SUPER");
+    assertThatThrownBy(() -> remove().await()).hasMessageContaining("SUPER");
     assertThat(text("SELECT of_table FROM api_change")).containsExactly("node");
   }
 
@@ -331,12 +335,12 @@ class TriggersTest {
     begin();
     run("CREATE TRIGGER api_change_of_another BEFORE DELETE ON node FOR EACH ROW SET @a = 1");
 
-    assertThat(Schema.remove(db).await().triggers()).isEqualTo(15);
+    assertThat(remove().await().triggers()).isEqualTo(15);
 
     run(INSERT);
     assertThat(text("SELECT trigger_name FROM information_schema.triggers WHERE " + OURS))
         .containsExactly("api_change_of_another");
-    assertThat(Schema.remove(db).await().isEmpty()).isTrue();
+    assertThat(remove().await().isEmpty()).isTrue();
   }
 
   @Test
@@ -344,8 +348,7 @@ class TriggersTest {
     begin();
     server.sql("REVOKE TRIGGER ON triggers_test.* FROM triggers_test");
 
-    assertThatThrownBy(() -> Schema.remove(db).await())
-        .hasMessageContaining("TRIGGER command denied");
+    assertThatThrownBy(() -> remove().await()).hasMessageContaining("TRIGGER command denied");
 
     assertThat(text("SHOW TABLES")).contains("api_schema", "api_change");
   }
@@ -354,7 +357,7 @@ class TriggersTest {
   void a_removal_halfway_is_ended_by_the_next_and_made_good_by_a_start() {
     begin();
     run("DROP TRIGGER api_change_node_insert", "DROP TABLE api_schema", "DROP TABLE api_change");
-    assertThat(Schema.remove(db).await().triggers()).isEqualTo(14);
+    assertThat(remove().await().triggers()).isEqualTo(14);
 
     begin();
     run("DROP TRIGGER api_change_node_insert", "DROP TABLE api_schema", "DROP TABLE api_change");
@@ -397,6 +400,10 @@ class TriggersTest {
   private void begin() {
     Schema.apply(db).await();
     assertThat(ensure()).isEmpty();
+  }
+
+  private Future<Schema.Removed> remove() {
+    return Schema.remove(db, connection -> Triggers.remove(db, connection));
   }
 
   private Optional<String> ensure() {

@@ -1,8 +1,9 @@
-package org.nodepool.store;
+package org.nodepool.changes;
 
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import org.nodepool.store.Database;
 
 /**
  * Which rows of the change log a reader has seen. Ids are given out when a row is written and are
@@ -11,11 +12,11 @@ import java.util.Set;
  *
  * @param greatest the greatest id seen; 0 when there was none
  * @param gaps ascending, all below {@code greatest}, apart from each other
- * @param lines {@link Database#lines} when all rows were last read; after that number has changed
- *     it may be another log
+ * @param connections {@link Database#ownConnections} when all rows were last read; after that
+ *     number has changed it may be another log
  * @param first the least id that there was then; 0 when there was none
  */
-public record SeenChanges(long greatest, List<Gap> gaps, long lines, long first) {
+public record SeenChanges(long greatest, List<Gap> gaps, long connections, long first) {
   /** Nothing was ever seen. */
   static final SeenChanges NONE = new SeenChanges(0, List.of(), 0, 0);
 
@@ -67,7 +68,7 @@ public record SeenChanges(long greatest, List<Gap> gaps, long lines, long first)
     return other != null
         && greatest == other.greatest
         && gaps.equals(other.gaps)
-        && lines == other.lines;
+        && connections == other.connections;
   }
 
   /** The least id that may still appear. */
@@ -115,12 +116,12 @@ public record SeenChanges(long greatest, List<Gap> gaps, long lines, long first)
   }
 
   SeenChanges with(long otherGreatest, List<Gap> otherGaps) {
-    return new SeenChanges(otherGreatest, otherGaps, lines, first);
+    return new SeenChanges(otherGreatest, otherGaps, connections, first);
   }
 
   /** When all rows are read again. */
-  SeenChanges readAt(long linesNow, long firstNow) {
-    return new SeenChanges(greatest, gaps, linesNow, firstNow);
+  SeenChanges readAt(long connectionsNow, long firstNow) {
+    return new SeenChanges(greatest, gaps, connectionsNow, firstNow);
   }
 
   /** As if nothing had been seen. */

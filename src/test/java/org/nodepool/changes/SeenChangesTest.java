@@ -1,4 +1,4 @@
-package org.nodepool.store;
+package org.nodepool.changes;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -15,8 +15,8 @@ import net.jqwik.api.constraints.IntRange;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.nodepool.store.SeenChanges.Gap;
-import org.nodepool.store.SeenChanges.Ids;
+import org.nodepool.changes.SeenChanges.Gap;
+import org.nodepool.changes.SeenChanges.Ids;
 
 class SeenChangesTest {
   @Property

@@ -1,4 +1,4 @@
-package org.nodepool.store;
+package org.nodepool.changes;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.nodepool.Rows.aNode;
@@ -28,7 +28,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.nodepool.RunsBesideOthers;
 import org.nodepool.TestService;
-import org.nodepool.store.SeenChanges.Gap;
+import org.nodepool.changes.SeenChanges.Gap;
+import org.nodepool.store.ChangeLog;
+import org.nodepool.store.Database;
 
 /** Which ids of the change log are waited for, and when one is given up. */
 @RunsBesideOthers

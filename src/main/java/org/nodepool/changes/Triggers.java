@@ -1,4 +1,4 @@
-package org.nodepool.store;
+package org.nodepool.changes;
 
 import static java.util.stream.Collectors.joining;
 
@@ -21,6 +21,10 @@ import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.nodepool.store.Database;
+import org.nodepool.store.SchemaRefused;
+import org.nodepool.store.Trouble;
+import org.nodepool.store.schema.Schema;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -34,7 +38,7 @@ import org.slf4j.LoggerFactory;
  * missing the next look at the schema finds. It runs with the rights of the user who made it; when
  * these are gone, every write fails.
  */
-final class Triggers {
+public final class Triggers {
   private static final Logger log = LoggerFactory.getLogger(Triggers.class);
 
   /** Goes up with every change of what they do; one of a later version is left as it is. */
@@ -251,7 +255,7 @@ final class Triggers {
    * @param ownedByOthers names of triggers that another user made
    * @param me this user, as {@code user@host}
    */
-  private record Found(
+  private record Standing(
       Map<String, String> engines, Set<Trigger> inPlace, Set<String> ownedByOthers, String me) {
     boolean isComplete() {
       return inPlace.size() == ALL.size() && engines.containsKey(LOG) && notInnoDb().isEmpty();
@@ -294,8 +298,8 @@ final class Triggers {
   static Future<Optional<Lack>> ensure(Database db) {
     return db.look(Triggers::look)
         .compose(
-            found ->
-                found.isComplete() && found.wanting().isEmpty()
+            standing ->
+                standing.isComplete() && standing.wanting().isEmpty()
                     ? Future.succeededFuture(Optional.empty())
                     : db.session(
                         connection ->
@@ -305,20 +309,20 @@ final class Triggers {
   private static Future<Optional<Lack>> ensureLocked(Database db, SqlConnection connection) {
     return look(connection)
         .compose(
-            found -> {
-              List<String> odd = found.notInnoDb();
-              if (found.engines().size() <= SOURCES.size()) {
+            standing -> {
+              List<String> odd = standing.notInnoDb();
+              if (standing.engines().size() <= SOURCES.size()) {
                 throw new SchemaRefused("a table is missing");
               }
               Future<Void> done =
                   odd.isEmpty()
-                      ? makeAll(db, connection, found.wanting())
+                      ? makeAll(db, connection, standing.wanting())
                       : dropAll(db, connection, t -> odd.contains(t.source().table()));
-              return done.map(v -> odd.isEmpty() ? null : lackOfEngines(found, odd))
+              return done.map(v -> odd.isEmpty() ? null : lackOfEngines(standing, odd))
                   .recover(
                       e ->
                           isRefusal(e)
-                              ? Future.succeededFuture(lack(db, found, (DatabaseException) e))
+                              ? Future.succeededFuture(lack(db, standing, (DatabaseException) e))
                               : Future.failedFuture(e))
                   .map(Optional::ofNullable);
             });
@@ -330,23 +334,23 @@ final class Triggers {
    * client reports.
    */
   static Future<Boolean> areInPlace(SqlClient connection) {
-    return look(connection).map(Found::isComplete);
+    return look(connection).map(Standing::isComplete);
   }
 
   /**
    * Drops all of them; to be called before {@code api_change} goes, under the lock of {@link
    * Schema}. Completes with how many there were. Fails with what the client reports.
    */
-  static Future<Integer> remove(Database db, SqlConnection connection) {
+  public static Future<Integer> remove(Database db, SqlConnection connection) {
     return names(connection)
         .compose(names -> dropAll(db, connection, trigger -> true).map(names.size()));
   }
 
-  private static Future<Found> look(SqlClient connection) {
-    return connection.query(LOOK).execute().map(Triggers::found);
+  private static Future<Standing> look(SqlClient connection) {
+    return connection.query(LOOK).execute().map(Triggers::standing);
   }
 
-  private static Found found(RowSet<Row> rows) {
+  private static Standing standing(RowSet<Row> rows) {
     Map<String, Trigger> known = new HashMap<>();
     ALL.forEach(trigger -> known.put(trigger.name(), trigger));
     Map<String, String> engines = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
@@ -368,7 +372,7 @@ final class Triggers {
         }
       }
     }
-    return new Found(engines, inPlace, ownedByOthers, me);
+    return new Standing(engines, inPlace, ownedByOthers, me);
   }
 
   /** {@code body} is null when this user may not see it. */
@@ -453,10 +457,10 @@ final class Triggers {
             || !Trouble.isOfTheServer(answer));
   }
 
-  private static Lack lackOfEngines(Found found, List<String> tables) {
+  private static Lack lackOfEngines(Standing standing, List<String> tables) {
     String which =
         tables.stream()
-            .map(table -> "%s (%s)".formatted(table, found.engines().get(table)))
+            .map(table -> "%s (%s)".formatted(table, standing.engines().get(table)))
             .collect(joining(", "));
     String helps =
         tables.stream().map("ALTER TABLE %s ENGINE=InnoDB"::formatted).collect(joining("; "));
@@ -467,19 +471,19 @@ final class Triggers {
         false);
   }
 
-  private static Lack lack(Database db, Found found, DatabaseException e) {
+  private static Lack lack(Database db, Standing standing, DatabaseException e) {
     return new Lack(
         ("Every poll reads whole tables, because the triggers that tell changes cannot be made:"
                 + " %s.")
-            .formatted(why(db, found, e)),
+            .formatted(why(db, standing, e)),
         Database.isError(e, NO_RIGHT_TO_A_TABLE) || Database.isError(e, NO_RIGHT));
   }
 
-  private static String why(Database db, Found found, DatabaseException e) {
+  private static String why(Database db, Standing standing, DatabaseException e) {
     return switch (e.getErrorCode()) {
       case NO_RIGHT_TO_A_TABLE ->
           "the user lacks the right TRIGGER; what helps is "
-              + grants(db.address().database(), account(found.me()));
+              + grants(db.address().database(), account(standing.me()));
       case BINARY_LOG ->
           "the server writes binary logs, and lets only users with SUPER make them; what helps is"
               + " SET GLOBAL log_bin_trust_function_creators = 1";

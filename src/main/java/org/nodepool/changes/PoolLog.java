@@ -1,18 +1,23 @@
-package org.nodepool.store;
+package org.nodepool.changes;
 
 import io.vertx.core.Future;
 import io.vertx.sqlclient.SqlConnection;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.LongSupplier;
+import org.nodepool.changes.ChangeTable.Change;
+import org.nodepool.changes.ChangeTable.Numbering;
+import org.nodepool.changes.SeenChanges.Gap;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
 import org.nodepool.model.Node;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.SubNode;
-import org.nodepool.store.ChangeTable.Change;
-import org.nodepool.store.ChangeTable.Numbering;
-import org.nodepool.store.SeenChanges.Gap;
+import org.nodepool.store.Database;
+import org.nodepool.store.DibImageTable;
+import org.nodepool.store.JobTable;
+import org.nodepool.store.NodeTable;
+import org.nodepool.store.SnapshotImageTable;
 
 /**
  * Reads the pool and its jobs as they are at one moment, and then what was changed since, whoever
@@ -54,7 +59,7 @@ public final class PoolLog {
   private static final Duration BETWEEN_PROOFS = Duration.ofMinutes(1);
 
   private final Database db;
-  private final Line line;
+  private final OwnConnection own;
   private final ChangeTable table;
   private final GapProofs proofs;
   private Numbering numbering = new Numbering(SeenChanges.Ids.ALL, 0);
@@ -71,7 +76,7 @@ public final class PoolLog {
    */
   PoolLog(Database db, LongSupplier nanoTime) {
     this.db = db;
-    this.line = new Line(db);
+    this.own = new OwnConnection(db);
     this.table = new ChangeTable(db);
     this.proofs = new GapProofs(table, BETWEEN_PROOFS, nanoTime);
   }
@@ -81,7 +86,7 @@ public final class PoolLog {
    * after a connection was made anew. The cheapest read there is.
    */
   public Future<Boolean> isAll(SeenChanges seen) {
-    return line.read(
+    return own.read(
         Database.ANSWER_LIMIT_MS,
         connection ->
             isSameLog(seen) ? table.isAll(connection, seen) : Future.succeededFuture(false));
@@ -89,12 +94,12 @@ public final class PoolLog {
 
   /** To be asked when there is a connection: it may be to a server that others do not know yet. */
   private boolean isSameLog(SeenChanges seen) {
-    return seen.lines() == db.lines();
+    return seen.connections() == db.ownConnections();
   }
 
   /** What was changed since; null when that cannot be told, and {@link #all} must be read. */
   public Future<Changes> since(SeenChanges seen) {
-    return line.read(
+    return own.read(
         Database.ANSWER_LIMIT_MS,
         connection -> isSameLog(seen) ? since(connection, seen) : Future.succeededFuture(null));
   }
@@ -123,11 +128,13 @@ public final class PoolLog {
    * @param seen whose gaps are still to be watched; null when nothing was seen before
    */
   public Future<Rows> all(SeenChanges seen) {
-    return line.read(
+    return own.read(
         ALL_LIMIT_MS,
         connection -> {
           SeenChanges before =
-              seen == null || !isSameLog(seen) ? SeenChanges.NONE.readAt(db.lines(), 0) : seen;
+              seen == null || !isSameLog(seen)
+                  ? SeenChanges.NONE.readAt(db.ownConnections(), 0)
+                  : seen;
           // before the snapshot: what is logged only later is in it
           return Triggers.areInPlace(connection)
               .compose(
@@ -175,7 +182,7 @@ public final class PoolLog {
         .compose(
             bounds -> {
               SeenChanges same = bounds.to() < before.greatest() ? before.forgotten() : before;
-              SeenChanges base = same.readAt(before.lines(), bounds.from());
+              SeenChanges base = same.readAt(before.connections(), bounds.from());
               return table
                   .hasOthers(connection, base, numbering.ids())
                   .compose(

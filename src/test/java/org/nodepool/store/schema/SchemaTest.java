@@ -1,4 +1,4 @@
-package org.nodepool.store;
+package org.nodepool.store.schema;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -19,6 +19,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.nodepool.ExternalMariaDb;
 import org.nodepool.Poll;
+import org.nodepool.store.ChangeLog;
+import org.nodepool.store.Database;
+import org.nodepool.store.SchemaRefused;
 
 /** What is made of a database, and what is left alone. */
 @ExtendWith(VertxExtension.class)
@@ -226,7 +229,7 @@ class SchemaTest {
     SqlConnection other = sql.getConnection().await();
     other.begin().await();
     other.query("SELECT * FROM api_dib_file").execute().await();
-    Future<Schema.Removed> removal = Schema.remove(database());
+    Future<Schema.Removed> removal = remove();
     Poll.until(
         "the removal waits",
         Duration.ofSeconds(10),
@@ -252,7 +255,7 @@ class SchemaTest {
     Schema.apply(database()).await();
     run("CREATE TABLE api_of_another (id INTEGER)", "INSERT INTO node VALUES" + NODE);
 
-    assertThat(Schema.remove(database()).await().tables())
+    assertThat(remove().await().tables())
         .containsExactly(
             "api_schema",
             "api_job",
@@ -261,7 +264,7 @@ class SchemaTest {
             "api_worker",
             "api_provider_call",
             "api_change");
-    assertThat(Schema.remove(database()).await().tables()).isEmpty();
+    assertThat(remove().await().tables()).isEmpty();
 
     assertThat(tables()).isEqualTo("api_of_another dib_image node snapshot_image subnode");
     assertThat(query("SELECT provider_name FROM node")).containsExactly("p");
@@ -272,18 +275,18 @@ class SchemaTest {
     Database inUse = database();
     Schema.apply(inUse).compose(v -> Schema.mark(inUse)).await();
 
-    assertThatThrownBy(() -> Schema.remove(database()).await())
+    assertThatThrownBy(() -> remove().await())
         .isInstanceOf(SchemaRefused.class)
         .hasMessageContaining("a service uses it, and was seen");
     assertThat(tables()).contains("api_job");
 
     // it was killed a while ago
     run("UPDATE api_schema SET applied = applied - 60 WHERE version = -1");
-    assertThat(Schema.remove(database()).await().tables()).contains("api_job");
+    assertThat(remove().await().tables()).contains("api_job");
 
     Schema.apply(inUse).compose(v -> Schema.mark(inUse)).await();
     Schema.unmark(inUse).await(); // it has been stopped
-    assertThat(Schema.remove(database()).await().tables()).contains("api_job");
+    assertThat(remove().await().tables()).contains("api_job");
   }
 
   @Test
@@ -296,7 +299,7 @@ class SchemaTest {
         "INSERT INTO dib_image (image_name, state) VALUES ('a', 7), ('b', 1)",
         "INSERT INTO snapshot_image (provider_name, image_name, state) VALUES ('p', 'a', 7)");
 
-    Schema.Removed removed = Schema.remove(database()).await();
+    Schema.Removed removed = remove().await();
 
     assertThat(removed.unfinishedJobs()).isEqualTo(1);
     assertThat(removed.failedRows()).isEqualTo(2);
@@ -331,6 +334,11 @@ class SchemaTest {
   private boolean isPoolOurs() {
     Database db = database();
     return Schema.apply(db).compose(v -> Schema.isPoolOurs(db)).await();
+  }
+
+  /** There are no triggers. */
+  private Future<Schema.Removed> remove() {
+    return Schema.remove(database(), connection -> Future.succeededFuture(0));
   }
 
   private Database database() {
