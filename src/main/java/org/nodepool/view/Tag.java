@@ -32,16 +32,11 @@ record Tag(long high, long low) {
     }
   }
 
-  /** Modulo 2 to the 128th, as {@link #minus}. */
+  /** Modulo 2 to the 128th. */
   Tag plus(Tag other) {
     long sum = low + other.low;
     long carry = Long.compareUnsigned(sum, low) < 0 ? 1 : 0;
     return new Tag(high + other.high + carry, sum);
-  }
-
-  Tag minus(Tag other) {
-    long borrow = Long.compareUnsigned(low, other.low) < 0 ? 1 : 0;
-    return new Tag(high - other.high - borrow, low - other.low);
   }
 
   /** As an ETag, with its quotes. */
