@@ -51,7 +51,7 @@ final class SchemaRemoval {
     Database db = new Database(vertx, address, Clock.systemUTC(), new ChangeLog());
     try {
       Schema.Removed removed =
-          Schema.remove(db, connection -> Triggers.remove(db, connection))
+          Schema.remove(db, connection -> Triggers.ALL.remove(db, connection))
               .toCompletionStage()
               .toCompletableFuture()
               .get(LIMIT_SECONDS, TimeUnit.SECONDS);

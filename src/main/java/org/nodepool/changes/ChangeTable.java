@@ -3,6 +3,7 @@ package org.nodepool.changes;
 import static java.util.stream.Collectors.joining;
 import static java.util.stream.Collectors.mapping;
 import static java.util.stream.Collectors.toUnmodifiableList;
+import static java.util.stream.Collectors.toUnmodifiableMap;
 
 import io.vertx.core.Future;
 import io.vertx.sqlclient.Query;
@@ -14,23 +15,13 @@ import io.vertx.sqlclient.Tuple;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.nodepool.changes.SeenChanges.Gap;
-import org.nodepool.model.DibImage;
-import org.nodepool.model.Job;
-import org.nodepool.model.Node;
-import org.nodepool.model.SnapshotImage;
-import org.nodepool.model.SubNode;
+import org.nodepool.store.Columns;
 import org.nodepool.store.Database;
-import org.nodepool.store.DibImageTable;
-import org.nodepool.store.JobTable;
-import org.nodepool.store.NodeTable;
-import org.nodepool.store.SnapshotImageTable;
 
 /**
  * The table {@code api_change}: triggers append a row to it for every row of the pool and every job
@@ -53,19 +44,13 @@ public final class ChangeTable {
       "SELECT COALESCE((SELECT MAX(id) FROM api_change), 0) AS greatest";
   private static final String APPEARED = ", (SELECT COUNT(*) FROM api_change WHERE %s) AS appeared";
 
-  // "id" is that of the row that was changed
   private static final String SINCE =
       """
-      SELECT id AS change_id, (SELECT MIN(id) FROM api_change) AS least, of_table, old_id, new_id,
-             new_id AS id, new_state, state_code AS state, provider_name,
-             label_name, target_name, hostname, nodename, external_id, az, ip, ip_private,
-             state_time, node_id, image_name, version, server_external_id, filename, uuid, kind,
-             subject, dib_image_id, host, needs_host, worker, attempts, lost, is_cleanup,
-             cancel_requested, progress, phase, error, not_before, created, started, finished
+      SELECT id, (SELECT MIN(id) FROM api_change) AS least, of_table, old_id, new_id, new_state, %s
         FROM api_change
-       WHERE %s
-       ORDER BY change_id
-       LIMIT %s
+       WHERE %%s
+       ORDER BY id
+       LIMIT %d
       """;
   private static final String IDS = "SELECT id FROM api_change WHERE %s ORDER BY id LIMIT %s";
   private static final String BOUNDS =
@@ -80,36 +65,32 @@ public final class ChangeTable {
   private static final String LEAST = "SELECT MIN(id) AS least FROM api_change";
   private static final String PRUNE = "DELETE FROM api_change WHERE id BETWEEN ? AND ?";
 
-  /** The tables that are logged. */
-  public enum Table {
-    NODE,
-    SUBNODE,
-    SNAPSHOT_IMAGE,
-    DIB_IMAGE,
-    API_JOB;
-
-    /** Empty for one that this version does not know. */
-    static Optional<Table> named(String name) {
-      return Stream.of(values())
-          .filter(table -> table.name().toLowerCase(Locale.ROOT).equals(name))
-          .findFirst();
-    }
-  }
-
   /**
    * One committed change.
    *
-   * @param oldId null for an insert; the row's id before, which an update can change
-   * @param row a {@link Node} without its subnodes, a {@link SubNode}, a {@link SnapshotImage}, a
-   *     {@link DibImage} or a {@link Job}, as it was then; null for a deletion, and for a job that
-   *     this version does not know
+   * @param oldId the row's key before, which an update can change; null for an insert
+   * @param newId the row's key now; null for a deletion
+   * @param row as it was then, a {@link org.nodepool.model.Node} without its subnodes; null for a
+   *     deletion, and for a row that this version does not know
    */
-  public record Change(long id, Table table, Long oldId, Object row) {}
+  public record Change(long id, Columns<?> table, Long oldId, Long newId, Object row) {}
 
   private final Database db;
+  private final Map<String, Columns<?>> tables;
+  private final String since;
 
-  public ChangeTable(Database db) {
+  ChangeTable(Database db) {
+    this(db, Columns.LOGGED);
+  }
+
+  /**
+   * @param tables that are logged
+   */
+  ChangeTable(Database db, List<Columns<?>> tables) {
     this.db = db;
+    this.tables = tables.stream().collect(toUnmodifiableMap(Columns::table, of -> of));
+    this.since =
+        SINCE.formatted(String.join(", ", Columns.inLog(tables).keySet()), MOST_CHANGES + 1);
   }
 
   /** Whether nothing has been committed but what was seen; one statement. */
@@ -141,8 +122,8 @@ public final class ChangeTable {
     return rows.map(read -> since(read, seen, possible));
   }
 
-  private static String changesWhere(String condition) {
-    return SINCE.formatted(condition, MOST_CHANGES + 1);
+  private String changesWhere(String condition) {
+    return since.formatted(condition);
   }
 
   /**
@@ -152,7 +133,7 @@ public final class ChangeTable {
    */
   record Since(boolean isWhole, List<Change> changes, SeenChanges seen) {}
 
-  private static Since since(RowSet<Row> rows, SeenChanges seen, SeenChanges.Ids possible) {
+  private Since since(RowSet<Row> rows, SeenChanges seen, SeenChanges.Ids possible) {
     Since lost = new Since(false, List.of(), seen);
     if (rows.size() == 0) {
       return new Since(true, List.of(), seen);
@@ -165,30 +146,21 @@ public final class ChangeTable {
     List<Change> changes = new ArrayList<>(rows.size());
     List<Long> ids = new ArrayList<>(rows.size());
     for (Row row : rows) {
-      long id = row.getLong("change_id");
-      Optional<Table> of = Table.named(row.getString("of_table"));
-      if (of.isEmpty() || !possible.has(id)) {
-        return lost;
+      long id = row.getLong("id");
+      Columns<?> of = tables.get(row.getString("of_table"));
+      if (of == null || !possible.has(id)) {
+        return lost; // a table of a later version
       }
-      changes.add(change(id, of.get(), row));
+      changes.add(change(id, of, row));
       ids.add(id);
     }
     return new Since(true, changes, seen.with(ids, possible));
   }
 
-  private static Change change(long id, Table table, Row row) {
-    boolean isThere = row.getLong("new_id") != null;
-    return new Change(id, table, row.getLong("old_id"), isThere ? mapped(table, row) : null);
-  }
-
-  private static Object mapped(Table table, Row row) {
-    return switch (table) {
-      case NODE -> NodeTable.node(row, List.of());
-      case SUBNODE -> NodeTable.subnode(row);
-      case SNAPSHOT_IMAGE -> SnapshotImageTable.image(row);
-      case DIB_IMAGE -> DibImageTable.image(row);
-      case API_JOB -> JobTable.known(row, row.getString("new_state")).orElse(null);
-    };
+  private static Change change(long id, Columns<?> table, Row row) {
+    Long newId = row.getLong("new_id");
+    Object now = newId == null ? null : table.logged(row).orElse(null);
+    return new Change(id, table, row.getLong("old_id"), newId, now);
   }
 
   /** The greatest id there is; 0 when there is none. */

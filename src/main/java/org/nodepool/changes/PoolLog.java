@@ -3,21 +3,15 @@ package org.nodepool.changes;
 import io.vertx.core.Future;
 import io.vertx.sqlclient.SqlConnection;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.LongSupplier;
 import org.nodepool.changes.ChangeTable.Change;
 import org.nodepool.changes.ChangeTable.Numbering;
 import org.nodepool.changes.SeenChanges.Gap;
-import org.nodepool.model.DibImage;
-import org.nodepool.model.Job;
-import org.nodepool.model.Node;
-import org.nodepool.model.SnapshotImage;
-import org.nodepool.model.SubNode;
+import org.nodepool.store.Columns;
 import org.nodepool.store.Database;
-import org.nodepool.store.DibImageTable;
-import org.nodepool.store.JobTable;
-import org.nodepool.store.NodeTable;
-import org.nodepool.store.SnapshotImageTable;
 
 /**
  * Reads the pool and its jobs as they are at one moment, and then what was changed since, whoever
@@ -33,19 +27,19 @@ public final class PoolLog {
   private static final String BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 
   /**
-   * All rows at one moment, each list in no order.
+   * All rows at one moment.
    *
-   * @param nodes without their subnodes
+   * @param tables for each that is logged, its rows in no order; nodes without their subnodes
    * @param seen what of the change log is in them; null when changes are not logged, so that
    *     everything has to be read each time
    */
-  public record Rows(
-      List<Node> nodes,
-      List<SubNode> subnodes,
-      List<SnapshotImage> images,
-      List<DibImage> dibImages,
-      List<Job> jobs,
-      SeenChanges seen) {}
+  public record Rows(Map<Columns<?>, List<?>> tables, SeenChanges seen) {
+    /** The rows of that table, in no order. */
+    @SuppressWarnings("unchecked") // the table read them
+    public <T> List<T> of(Columns<T> table) {
+      return (List<T>) tables.get(table);
+    }
+  }
 
   /**
    * What was changed since.
@@ -53,12 +47,31 @@ public final class PoolLog {
    * @param changes in the order in which each row was changed
    * @param seen including them
    */
-  public record Changes(List<Change> changes, SeenChanges seen) {}
+  public record Changes(List<Change> changes, SeenChanges seen) {
+    /** By key the rows of that table that were changed, as they are now; null for one gone. */
+    @SuppressWarnings("unchecked") // the table read it
+    public <T> Map<Long, T> of(Columns<T> table) {
+      Map<Long, T> rows = new HashMap<>();
+      for (Change change : changes) {
+        if (change.table() == table) {
+          if (change.oldId() != null) {
+            rows.put(change.oldId(), null);
+          }
+          if (change.newId() != null) {
+            rows.put(change.newId(), (T) change.row());
+          }
+        }
+      }
+      return rows;
+    }
+  }
 
   /** Writers that wait for a lock give up before. */
   private static final Duration BETWEEN_PROOFS = Duration.ofMinutes(1);
 
   private final Database db;
+  private final List<Columns<?>> tables;
+  private final Triggers triggers;
   private final OwnConnection own;
   private final ChangeTable table;
   private final GapProofs proofs;
@@ -68,16 +81,19 @@ public final class PoolLog {
   private boolean isMixed;
 
   public PoolLog(Database db) {
-    this(db, System::nanoTime);
+    this(db, Columns.LOGGED, System::nanoTime);
   }
 
   /**
+   * @param tables that are logged
    * @param nanoTime {@link System#nanoTime}, or what behaves like it: how far proofs are apart
    */
-  PoolLog(Database db, LongSupplier nanoTime) {
+  PoolLog(Database db, List<Columns<?>> tables, LongSupplier nanoTime) {
     this.db = db;
+    this.tables = tables;
+    this.triggers = new Triggers(tables);
     this.own = new OwnConnection(db);
-    this.table = new ChangeTable(db);
+    this.table = new ChangeTable(db, tables);
     this.proofs = new GapProofs(table, BETWEEN_PROOFS, nanoTime);
   }
 
@@ -136,7 +152,8 @@ public final class PoolLog {
                   ? SeenChanges.NONE.readAt(db.ownConnections(), 0)
                   : seen;
           // before the snapshot: what is logged only later is in it
-          return Triggers.areInPlace(connection)
+          return triggers
+              .areInPlace(connection)
               .compose(
                   isLogged ->
                       connection
@@ -151,23 +168,19 @@ public final class PoolLog {
   private Future<Rows> all(SqlConnection connection, SeenChanges before, boolean isLogged) {
     Future<SeenChanges> seen = isLogged ? seen(connection, before) : Future.succeededFuture(null);
     return seen.compose(
-        now ->
-            NodeTable.bare(connection)
-                .compose(
-                    nodes ->
-                        NodeTable.subnodes(connection)
-                            .compose(subnodes -> rest(connection, now, nodes, subnodes))));
+        now -> {
+          Map<Columns<?>, List<?>> rows = new HashMap<>();
+          Future<Void> done = Future.succeededFuture();
+          for (Columns<?> of : tables) {
+            done = done.compose(v -> of.all(connection)).map(all -> put(rows, of, all));
+          }
+          return done.map(new Rows(rows, now));
+        });
   }
 
-  private static Future<Rows> rest(
-      SqlConnection connection, SeenChanges seen, List<Node> nodes, List<SubNode> subnodes) {
-    return Future.all(
-            SnapshotImageTable.list(connection),
-            DibImageTable.list(connection),
-            JobTable.list(connection))
-        .map(
-            all ->
-                new Rows(nodes, subnodes, all.resultAt(0), all.resultAt(1), all.resultAt(2), seen));
+  private static Void put(Map<Columns<?>, List<?>> rows, Columns<?> of, List<?> all) {
+    rows.put(of, all);
+    return null;
   }
 
   /** A smaller greatest id than before is another log. */

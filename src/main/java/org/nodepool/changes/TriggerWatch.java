@@ -106,7 +106,8 @@ public final class TriggerWatch {
       // a connection from before a GRANT of TRIGGER cannot write where the triggers are
       db.renew();
     }
-    Triggers.ensure(db)
+    Triggers.ALL
+        .ensure(db)
         .onComplete(
             ensured -> {
               if (isStopped) {

@@ -21,6 +21,8 @@ import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.nodepool.store.Columns;
+import org.nodepool.store.Columns.Type;
 import org.nodepool.store.Database;
 import org.nodepool.store.SchemaRefused;
 import org.nodepool.store.Trouble;
@@ -29,8 +31,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The triggers that append to {@code api_change} what anybody writes to the pool's four tables and
- * to {@code api_job}. Where they cannot be, the service does without.
+ * The triggers that append to {@code api_change} what anybody writes to the tables that are logged.
+ * Where they cannot be, the service does without.
  *
  * <p>A trigger is a part of its writer's statement, and must never fail it. So it runs in a mode of
  * its own in which a value that does not fit is no error, and appends nothing when a table or
@@ -41,80 +43,17 @@ import org.slf4j.LoggerFactory;
 public final class Triggers {
   private static final Logger log = LoggerFactory.getLogger(Triggers.class);
 
-  /** Goes up with every change of what they do; one of a later version is left as it is. */
-  private static final int VERSION = 1;
+  /**
+   * Goes up with every change of the bodies that is none of their columns. A trigger of a later
+   * version is left as it is; the number of columns, which only grows, is the version's other part.
+   */
+  private static final int BODY = 1;
+
+  /** Those of all tables that are logged. */
+  public static final Triggers ALL = new Triggers(Columns.LOGGED);
 
   private static final String LOG = "api_change";
   private static final String PREFIX = LOG + "_";
-
-  /**
-   * A table, with what is copied of its rows besides id and state.
-   *
-   * @param texts columns of text
-   * @param numbers the others
-   */
-  private record Source(String table, List<String> texts, List<String> numbers) {
-    boolean isOfThePool() {
-      return !table.equals("api_job");
-    }
-
-    Stream<String> columns() {
-      return Stream.concat(texts.stream(), numbers.stream());
-    }
-  }
-
-  // All that the row mappings of the tables' classes read. lease_until is none of it: a lease that
-  // was renewed is no change.
-  private static final List<Source> SOURCES =
-      List.of(
-          new Source(
-              "node",
-              List.of(
-                  "provider_name",
-                  "label_name",
-                  "target_name",
-                  "hostname",
-                  "nodename",
-                  "external_id",
-                  "az",
-                  "ip",
-                  "ip_private"),
-              List.of("state_time")),
-          new Source(
-              "subnode",
-              List.of("hostname", "external_id", "ip", "ip_private"),
-              List.of("node_id", "state_time")),
-          new Source(
-              "snapshot_image",
-              List.of(
-                  "provider_name", "image_name", "hostname", "external_id", "server_external_id"),
-              List.of("version", "state_time")),
-          new Source(
-              "dib_image", List.of("image_name", "filename"), List.of("version", "state_time")),
-          new Source(
-              "api_job",
-              List.of(
-                  "uuid",
-                  "kind",
-                  "subject",
-                  "image_name",
-                  "provider_name",
-                  "host",
-                  "needs_host",
-                  "worker",
-                  "phase",
-                  "error"),
-              List.of(
-                  "dib_image_id",
-                  "attempts",
-                  "lost",
-                  "is_cleanup",
-                  "cancel_requested",
-                  "progress",
-                  "not_before",
-                  "created",
-                  "started",
-                  "finished")));
 
   private enum Action {
     INSERT,
@@ -138,15 +77,15 @@ public final class Triggers {
   }
 
   /** One trigger as it is to be. */
-  private record Trigger(Source source, Action action) {
+  private record Trigger(Columns<?> of, Action action, int version) {
     String name() {
-      return PREFIX + source.table() + "_" + action.name().toLowerCase(Locale.ROOT);
+      return PREFIX + of.table() + "_" + action.name().toLowerCase(Locale.ROOT);
     }
 
     /** MariaDB alone reads the comment, and so leaves no moment without a trigger. */
     String create() {
       return "CREATE /*M! OR REPLACE */ TRIGGER %s AFTER %s ON %s FOR EACH ROW %s"
-          .formatted(name(), action, source.table(), body());
+          .formatted(name(), action, of.table(), body());
     }
 
     /** As {@code information_schema} gives it back. */
@@ -158,7 +97,7 @@ public final class Triggers {
         DECLARE EXIT HANDLER FOR 1054, 1146 BEGIN END;
       %s
       END"""
-          .formatted(VERSION, action == Action.UPDATE ? ifChanged(append()) : append());
+          .formatted(version, action == Action.UPDATE ? ifChanged(append()) : append());
     }
 
     private String ifChanged(String statement) {
@@ -167,24 +106,23 @@ public final class Triggers {
 
     private String append() {
       Map<String, String> values = new TreeMap<>();
-      source.columns().forEach(column -> values.put(column, action.value(column)));
-      if (source.isOfThePool()) {
+      of.columns().forEach(column -> values.put(column.name(), action.value(column.name())));
+      if (of.stateType().filter(Type.WHOLE::equals).isPresent()) {
         values.put("state_code", action.value("state"));
       }
-      if (source.columns().anyMatch("node_id"::equals)) {
-        values.put("old_node_id", action.before("node_id"));
-      }
+      of.owner().ifPresent(owner -> values.put("old_" + owner, action.before(owner)));
+      boolean hasState = of.stateType().isPresent();
       return """
         INSERT INTO %s (of_table, old_id, new_id, old_state, new_state, time, %s)
         VALUES ('%s', %s, %s, %s, %s, UNIX_TIMESTAMP(), %s);"""
           .formatted(
               LOG,
               String.join(", ", values.keySet()),
-              source.table(),
-              action.before("id"),
-              action.after("id"),
-              action.before("state"),
-              action.after("state"),
+              of.table(),
+              action.before(of.key()),
+              action.after(of.key()),
+              hasState ? action.before("state") : "NULL",
+              hasState ? action.after("state") : "NULL",
               String.join(", ", values.values()))
           .indent(2)
           .stripTrailing();
@@ -192,10 +130,10 @@ public final class Triggers {
 
     /** By bytes: a collation may take for equal what people see as a change. */
     private String isSame() {
-      List<String> texts = new ArrayList<>(source.texts());
-      List<String> numbers = new ArrayList<>(source.numbers());
-      numbers.add("id");
-      (source.isOfThePool() ? numbers : texts).add("state");
+      List<String> texts = new ArrayList<>();
+      List<String> numbers = new ArrayList<>(List.of(of.key()));
+      of.columns().forEach(c -> (c.type() == Type.TEXT ? texts : numbers).add(c.name()));
+      of.stateType().ifPresent(type -> (type == Type.TEXT ? texts : numbers).add("state"));
       return Stream.concat(
               numbers.stream().map("OLD.%1$s <=> NEW.%1$s"::formatted),
               texts.stream()
@@ -203,11 +141,6 @@ public final class Triggers {
           .collect(joining("\n      AND "));
     }
   }
-
-  private static final List<Trigger> ALL =
-      SOURCES.stream()
-          .flatMap(source -> Stream.of(Action.values()).map(action -> new Trigger(source, action)))
-          .toList();
 
   // The names of these columns come in capitals from MySQL 8, hence ours.
   private static final String LOOK =
@@ -220,8 +153,7 @@ public final class Triggers {
           ON g.trigger_schema = DATABASE() AND g.event_object_table = t.table_name
          AND g.trigger_name LIKE 'api\\_change\\_%%'
        WHERE t.table_schema = DATABASE() AND t.table_name IN ('%s', %s)
-      """
-          .formatted(LOG, SOURCES.stream().map(s -> "'" + s.table() + "'").collect(joining(", ")));
+      """;
   private static final String NAMES =
       """
       SELECT trigger_name AS of_name FROM information_schema.triggers
@@ -245,7 +177,25 @@ public final class Triggers {
   /** Fewer than for the schema: without triggers the service works, and they are tried again. */
   private static final int ATTEMPTS_AT_A_TABLE = 4;
 
-  private Triggers() {}
+  private final List<Columns<?>> tables;
+  private final int version;
+  private final List<Trigger> triggers;
+  private final String look;
+
+  /**
+   * @param tables that are logged
+   */
+  Triggers(List<Columns<?>> tables) {
+    this.tables = tables;
+    this.version = 1000 * BODY + tables.stream().mapToInt(of -> of.names().size()).sum();
+    this.triggers =
+        tables.stream()
+            .flatMap(of -> Stream.of(Action.values()).map(a -> new Trigger(of, a, version)))
+            .toList();
+    this.look =
+        LOOK.formatted(
+            LOG, tables.stream().map(of -> "'" + of.table() + "'").collect(joining(", ")));
+  }
 
   /**
    * What there is.
@@ -257,25 +207,27 @@ public final class Triggers {
    */
   private record Standing(
       Map<String, String> engines, Set<Trigger> inPlace, Set<String> ownedByOthers, String me) {
-    boolean isComplete() {
-      return inPlace.size() == ALL.size() && engines.containsKey(LOG) && notInnoDb().isEmpty();
-    }
-
-    /** The tables that know no transactions, in the order of {@link #SOURCES}. */
-    List<String> notInnoDb() {
-      return SOURCES.stream().map(Source::table).filter(Predicate.not(this::isInnoDb)).toList();
-    }
-
-    private boolean isInnoDb(String table) {
+    boolean isInnoDb(String table) {
       return "InnoDB".equalsIgnoreCase(engines.get(table));
     }
+  }
 
-    /** What is to be made, or made again as this user's. */
-    List<Trigger> wanting() {
-      return ALL.stream()
-          .filter(t -> !inPlace.contains(t) || ownedByOthers.contains(t.name()))
-          .toList();
-    }
+  private boolean areInPlace(Standing standing) {
+    return standing.inPlace().size() == triggers.size()
+        && standing.engines().containsKey(LOG)
+        && notInnoDb(standing).isEmpty();
+  }
+
+  /** The tables that know no transactions, in the order of their definitions. */
+  private List<String> notInnoDb(Standing standing) {
+    return tables.stream().map(Columns::table).filter(t -> !standing.isInnoDb(t)).toList();
+  }
+
+  /** What is to be made, or made again as this user's. */
+  private List<Trigger> wanting(Standing standing) {
+    return triggers.stream()
+        .filter(t -> !standing.inPlace().contains(t) || standing.ownedByOthers().contains(t.name()))
+        .toList();
   }
 
   /**
@@ -295,29 +247,29 @@ public final class Triggers {
    * lacking; then there may be some of them. Fails as {@link Schema#apply} does when the database
    * is away, or when the tables are not there.
    */
-  static Future<Optional<Lack>> ensure(Database db) {
-    return db.look(Triggers::look)
+  Future<Optional<Lack>> ensure(Database db) {
+    return db.look(this::look)
         .compose(
             standing ->
-                standing.isComplete() && standing.wanting().isEmpty()
+                areInPlace(standing) && wanting(standing).isEmpty()
                     ? Future.succeededFuture(Optional.empty())
                     : db.session(
                         connection ->
                             Schema.locked(connection, () -> ensureLocked(db, connection))));
   }
 
-  private static Future<Optional<Lack>> ensureLocked(Database db, SqlConnection connection) {
+  private Future<Optional<Lack>> ensureLocked(Database db, SqlConnection connection) {
     return look(connection)
         .compose(
             standing -> {
-              List<String> odd = standing.notInnoDb();
-              if (standing.engines().size() <= SOURCES.size()) {
+              List<String> odd = notInnoDb(standing);
+              if (standing.engines().size() <= tables.size()) {
                 throw new SchemaRefused("a table is missing");
               }
               Future<Void> done =
                   odd.isEmpty()
-                      ? makeAll(db, connection, standing.wanting())
-                      : dropAll(db, connection, t -> odd.contains(t.source().table()));
+                      ? makeAll(db, connection, wanting(standing))
+                      : dropAll(db, connection, t -> odd.contains(t.of().table()));
               return done.map(v -> odd.isEmpty() ? null : lackOfEngines(standing, odd))
                   .recover(
                       e ->
@@ -333,26 +285,26 @@ public final class Triggers {
    * false also when the user may not see them. One statement, without a lock. Fails with what the
    * client reports.
    */
-  static Future<Boolean> areInPlace(SqlClient connection) {
-    return look(connection).map(Standing::isComplete);
+  Future<Boolean> areInPlace(SqlClient connection) {
+    return look(connection).map(this::areInPlace);
   }
 
   /**
    * Drops all of them; to be called before {@code api_change} goes, under the lock of {@link
    * Schema}. Completes with how many there were. Fails with what the client reports.
    */
-  public static Future<Integer> remove(Database db, SqlConnection connection) {
+  public Future<Integer> remove(Database db, SqlConnection connection) {
     return names(connection)
         .compose(names -> dropAll(db, connection, trigger -> true).map(names.size()));
   }
 
-  private static Future<Standing> look(SqlClient connection) {
-    return connection.query(LOOK).execute().map(Triggers::standing);
+  private Future<Standing> look(SqlClient connection) {
+    return connection.query(look).execute().map(this::standing);
   }
 
-  private static Standing standing(RowSet<Row> rows) {
+  private Standing standing(RowSet<Row> rows) {
     Map<String, Trigger> known = new HashMap<>();
-    ALL.forEach(trigger -> known.put(trigger.name(), trigger));
+    triggers.forEach(trigger -> known.put(trigger.name(), trigger));
     Map<String, String> engines = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
     Set<Trigger> inPlace = new HashSet<>();
     Set<String> ownedByOthers = new HashSet<>();
@@ -363,7 +315,7 @@ public final class Triggers {
       engines.put(table, String.valueOf(row.getString("of_engine")));
       me = row.getString("me");
       Trigger trigger = name == null ? null : known.get(name);
-      if (trigger != null && trigger.source().table().equalsIgnoreCase(table)) {
+      if (trigger != null && trigger.of().table().equalsIgnoreCase(table)) {
         if (isInPlace(trigger, row.getString("of_body"), row.getString("of_mode"))) {
           inPlace.add(trigger);
         }
@@ -376,16 +328,16 @@ public final class Triggers {
   }
 
   /** {@code body} is null when this user may not see it. */
-  private static boolean isInPlace(Trigger trigger, String body, String mode) {
+  private boolean isInPlace(Trigger trigger, String body, String mode) {
     if (body == null || !"".equals(mode)) {
       return false;
     }
-    Matcher version = VERSION_OF.matcher(body);
+    Matcher found = VERSION_OF.matcher(body);
     return body.strip().equals(trigger.body())
-        || (version.find() && Integer.parseInt(version.group("version")) > VERSION);
+        || (found.find() && Integer.parseInt(found.group("version")) > version);
   }
 
-  private static Future<List<String>> names(SqlConnection connection) {
+  private Future<List<String>> names(SqlConnection connection) {
     return connection
         .query(NAMES)
         .execute()
@@ -393,7 +345,7 @@ public final class Triggers {
             rows -> {
               List<String> names = new ArrayList<>();
               rows.forEach(row -> names.add(row.getString("of_name")));
-              names.retainAll(ALL.stream().map(Trigger::name).toList());
+              names.retainAll(triggers.stream().map(Trigger::name).toList());
               return names;
             });
   }
@@ -421,13 +373,12 @@ public final class Triggers {
    * Also those that the user may not see: what he may not drop must not stay unnoticed. But a
    * server with binary logs refuses to drop even what is not there.
    */
-  private static Future<Void> dropAll(
-      Database db, SqlConnection connection, Predicate<Trigger> which) {
+  private Future<Void> dropAll(Database db, SqlConnection connection, Predicate<Trigger> which) {
     return names(connection)
         .compose(
             names -> {
               Future<Void> done = Future.succeededFuture();
-              for (Trigger trigger : ALL.stream().filter(which).toList()) {
+              for (Trigger trigger : triggers.stream().filter(which).toList()) {
                 boolean isThere = names.contains(trigger.name());
                 done = done.compose(v -> drop(db, connection, trigger, isThere));
               }
@@ -457,7 +408,7 @@ public final class Triggers {
             || !Trouble.isOfTheServer(answer));
   }
 
-  private static Lack lackOfEngines(Standing standing, List<String> tables) {
+  private Lack lackOfEngines(Standing standing, List<String> tables) {
     String which =
         tables.stream()
             .map(table -> "%s (%s)".formatted(table, standing.engines().get(table)))
@@ -471,7 +422,7 @@ public final class Triggers {
         false);
   }
 
-  private static Lack lack(Database db, Standing standing, DatabaseException e) {
+  private Lack lack(Database db, Standing standing, DatabaseException e) {
     return new Lack(
         ("Every poll reads whole tables, because the triggers that tell changes cannot be made:"
                 + " %s.")
@@ -479,7 +430,7 @@ public final class Triggers {
         Database.isError(e, NO_RIGHT_TO_A_TABLE) || Database.isError(e, NO_RIGHT));
   }
 
-  private static String why(Database db, Standing standing, DatabaseException e) {
+  private String why(Database db, Standing standing, DatabaseException e) {
     return switch (e.getErrorCode()) {
       case NO_RIGHT_TO_A_TABLE ->
           "the user lacks the right TRIGGER; what helps is "
@@ -497,8 +448,8 @@ public final class Triggers {
    * Table by table: a right to the whole database is not had by connections that are open already,
    * and whoever has these would not be let write any more.
    */
-  private static String grants(String database, String account) {
-    return SOURCES.stream()
+  private String grants(String database, String account) {
+    return tables.stream()
         .map(s -> "GRANT TRIGGER ON `%s`.`%s` TO %s".formatted(database, s.table(), account))
         .collect(joining("; "));
   }

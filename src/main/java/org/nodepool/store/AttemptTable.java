@@ -1,12 +1,8 @@
 package org.nodepool.store;
 
-import static java.util.stream.Collectors.mapping;
-import static java.util.stream.Collectors.toUnmodifiableList;
-
 import io.vertx.core.Future;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.SqlClient;
-import io.vertx.sqlclient.SqlResult;
 import io.vertx.sqlclient.Tuple;
 import java.util.List;
 import org.nodepool.model.Attempt;
@@ -122,17 +118,13 @@ public final class AttemptTable {
   /** Forgets the attempts at these jobs, whose ids there must be one of at least. */
   Future<Void> removeAll(Tx tx, Tuple jobIds) {
     return tx.connection()
-        .preparedQuery(DELETE_ALL.formatted(Values.places(jobIds.size())))
+        .preparedQuery(DELETE_ALL.formatted(Statements.places(jobIds.size())))
         .execute(jobIds)
         .mapEmpty();
   }
 
   private static Future<List<Attempt>> select(SqlClient client, String sql, Tuple values) {
-    return client
-        .preparedQuery(sql)
-        .collecting(mapping(AttemptTable::attempt, toUnmodifiableList()))
-        .execute(values)
-        .map(SqlResult::value);
+    return Statements.list(client, sql, values, AttemptTable::attempt);
   }
 
   private static Attempt attempt(Row row) {

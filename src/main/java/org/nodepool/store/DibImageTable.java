@@ -1,13 +1,8 @@
 package org.nodepool.store;
 
-import static java.util.stream.Collectors.mapping;
-import static java.util.stream.Collectors.toUnmodifiableList;
-
 import io.vertx.core.Future;
 import io.vertx.mysqlclient.MySQLClient;
 import io.vertx.sqlclient.Row;
-import io.vertx.sqlclient.SqlClient;
-import io.vertx.sqlclient.SqlResult;
 import io.vertx.sqlclient.Tuple;
 import java.nio.file.Path;
 import java.util.List;
@@ -23,51 +18,35 @@ public final class DibImageTable {
   /** The column's width. */
   private static final int FILENAME_LIMIT = 255;
 
-  private static final String COLUMNS =
-      "d.id, d.image_name, d.filename, d.version, d.state, d.state_time";
-  private static final String LIST = "SELECT " + COLUMNS + " FROM dib_image d ORDER BY d.id";
-  private static final String GET = "SELECT " + COLUMNS + " FROM dib_image d WHERE d.id = ?";
-  private static final String LOCK = GET + " FOR UPDATE";
   // The collation may take more names for equal than the code points do; this is what decides.
   private static final String SAME_NAME = " AND CAST(image_name AS BINARY) = CAST(? AS BINARY)";
-  private static final String LOCK_NAMED =
-      "SELECT "
-          + COLUMNS
-          + " FROM dib_image d WHERE d.image_name = ?"
-          + SAME_NAME
-          + " ORDER BY d.id FOR UPDATE";
+  private static final String NAMED =
+      "WHERE r.image_name = ?" + SAME_NAME + " ORDER BY r.id FOR UPDATE";
   // Newest first.
   private static final String READY_IN_FORMAT =
-      "SELECT "
-          + COLUMNS
-          + """
-           FROM dib_image d JOIN api_dib_file f ON f.dib_image_id = d.id AND f.type = ?
-          WHERE d.image_name = ? AND d.state = 2
-          """
+      """
+      JOIN api_dib_file f ON f.dib_image_id = r.id AND f.type = ?
+      WHERE r.image_name = ? AND r.state = 2
+      """
           + SAME_NAME
           + """
-           ORDER BY d.version DESC, d.id DESC
+           ORDER BY r.version DESC, r.id DESC
           LIMIT 1
           FOR UPDATE
           """;
-  private static final String LOCK_READY =
-      "SELECT "
-          + COLUMNS
-          + """
-           FROM dib_image d JOIN api_dib_file f ON f.dib_image_id = d.id AND f.type = ?
-          WHERE d.id = ? AND d.state = 2
-          ORDER BY f.host
-          LIMIT 1
-          FOR UPDATE
-          """;
+  private static final String READY =
+      """
+      JOIN api_dib_file f ON f.dib_image_id = r.id AND f.type = ?
+      WHERE r.id = ? AND r.state = 2
+      ORDER BY f.host
+      LIMIT 1
+      FOR UPDATE
+      """;
   private static final String NEWEST_VERSION =
       "SELECT MAX(version) AS version FROM dib_image WHERE image_name = ?" + SAME_NAME;
   private static final String INSERT =
       "INSERT INTO dib_image (image_name, version, state, state_time) VALUES (?, ?, ?, ?)";
   private static final String SET_FILENAME = "UPDATE dib_image SET filename = ? WHERE id = ?";
-  private static final String SET_STATE =
-      "UPDATE dib_image SET state = ?, state_time = ? WHERE id = ? AND state <=> ?";
-  private static final String DELETE = "DELETE FROM dib_image WHERE id = ?";
   private static final String INSERT_FILE =
       "INSERT INTO api_dib_file (dib_image_id, host, type, size, sha256) VALUES (?, ?, ?, ?, ?)";
   private static final String FILES =
@@ -79,6 +58,8 @@ public final class DibImageTable {
       "SELECT MIN(host) AS host FROM api_dib_file WHERE dib_image_id = ?";
   private static final String DELETE_FILES = "DELETE FROM api_dib_file WHERE dib_image_id = ?";
 
+  private final PoolRows<DibImage> rows =
+      new PoolRows<>(Columns.DIB_IMAGE, DibImage::state, DibImage::with);
   private final Database db;
   private final boolean removeFailed;
 
@@ -92,43 +73,34 @@ public final class DibImageTable {
 
   /** Every dib image, by id. */
   public Future<List<DibImage>> list() {
-    return db.read(DibImageTable::list);
-  }
-
-  public static Future<List<DibImage>> list(SqlClient client) {
-    return select(client, LIST, Tuple.tuple());
-  }
-
-  /** The dib image; fails with {@link Problem.NotFound}. */
-  public Future<DibImage> get(long id) {
-    return find(id).map(row -> row.orElseThrow(() -> Problem.NotFound.row("dib image", id)));
+    return db.read(rows::list);
   }
 
   /** The dib image; empty when there is none. */
   public Future<Optional<DibImage>> find(long id) {
-    return db.read(c -> select(c, GET, Tuple.of(id))).map(rows -> rows.stream().findFirst());
+    return db.read(c -> rows.find(c, id));
   }
 
   /** The dib image, locked until the transaction ends; empty when there is none. */
   public Future<Optional<DibImage>> lock(Tx tx, long id) {
-    return select(tx.connection(), LOCK, Tuple.of(id)).map(rows -> rows.stream().findFirst());
+    return rows.lock(tx, id);
   }
 
   /** Every dib image of that name, by id; locked. */
   public Future<List<DibImage>> lockNamed(Tx tx, String imageName) {
-    return select(tx.connection(), LOCK_NAMED, Tuple.of(imageName, imageName));
+    return rows.select(tx.connection(), NAMED, Tuple.of(imageName, imageName));
   }
 
   /** The newest ready build of that diskimage that was verified in that format; locked. */
   public Future<Optional<DibImage>> lockNewestReady(Tx tx, String imageName, String type) {
-    return select(tx.connection(), READY_IN_FORMAT, Tuple.of(type, imageName, imageName))
-        .map(rows -> rows.stream().findFirst());
+    return rows.select(tx.connection(), READY_IN_FORMAT, Tuple.of(type, imageName, imageName))
+        .map(found -> found.stream().findFirst());
   }
 
   /** That dib image, when it is ready and was verified in that format; locked. */
   public Future<Optional<DibImage>> lockReady(Tx tx, long id, String type) {
-    return select(tx.connection(), LOCK_READY, Tuple.of(type, id))
-        .map(rows -> rows.stream().findFirst());
+    return rows.select(tx.connection(), READY, Tuple.of(type, id))
+        .map(found -> found.stream().findFirst());
   }
 
   /**
@@ -172,32 +144,18 @@ public final class DibImageTable {
 
   /** Sets the state if it is still the one that was read; whether it did. */
   public Future<Boolean> setState(Tx tx, DibImage image, State next) {
-    Tuple values = Tuple.of(next.code(), tx.now(), image.id(), State.code(image.state()));
-    return tx.change(SET_STATE, values, image.stateName(), image.with(next, tx.now()));
+    return rows.setState(tx, image, next);
   }
 
   /** Ends a row that is still in building: its build failed. */
   public Future<Void> abandon(Tx tx, long id) {
-    return lock(tx, id)
-        .compose(
-            row -> {
-              if (row.isEmpty() || !State.BUILDING.equals(row.get().state())) {
-                return Future.succeededFuture();
-              }
-              return removeFailed
-                  ? remove(tx, row.get())
-                  : setState(tx, row.get(), State.FAILED).mapEmpty();
-            });
+    return rows.endBuilding(
+        tx, id, image -> removeFailed ? remove(tx, image) : setState(tx, image, State.FAILED));
   }
 
   /** Removes a row that is still in building: nothing is to become of it. */
   public Future<Void> discard(Tx tx, long id) {
-    return lock(tx, id)
-        .compose(
-            row ->
-                row.filter(image -> State.BUILDING.equals(image.state())).isPresent()
-                    ? remove(tx, row.get())
-                    : Future.succeededFuture());
+    return rows.endBuilding(tx, id, image -> remove(tx, image));
   }
 
   /** Records the verified files of a build. */
@@ -213,12 +171,7 @@ public final class DibImageTable {
 
   /** The verified files of a build, by host and type. */
   public Future<List<DibFile>> files(long dibImageId) {
-    return db.read(
-            c ->
-                c.preparedQuery(FILES)
-                    .collecting(mapping(DibImageTable::file, toUnmodifiableList()))
-                    .execute(Tuple.of(dibImageId)))
-        .map(SqlResult::value);
+    return db.read(c -> Statements.list(c, FILES, Tuple.of(dibImageId), DibImageTable::file));
   }
 
   /** The host that has a build's files; null when there are none. */
@@ -226,7 +179,7 @@ public final class DibImageTable {
     return tx.connection()
         .preparedQuery(HOST)
         .execute(Tuple.of(dibImageId))
-        .map(rows -> rows.iterator().next().getString("host"));
+        .map(hosts -> hosts.iterator().next().getString("host"));
   }
 
   /** Removes the row and what is recorded of its files. */
@@ -234,25 +187,7 @@ public final class DibImageTable {
     return tx.connection()
         .preparedQuery(DELETE_FILES)
         .execute(Tuple.of(image.id()))
-        .compose(v -> tx.remove(DELETE, image));
-  }
-
-  private static Future<List<DibImage>> select(SqlClient client, String sql, Tuple values) {
-    return client
-        .preparedQuery(sql)
-        .collecting(mapping(DibImageTable::image, toUnmodifiableList()))
-        .execute(values)
-        .map(SqlResult::value);
-  }
-
-  public static DibImage image(Row row) {
-    return new DibImage(
-        row.getLong("id"),
-        row.getString("image_name"),
-        row.getString("filename"),
-        row.getLong("version"),
-        State.ofCode(row.getInteger("state")),
-        row.getLong("state_time"));
+        .compose(v -> rows.remove(tx, image));
   }
 
   private static DibFile file(Row row) {

@@ -1,9 +1,7 @@
 package org.nodepool.store;
 
-import static java.util.stream.Collectors.flatMapping;
 import static java.util.stream.Collectors.joining;
 import static java.util.stream.Collectors.mapping;
-import static java.util.stream.Collectors.toUnmodifiableList;
 import static java.util.stream.Collectors.toUnmodifiableSet;
 
 import io.vertx.core.Future;
@@ -19,7 +17,6 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 import org.nodepool.model.Event;
 import org.nodepool.model.Failpoint;
@@ -31,8 +28,6 @@ import org.nodepool.model.JobKind.Wait;
 import org.nodepool.model.Problem;
 import org.nodepool.model.Subject;
 import org.nodepool.model.Subject.What;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * The table {@code api_job}: the row is the job. Whoever runs a job writes it only through methods
@@ -40,26 +35,13 @@ import org.slf4j.LoggerFactory;
  * nothing.
  */
 public final class JobTable {
-  private static final Logger log = LoggerFactory.getLogger(JobTable.class);
-
-  /** The jobs that were told of as left out. */
-  private static final Set<Long> TOLD = ConcurrentHashMap.newKeySet();
-
   /** For how long a worker has a job without saying again that it lives. */
   private static final int LEASE_SECONDS = 30;
 
   private static final String MAKING = in(JobKind.kindsThat(JobKind::makes));
 
-  private static final String COLUMNS =
-      """
-      j.id, j.uuid, j.kind, j.state, j.subject, j.image_name, j.provider_name, j.dib_image_id,
-      j.host, j.needs_host, j.worker, j.attempts, j.lost, j.is_cleanup, j.cancel_requested,
-      j.progress, j.phase, j.error, j.not_before, j.created, j.started, j.finished
-      """;
-  private static final String SELECT = "SELECT " + COLUMNS + " FROM api_job j ";
-  private static final String LIST = SELECT + "ORDER BY j.id";
-  private static final String UNFINISHED =
-      SELECT + "WHERE j.state IN ('queued', 'running') ORDER BY j.id";
+  private static final String COLUMNS = Columns.JOB.list("j");
+  private static final String SELECT = Columns.JOB.select("j");
   private static final String STILL_UNFINISHED =
       "SELECT id FROM api_job WHERE finished IS NULL AND id IN (%s)";
   private static final String GET = SELECT + "WHERE j.id = ?";
@@ -244,44 +226,12 @@ public final class JobTable {
     this.attempts = attempts;
   }
 
-  /** Every job that this version knows, by id. */
-  public static Future<List<Job>> list(SqlClient client) {
-    return client
-        .preparedQuery(LIST)
-        .collecting(
-            flatMapping(row -> known(row, row.getString("state")).stream(), toUnmodifiableList()))
-        .execute()
-        .map(SqlResult::value);
-  }
-
-  /** Empty for a job of a kind or state of a later version; that is told once. */
-  public static Optional<Job> known(Row row, String state) {
-    try {
-      return Optional.of(job(row, state));
-    } catch (IllegalArgumentException e) {
-      long id = row.getLong("id");
-      if (TOLD.add(id)) {
-        log.warn(
-            "job {} is left out: this version knows no {} job that is {}",
-            id,
-            row.getString("kind"),
-            state);
-      }
-      return Optional.empty();
-    }
-  }
-
-  /** The jobs that have not ended, by id. */
-  public Future<List<Job>> unfinished() {
-    return db.read(c -> select(c, UNFINISHED, Tuple.tuple()));
-  }
-
   /** Those of these jobs that have not ended; {@code ids} is not empty. */
   public Future<Set<Long>> stillUnfinished(Set<Long> ids) {
     Tuple values = filled(ids);
     return db.read(
             c ->
-                c.preparedQuery(STILL_UNFINISHED.formatted(Values.places(values.size())))
+                c.preparedQuery(STILL_UNFINISHED.formatted(Statements.places(values.size())))
                     .collecting(mapping((Row row) -> row.getLong("id"), toUnmodifiableSet()))
                     .execute(values))
         .map(SqlResult::value);
@@ -293,7 +243,7 @@ public final class JobTable {
       return Future.succeededFuture(List.of());
     }
     Tuple values = filled(ids);
-    return db.read(c -> select(c, OF_IDS.formatted(Values.places(values.size())), values));
+    return db.read(c -> select(c, OF_IDS.formatted(Statements.places(values.size())), values));
   }
 
   /** Filled up to a power of two, so that there are few statements to prepare. */
@@ -576,7 +526,7 @@ public final class JobTable {
    */
   public Future<Integer> removeAll(Tx tx, List<Job> prunable) {
     Tuple ids = Tuple.from(prunable.stream().map(Job::id).toList());
-    String places = Values.places(prunable.size());
+    String places = Statements.places(prunable.size());
     return select(tx.connection(), LOCK_ALL.formatted(places), ids)
         .compose(
             there ->
@@ -606,7 +556,7 @@ public final class JobTable {
     }
     return db.read(
             c ->
-                c.preparedQuery(sql.formatted(Values.places(values.size())))
+                c.preparedQuery(sql.formatted(Statements.places(values.size())))
                     .collecting(mapping(row -> row.getString(column), toUnmodifiableSet()))
                     .execute(Tuple.from(values)))
         .map(SqlResult::value);
@@ -671,40 +621,6 @@ public final class JobTable {
   }
 
   private static Future<List<Job>> select(SqlClient client, String sql, Tuple values) {
-    return client
-        .preparedQuery(sql)
-        .collecting(mapping(JobTable::job, toUnmodifiableList()))
-        .execute(values)
-        .map(SqlResult::value);
-  }
-
-  private static Job job(Row row) {
-    return job(row, row.getString("state"));
-  }
-
-  static Job job(Row row, String state) {
-    return new Job(
-        row.getLong("id"),
-        row.getString("uuid"),
-        JobKind.named(row.getString("kind")),
-        JobState.named(state),
-        Subject.at(row.getString("subject")),
-        row.getString("image_name"),
-        row.getString("provider_name"),
-        row.getLong("dib_image_id"),
-        row.getString("host"),
-        row.getString("needs_host"),
-        row.getString("worker"),
-        row.getInteger("attempts"),
-        row.getInteger("lost"),
-        row.getInteger("is_cleanup") != 0,
-        row.getInteger("cancel_requested") != 0,
-        row.getDouble("progress"),
-        row.getString("phase"),
-        row.getString("error"),
-        row.getLong("not_before"),
-        row.getLong("created"),
-        row.getLong("started"),
-        row.getLong("finished"));
+    return Statements.list(client, sql, values, Columns.JOB::read);
   }
 }

@@ -1,11 +1,7 @@
 package org.nodepool.store;
 
-import static java.util.stream.Collectors.mapping;
-import static java.util.stream.Collectors.toUnmodifiableList;
-
 import io.vertx.core.Future;
 import io.vertx.sqlclient.Row;
-import io.vertx.sqlclient.SqlResult;
 import io.vertx.sqlclient.Tuple;
 import java.util.List;
 import org.nodepool.model.CodePoints;
@@ -34,12 +30,7 @@ public final class ProviderCallTable {
 
   /** By the providers' names, also of those that are not configured any more. */
   public Future<List<ProviderCall>> list() {
-    return db.read(
-            c ->
-                c.preparedQuery(LIST)
-                    .collecting(mapping(ProviderCallTable::call, toUnmodifiableList()))
-                    .execute())
-        .map(SqlResult::value);
+    return db.read(c -> Statements.list(c, LIST, Tuple.tuple(), ProviderCallTable::call));
   }
 
   /** Notes each of them, unless a newer one is noted; {@code calls} is not empty. */

@@ -1,33 +1,17 @@
 package org.nodepool.store;
 
-import static java.util.stream.Collectors.mapping;
-import static java.util.stream.Collectors.toUnmodifiableList;
-
 import io.vertx.core.Future;
 import io.vertx.mysqlclient.MySQLClient;
-import io.vertx.sqlclient.Row;
-import io.vertx.sqlclient.SqlClient;
-import io.vertx.sqlclient.SqlResult;
 import io.vertx.sqlclient.Tuple;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.LongFunction;
 import org.nodepool.model.Event;
-import org.nodepool.model.Problem;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.State;
 
 /** The table {@code snapshot_image}. */
 public final class SnapshotImageTable {
-  private static final String SELECT =
-      """
-      SELECT id, provider_name, image_name, hostname, version, external_id, server_external_id,
-             state, state_time
-        FROM snapshot_image
-      """;
-  private static final String LIST = SELECT + " ORDER BY id";
-  private static final String GET = SELECT + " WHERE id = ?";
-  private static final String LOCK = GET + " FOR UPDATE";
   // The collation may take more names for equal than the code points do.
   private static final String NAMED =
       """
@@ -35,7 +19,7 @@ public final class SnapshotImageTable {
          AND CAST(provider_name AS BINARY) = CAST(? AS BINARY)
          AND CAST(image_name AS BINARY) = CAST(? AS BINARY)
       """;
-  private static final String LOCK_NAMED = SELECT + NAMED + " ORDER BY id FOR UPDATE";
+  private static final String LOCK_NAMED = NAMED + " ORDER BY id FOR UPDATE";
   private static final String NEWEST_VERSION =
       "SELECT MAX(version) AS version FROM snapshot_image" + NAMED;
   private static final String INSERT =
@@ -43,12 +27,11 @@ public final class SnapshotImageTable {
       INSERT INTO snapshot_image (provider_name, image_name, hostname, version, state, state_time)
       VALUES (?, ?, ?, ?, ?, ?)
       """;
-  private static final String SET_STATE =
-      "UPDATE snapshot_image SET state = ?, state_time = ? WHERE id = ? AND state <=> ?";
   private static final String SET_EXTERNAL_ID =
       "UPDATE snapshot_image SET external_id = ? WHERE id = ?";
-  private static final String DELETE = "DELETE FROM snapshot_image WHERE id = ?";
 
+  private final PoolRows<SnapshotImage> rows =
+      new PoolRows<>(Columns.SNAPSHOT_IMAGE, SnapshotImage::state, SnapshotImage::with);
   private final Database db;
   private final boolean removeFailed;
 
@@ -63,32 +46,23 @@ public final class SnapshotImageTable {
 
   /** Every image, by id. */
   public Future<List<SnapshotImage>> list() {
-    return db.read(SnapshotImageTable::list);
-  }
-
-  public static Future<List<SnapshotImage>> list(SqlClient client) {
-    return select(client, LIST, Tuple.tuple());
-  }
-
-  /** The image; fails with {@link Problem.NotFound}. */
-  public Future<SnapshotImage> get(long id) {
-    return find(id).map(row -> row.orElseThrow(() -> Problem.NotFound.row("image", id)));
+    return db.read(rows::list);
   }
 
   /** The image; empty when there is none. */
   public Future<Optional<SnapshotImage>> find(long id) {
-    return db.read(c -> select(c, GET, Tuple.of(id))).map(rows -> rows.stream().findFirst());
+    return db.read(c -> rows.find(c, id));
   }
 
   /** The image, locked until the transaction ends; empty when there is none. */
   public Future<Optional<SnapshotImage>> lock(Tx tx, long id) {
-    return select(tx.connection(), LOCK, Tuple.of(id)).map(rows -> rows.stream().findFirst());
+    return rows.lock(tx, id);
   }
 
   /** Every image of that name at that provider, by id; locked. */
   public Future<List<SnapshotImage>> lockNamed(Tx tx, String providerName, String imageName) {
     Tuple names = Tuple.of(providerName, imageName, providerName, imageName);
-    return select(tx.connection(), LOCK_NAMED, names);
+    return rows.select(tx.connection(), LOCK_NAMED, names);
   }
 
   /**
@@ -125,8 +99,7 @@ public final class SnapshotImageTable {
 
   /** Sets the state if it is still the one that was read; whether it did. */
   public Future<Boolean> setState(Tx tx, SnapshotImage image, State next) {
-    Tuple values = Tuple.of(next.code(), tx.now(), image.id(), State.code(image.state()));
-    return tx.change(SET_STATE, values, image.stateName(), image.with(next, tx.now()));
+    return rows.setState(tx, image, next);
   }
 
   /**
@@ -147,62 +120,30 @@ public final class SnapshotImageTable {
    *     what, so that it can be deleted
    */
   public Future<Void> abandon(Tx tx, long id, boolean isGone) {
-    return lock(tx, id)
-        .compose(
-            row -> {
-              if (row.isEmpty() || !State.BUILDING.equals(row.get().state())) {
-                return Future.succeededFuture();
-              }
-              SnapshotImage image = row.get();
-              if (!isGone) {
-                return setState(tx, image, State.FAILED).mapEmpty();
-              }
-              return removeFailed
-                  ? remove(tx, image)
-                  : setExternalId(tx, id, null)
-                      .compose(v -> setState(tx, image.withoutExternalId(), State.FAILED))
-                      .mapEmpty();
-            });
+    return rows.endBuilding(
+        tx, id, image -> isGone ? end(tx, image) : setState(tx, image, State.FAILED));
+  }
+
+  /** Its provider holds nothing of it. */
+  private Future<?> end(Tx tx, SnapshotImage building) {
+    return removeFailed
+        ? remove(tx, building)
+        : setExternalId(tx, building.id(), null)
+            .compose(v -> setState(tx, building.withoutExternalId(), State.FAILED));
   }
 
   /** The provider holds nothing any more of what a failed row names: the row says so, or goes. */
-  public Future<Void> emptied(Tx tx, SnapshotImage failed) {
+  public Future<Void> noteGone(Tx tx, SnapshotImage failed) {
     return removeFailed ? remove(tx, failed) : setExternalId(tx, failed.id(), null).mapEmpty();
   }
 
   /** Removes a row that is still in building: nothing is to become of it. */
   public Future<Void> discard(Tx tx, long id) {
-    return lock(tx, id)
-        .compose(
-            row ->
-                row.filter(image -> State.BUILDING.equals(image.state())).isPresent()
-                    ? remove(tx, row.get())
-                    : Future.succeededFuture());
+    return rows.endBuilding(tx, id, image -> remove(tx, image));
   }
 
   /** Removes the row. */
   public Future<Void> remove(Tx tx, SnapshotImage image) {
-    return tx.remove(DELETE, image);
-  }
-
-  private static Future<List<SnapshotImage>> select(SqlClient client, String sql, Tuple values) {
-    return client
-        .preparedQuery(sql)
-        .collecting(mapping(SnapshotImageTable::image, toUnmodifiableList()))
-        .execute(values)
-        .map(SqlResult::value);
-  }
-
-  public static SnapshotImage image(Row row) {
-    return new SnapshotImage(
-        row.getLong("id"),
-        row.getString("provider_name"),
-        row.getString("image_name"),
-        row.getString("hostname"),
-        row.getLong("version"),
-        row.getString("external_id"),
-        row.getString("server_external_id"),
-        State.ofCode(row.getInteger("state")),
-        row.getLong("state_time"));
+    return rows.remove(tx, image);
   }
 }

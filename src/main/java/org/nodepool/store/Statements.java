@@ -8,24 +8,26 @@ import io.vertx.core.Future;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.SqlClient;
 import io.vertx.sqlclient.SqlResult;
+import io.vertx.sqlclient.Tuple;
 import java.util.List;
 import java.util.function.Function;
 
-/** Lists of values in a statement, and in what it answers. */
-final class Values {
-  private Values() {}
+/** What the statements of all tables have in common. */
+final class Statements {
+  private Statements() {}
 
   /** The places of that many values, to stand in {@code IN (…)}; there must be one at least. */
   static String places(int count) {
     return String.join(", ", nCopies(count, "?"));
   }
 
-  /** All that a statement without values answers, in its order. */
-  static <T> Future<List<T>> list(SqlClient client, String sql, Function<Row, T> row) {
+  /** All that a statement answers, in its order. */
+  static <T> Future<List<T>> list(
+      SqlClient client, String sql, Tuple values, Function<Row, T> row) {
     return client
         .preparedQuery(sql)
         .collecting(mapping(row, toUnmodifiableList()))
-        .execute()
+        .execute(values)
         .map(SqlResult::value);
   }
 }

@@ -1,11 +1,7 @@
 package org.nodepool.store;
 
-import static java.util.stream.Collectors.mapping;
-import static java.util.stream.Collectors.toUnmodifiableList;
-
 import io.vertx.core.Future;
 import io.vertx.sqlclient.Row;
-import io.vertx.sqlclient.SqlResult;
 import io.vertx.sqlclient.Tuple;
 import java.time.Duration;
 import java.util.List;
@@ -98,12 +94,7 @@ public final class WorkerTable {
   }
 
   private Future<List<Worker>> select(String sql, Tuple values) {
-    return db.read(
-            c ->
-                c.preparedQuery(sql)
-                    .collecting(mapping(WorkerTable::worker, toUnmodifiableList()))
-                    .execute(values))
-        .map(SqlResult::value);
+    return db.read(c -> Statements.list(c, sql, values, WorkerTable::worker));
   }
 
   private static Worker worker(Row row) {

@@ -4,26 +4,22 @@ import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.VerticleBase;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Consumer;
-import org.nodepool.changes.ChangeTable.Change;
 import org.nodepool.changes.PoolLog;
 import org.nodepool.changes.SeenChanges;
 import org.nodepool.changes.SeenChanges.Gap;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
 import org.nodepool.model.Node;
-import org.nodepool.model.Resource;
 import org.nodepool.model.SnapshotImage;
-import org.nodepool.model.SubNode;
+import org.nodepool.store.Columns;
 import org.nodepool.store.Database;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -82,8 +78,7 @@ public final class Picture extends VerticleBase {
   /** What was seen when it was last time to prune; null when nothing was. */
   private SeenChanges seenBefore;
 
-  private final Map<Long, TreeMap<Long, SubNode>> subnodesOf = new HashMap<>();
-  private final Map<Long, Long> nodeOf = new HashMap<>();
+  private final Subnodes subnodes = new Subnodes();
   private final Set<Gap> neverFilled = new HashSet<>();
 
   /**
@@ -270,11 +265,7 @@ public final class Picture extends VerticleBase {
       return readAll();
     }
     return rows.since(current.seen())
-        .compose(
-            changes ->
-                changes == null
-                    ? readAll()
-                    : Future.succeededFuture(changed(changes.changes(), changes.seen())));
+        .compose(changes -> changes == null ? readAll() : Future.succeededFuture(changed(changes)));
   }
 
   private Future<PoolView> readAll() {
@@ -284,14 +275,12 @@ public final class Picture extends VerticleBase {
   private PoolView replaced(PoolLog.Rows all) {
     PoolView before = current;
     fullReads.increment();
-    subnodesOf.clear();
-    nodeOf.clear();
-    all.subnodes().forEach(this::put);
-    List<Node> nodes = all.nodes().stream().map(this::whole).toList();
+    subnodes.replace(all.of(Columns.SUBNODE));
+    List<Node> nodes = all.of(Columns.NODE).stream().map(subnodes::whole).toList();
     Map<Long, Node> node = before.nodes().differences(nodes);
-    Map<Long, SnapshotImage> image = before.images().differences(all.images());
-    Map<Long, DibImage> dibImage = before.dibImages().differences(all.dibImages());
-    Map<Long, Job> job = before.jobs().differences(all.jobs());
+    Map<Long, SnapshotImage> image = before.images().differences(all.of(Columns.SNAPSHOT_IMAGE));
+    Map<Long, DibImage> dibImage = before.dibImages().differences(all.of(Columns.DIB_IMAGE));
+    Map<Long, Job> job = before.jobs().differences(all.of(Columns.JOB));
     int different = node.size() + image.size() + dibImage.size() + job.size();
     onLooked.accept(all.seen() != null);
     // with nothing new in the log, nor in its gaps, the rows should be as they were
@@ -311,72 +300,24 @@ public final class Picture extends VerticleBase {
         settled(all.seen()));
   }
 
-  private PoolView changed(List<Change> changes, SeenChanges seen) {
-    if (changes.isEmpty()) {
-      SeenChanges settled = settled(seen);
-      return settled.equals(current.seen()) ? current : current.with(settled);
+  private PoolView changed(PoolLog.Changes changes) {
+    SeenChanges seen = settled(changes.seen());
+    if (changes.changes().isEmpty()) {
+      return seen.equals(current.seen()) ? current : current.with(seen);
     }
-    Map<Long, Node> nodes = new HashMap<>();
-    Map<Long, SnapshotImage> images = new HashMap<>();
-    Map<Long, DibImage> dibImages = new HashMap<>();
-    Map<Long, Job> jobs = new HashMap<>();
-    Set<Long> withOtherSubnodes = new HashSet<>();
-    for (Change change : changes) {
-      switch (change.table()) {
-        case NODE -> apply(change, nodes, Node.class);
-        case SNAPSHOT_IMAGE -> apply(change, images, SnapshotImage.class);
-        case DIB_IMAGE -> apply(change, dibImages, DibImage.class);
-        case API_JOB -> apply(change, jobs, Job.class);
-        case SUBNODE -> applySubnode(change, withOtherSubnodes);
-      }
-    }
-    for (Long id : withOtherSubnodes) {
+    Map<Long, Node> nodes = changes.of(Columns.NODE);
+    for (Long id : subnodes.apply(changes.of(Columns.SUBNODE))) {
       if (!nodes.containsKey(id)) {
         current.nodes().find(id).ifPresent(node -> nodes.put(id, node));
       }
     }
-    nodes.replaceAll((id, node) -> node == null ? null : whole(node));
+    nodes.replaceAll((id, node) -> node == null ? null : subnodes.whole(node));
     return new PoolView(
         current.nodes().with(nodes),
-        current.images().with(images),
-        current.dibImages().with(dibImages),
-        current.jobs().with(jobs),
-        settled(seen));
-  }
-
-  private static <T extends Resource> void apply(Change change, Map<Long, T> rows, Class<T> type) {
-    if (change.oldId() != null) {
-      rows.put(change.oldId(), null);
-    }
-    if (change.row() != null) {
-      T row = type.cast(change.row());
-      rows.put(row.id(), row);
-    }
-  }
-
-  private void applySubnode(Change change, Set<Long> withOtherSubnodes) {
-    if (change.oldId() != null) {
-      Long node = nodeOf.remove(change.oldId());
-      if (node != null) {
-        subnodesOf.get(node).remove(change.oldId());
-        withOtherSubnodes.add(node);
-      }
-    }
-    if (change.row() instanceof SubNode subnode) {
-      put(subnode);
-      withOtherSubnodes.add(subnode.nodeId());
-    }
-  }
-
-  private void put(SubNode subnode) {
-    subnodesOf.computeIfAbsent(subnode.nodeId(), id -> new TreeMap<>()).put(subnode.id(), subnode);
-    nodeOf.put(subnode.id(), subnode.nodeId());
-  }
-
-  /** With its subnodes, by id. */
-  private Node whole(Node node) {
-    TreeMap<Long, SubNode> subnodes = subnodesOf.get(node.id());
-    return node.with(subnodes == null ? List.of() : List.copyOf(subnodes.values()));
+        current.images().with(changes.of(Columns.SNAPSHOT_IMAGE)),
+        current.dibImages().with(changes.of(Columns.DIB_IMAGE)),
+        current.jobs().with(changes.of(Columns.JOB)),
+        seen);
   }
 
   private void readAllAgain() {

@@ -30,6 +30,7 @@ import org.nodepool.RunsBesideOthers;
 import org.nodepool.TestService;
 import org.nodepool.changes.SeenChanges.Gap;
 import org.nodepool.store.ChangeLog;
+import org.nodepool.store.Columns;
 import org.nodepool.store.Database;
 
 /** Which ids of the change log are waited for, and when one is given up. */
@@ -54,7 +55,7 @@ class PoolLogTest {
     Database db = new Database(vertx, service.address(), Clock.systemUTC(), new ChangeLog());
     db.setOpen(true);
     table = new ChangeTable(db);
-    log = on(() -> Future.succeededFuture(new PoolLog(db, clock::get)));
+    log = on(() -> Future.succeededFuture(new PoolLog(db, Columns.LOGGED, clock::get)));
     another = on(() -> Future.succeededFuture(new PoolLog(db)));
     seen = on(() -> log.all(null)).seen();
   }

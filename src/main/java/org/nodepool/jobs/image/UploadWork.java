@@ -253,6 +253,8 @@ public final class UploadWork implements Work {
                         .areOthersSwept(tx, job.id(), swept.number())
                         .compose(
                             others ->
-                                others ? images.emptied(tx, row.get()) : Future.succeededFuture()));
+                                others
+                                    ? images.noteGone(tx, row.get())
+                                    : Future.succeededFuture()));
   }
 }

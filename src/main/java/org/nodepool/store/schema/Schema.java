@@ -27,6 +27,7 @@ import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.nodepool.store.Columns;
 import org.nodepool.store.Database;
 import org.nodepool.store.SchemaRefused;
 import org.slf4j.Logger;
@@ -34,7 +35,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Brings the database to what this program needs: the files of {@code resources/schema}, in the
- * order of their numbers, each recorded in {@code api_schema}. MySQL and MariaDB commit each DDL
+ * order of their numbers, each recorded in {@code api_schema}; then the columns that {@link
+ * Columns} names and a table of ours, or the log, lacks. MySQL and MariaDB commit each DDL
  * statement by itself, so every statement of a file can be run again; a column is added by a
  * statement of its own.
  *
@@ -70,6 +72,8 @@ public final class Schema {
           "api_worker",
           "api_provider_call",
           "api_change");
+
+  private static final String LOG = "api_change";
 
   /** Its row says whether the tables of the pool were there before us. */
   private static final int ORIGIN = 0;
@@ -161,12 +165,31 @@ public final class Schema {
       return tables.containsKey(table);
     }
 
-    boolean isComplete() {
-      return STEPS.stream().allMatch(step -> applied.contains(step.version()));
+    boolean isComplete(List<Columns<?>> logged) {
+      return STEPS.stream().allMatch(step -> applied.contains(step.version()))
+          && additions(logged).isEmpty();
+    }
+
+    /** The statements that add the columns that tables of ours, and the log, lack. */
+    List<String> additions(List<Columns<?>> logged) {
+      List<String> additions = new ArrayList<>();
+      for (Columns<?> of : logged) {
+        if (of.isOurs()) {
+          of.columns().forEach(c -> addTo(additions, of.table(), c.name(), c.definition()));
+        }
+      }
+      Columns.inLog(logged).forEach((name, type) -> addTo(additions, LOG, name, type.inLog()));
+      return additions;
+    }
+
+    private void addTo(List<String> additions, String table, String column, String definition) {
+      if (!tables.getOrDefault(table, Set.of()).contains(column)) {
+        additions.add("ALTER TABLE %s ADD COLUMN %s %s".formatted(table, column, definition));
+      }
     }
 
     /** Refuses tables that are not what the recorded steps, or Nodepool, made. */
-    void check() {
+    void check(List<Columns<?>> logged) {
       for (Step step : STEPS) {
         for (String table : tablesOf(step)) {
           if (applied.contains(step.version()) && !has(table)) {
@@ -179,7 +202,7 @@ public final class Schema {
       }
       String missing =
           statements(POOL.name()).stream()
-              .map(this::additions)
+              .map(create -> lacking(create, logged))
               .filter(alter -> !alter.isEmpty())
               .collect(joining("; "));
       if (!missing.isEmpty()) {
@@ -187,8 +210,8 @@ public final class Schema {
       }
     }
 
-    /** The ALTER TABLE that gives a table what it lacks; empty when it lacks nothing. */
-    private String additions(String create) {
+    /** The ALTER TABLE that gives a pool's table what it lacks; empty when it lacks nothing. */
+    private String lacking(String create, List<Columns<?>> logged) {
       String table = created(create).orElseThrow();
       if (!has(table)) {
         return "";
@@ -198,6 +221,10 @@ public final class Schema {
       while (column.find()) {
         wanted.put(column.group("column"), column.group("type"));
       }
+      logged.stream()
+          .filter(of -> of.table().equals(table))
+          .flatMap(of -> of.columns().stream())
+          .forEach(c -> wanted.putIfAbsent(c.name(), c.definition()));
       wanted.keySet().removeAll(tables.get(table));
       return wanted.isEmpty()
           ? ""
@@ -213,15 +240,24 @@ public final class Schema {
    * now; fails with {@link SchemaRefused}, or with what the client reports.
    */
   public static Future<List<Integer>> apply(Database db) {
+    return apply(db, Columns.LOGGED);
+  }
+
+  /**
+   * As above.
+   *
+   * @param logged the tables whose changes are logged
+   */
+  public static Future<List<Integer>> apply(Database db, List<Columns<?>> logged) {
     return db.look(Schema::look)
         .compose(
             existing -> {
-              if (existing.isComplete()) {
-                existing.check();
+              if (existing.isComplete(logged)) {
+                existing.check(logged);
                 return Future.succeededFuture(List.<Integer>of());
               }
               db.setOpen(false);
-              return db.session(connection -> applyLocked(db, connection));
+              return db.session(connection -> applyLocked(db, connection, logged));
             })
         .onFailure(e -> closeIfRefused(db, e))
         .map(
@@ -237,17 +273,34 @@ public final class Schema {
     }
   }
 
-  private static Future<List<Integer>> applyLocked(Database db, SqlConnection connection) {
+  private static Future<List<Integer>> applyLocked(
+      Database db, SqlConnection connection, List<Columns<?>> logged) {
     return locked(
         connection,
         () ->
             look(connection)
                 .compose(
                     existing -> {
-                      existing.check();
+                      existing.check(logged);
                       return prepare(db, connection, existing)
                           .compose(v -> applyMissing(db, connection, existing));
-                    }));
+                    })
+                .compose(applied -> addColumns(db, connection, logged).map(applied)));
+  }
+
+  private static Future<Void> addColumns(
+      Database db, SqlConnection connection, List<Columns<?>> logged) {
+    return look(connection)
+        .compose(
+            existing -> {
+              Future<Void> done = Future.succeededFuture();
+              for (String addition : existing.additions(logged)) {
+                done =
+                    done.compose(v -> ddl(db, connection, addition))
+                        .onSuccess(v -> log.info("schema: {}", addition));
+              }
+              return done;
+            });
   }
 
   /**

@@ -142,6 +142,33 @@ class SchemaTest {
         .containsExactly("1 queued /v1/dib_images/1 tiny 0 0", "2 failed /v1/dib_images/2 0 0");
   }
 
+  @Test
+  void columns_that_a_table_of_ours_or_the_log_lacks_are_added_and_rows_are_kept() {
+    Schema.apply(database()).await();
+    run(
+        "INSERT INTO api_job (uuid, kind, state, subject, created) VALUES"
+            + " ('1', 'build', 'queued', '/v1/dib_images/1', 1)",
+        "ALTER TABLE api_job DROP COLUMN phase, DROP COLUMN lost",
+        "ALTER TABLE api_change DROP COLUMN az, DROP COLUMN progress, DROP COLUMN old_node_id");
+
+    assertThat(Schema.apply(database()).await()).isEmpty();
+
+    assertThat(
+            query(
+                "SELECT CONCAT_WS(' ', table_name, column_name, data_type)"
+                    + " FROM information_schema.columns WHERE table_schema = DATABASE()"
+                    + " AND (table_name, column_name) IN (('api_job', 'phase'), ('api_job', 'lost'),"
+                    + " ('api_change', 'az'), ('api_change', 'progress'),"
+                    + " ('api_change', 'old_node_id')) ORDER BY 1"))
+        .containsExactly(
+            "api_change az longtext",
+            "api_change old_node_id bigint",
+            "api_change progress double",
+            "api_job lost int",
+            "api_job phase text");
+    assertThat(query("SELECT CONCAT_WS(' ', uuid, lost) FROM api_job")).containsExactly("1 0");
+  }
+
   private List<String> columnsOfStep3() {
     return query(
         "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE()"
