@@ -40,7 +40,8 @@ public final class Tx {
     return now;
   }
 
-  SqlConnection connection() {
+  /** What its statements run on. */
+  public SqlConnection connection() {
     return connection;
   }
 

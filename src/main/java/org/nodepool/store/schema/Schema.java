@@ -57,7 +57,8 @@ public final class Schema {
           new Step(3, "003_attempts.sql"),
           new Step(4, "004_provider_calls.sql"),
           new Step(5, "005_changes.sql"),
-          new Step(6, "006_subjects.sql"));
+          new Step(6, "006_subjects.sql"),
+          new Step(7, "007_turns.sql"));
 
   /**
    * All that {@link #remove} takes, in its order: first the record of what was applied, so that
@@ -71,7 +72,8 @@ public final class Schema {
           "api_dib_file",
           "api_worker",
           "api_provider_call",
-          "api_change");
+          "api_change",
+          "api_turn");
 
   private static final String LOG = "api_change";
 
