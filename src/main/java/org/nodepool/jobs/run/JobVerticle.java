@@ -158,6 +158,7 @@ public final class JobVerticle extends VerticleBase {
             holdings,
             this::self,
             providerCalls,
+            this::isStopping,
             () -> claims.look());
     Tidying tidying =
         new Tidying(

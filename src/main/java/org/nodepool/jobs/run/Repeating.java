@@ -30,7 +30,8 @@ final class Repeating {
       return;
     }
     stage = Stage.UNDER_WAY;
-    step.get()
+    Future.succeededFuture()
+        .compose(v -> step.get()) // also when that throws
         .onComplete(
             done -> {
               boolean again = stage == Stage.ASKED_FOR_MEANWHILE;

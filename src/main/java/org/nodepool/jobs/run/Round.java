@@ -2,6 +2,7 @@ package org.nodepool.jobs.run;
 
 import io.vertx.core.Future;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.nodepool.model.Job;
 import org.nodepool.model.ProviderCall;
@@ -29,6 +30,7 @@ final class Round {
   private final Holdings holdings;
   private final Supplier<Worker> self;
   private final Supplier<List<ProviderCall>> calls;
+  private final BooleanSupplier isStopping;
   private final Repeating takeOver;
 
   /** As they are in the database. */
@@ -49,6 +51,7 @@ final class Round {
       Holdings holdings,
       Supplier<Worker> self,
       Supplier<List<ProviderCall>> calls,
+      BooleanSupplier isStopping,
       Runnable afterTakeOver) {
     this.workers = workers;
     this.jobs = jobs;
@@ -59,6 +62,7 @@ final class Round {
     this.holdings = holdings;
     this.self = self;
     this.calls = calls;
+    this.isStopping = isStopping;
     this.takeOver = new Repeating(() -> takeOver().onComplete(v -> afterTakeOver.run()));
   }
 
@@ -100,7 +104,8 @@ final class Round {
     if (job.cancelRequested()) {
       running.cancel(job);
     }
-    if (!leases.holds(job) && isComplete) {
+    // an end that could not be written by now is left to the next start
+    if (!leases.holds(job) && isComplete && !isStopping.getAsBoolean()) {
       recovery.unheld(job).onFailure(e -> log.error("{}: is not put back", job.named(), e));
     }
   }

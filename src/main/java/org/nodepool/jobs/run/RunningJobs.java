@@ -28,6 +28,7 @@ final class RunningJobs {
   private final JobEnds ends;
   private final Runnable onEnd;
   private final List<JobRun> running = new ArrayList<>();
+  private boolean isStopped;
 
   /**
    * @param onEnd is told of each attempt that has ended: other jobs may have waited for it
@@ -61,6 +62,9 @@ final class RunningJobs {
     JobRun run = new JobRun(job, logs.open(job), rules.limit());
     running.add(run);
     leases.hold(job, () -> run.stop(Cause.LOST, "Another worker has taken the job over."));
+    if (isStopped) {
+      run.stop(Cause.SERVICE_STOPS, JobVerticle.STOPPED);
+    }
     Runnable endLimit = limit(rules, run);
     run.log().note("attempt %d begins".formatted(job.attempts()));
     Future.succeededFuture(run)
@@ -102,8 +106,9 @@ final class RunningJobs {
         .forEach(run -> run.stop(Cause.CANCELLED, "It was cancelled."));
   }
 
-  /** Stops all of them, because the service stops. */
+  /** Stops all of them, and what begins later, because the service stops. */
   void stopAll() {
+    isStopped = true;
     List.copyOf(running).forEach(run -> run.stop(Cause.SERVICE_STOPS, JobVerticle.STOPPED));
   }
 
