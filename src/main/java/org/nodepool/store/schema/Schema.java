@@ -27,6 +27,7 @@ import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.nodepool.async.InTurn;
 import org.nodepool.store.Columns;
 import org.nodepool.store.Database;
 import org.nodepool.store.SchemaRefused;
@@ -294,15 +295,12 @@ public final class Schema {
       Database db, SqlConnection connection, List<Columns<?>> logged) {
     return look(connection)
         .compose(
-            existing -> {
-              Future<Void> done = Future.succeededFuture();
-              for (String addition : existing.additions(logged)) {
-                done =
-                    done.compose(v -> ddl(db, connection, addition))
-                        .onSuccess(v -> log.info("schema: {}", addition));
-              }
-              return done;
-            });
+            existing ->
+                InTurn.each(
+                    existing.additions(logged),
+                    (String addition) ->
+                        ddl(db, connection, addition)
+                            .onSuccess(v -> log.info("schema: {}", addition))));
   }
 
   /**
@@ -401,16 +399,13 @@ public final class Schema {
     return dropTriggers
         .apply(connection)
         .compose(
-            triggers -> {
-              Future<Void> done = Future.succeededFuture();
-              for (String table : left.tables()) {
-                done = done.compose(v -> ddl(db, connection, "DROP TABLE IF EXISTS " + table));
-              }
-              return done.map(
-                  v ->
-                      new Removed(
-                          left.tables(), triggers, left.unfinishedJobs(), left.failedRows()));
-            });
+            triggers ->
+                InTurn.each(
+                        left.tables(),
+                        (String table) -> ddl(db, connection, "DROP TABLE IF EXISTS " + table))
+                    .map(
+                        new Removed(
+                            left.tables(), triggers, left.unfinishedJobs(), left.failedRows())));
   }
 
   /**
@@ -512,30 +507,21 @@ public final class Schema {
 
   private static Future<List<Integer>> applyMissing(
       Database db, SqlConnection connection, Existing existing) {
-    Future<List<Integer>> done = Future.succeededFuture(new ArrayList<>());
-    for (Step step : STEPS) {
-      if (!existing.applied().contains(step.version())) {
-        done = done.compose(versions -> apply(db, connection, existing, step, versions));
-      }
-    }
-    return done;
+    List<Step> missing =
+        STEPS.stream().filter(step -> !existing.applied().contains(step.version())).toList();
+    return InTurn.collect(missing, (Step step) -> apply(db, connection, existing, step));
   }
 
-  private static Future<List<Integer>> apply(
-      Database db, SqlConnection connection, Existing existing, Step step, List<Integer> versions) {
-    Future<Void> done = Future.succeededFuture();
-    for (String statement : statements(step.name())) {
-      if (created(statement).filter(existing::has).isEmpty()) {
-        done = done.compose(v -> ddl(db, connection, statement));
-      }
-    }
-    return done.compose(v -> record(db, connection, step.version(), step.name()))
-        .map(
-            v -> {
-              log.info("schema: applied {}", step.name());
-              versions.add(step.version());
-              return versions;
-            });
+  private static Future<Integer> apply(
+      Database db, SqlConnection connection, Existing existing, Step step) {
+    List<String> missing =
+        statements(step.name()).stream()
+            .filter(statement -> created(statement).filter(existing::has).isEmpty())
+            .toList();
+    return InTurn.each(missing, (String statement) -> ddl(db, connection, statement))
+        .compose(v -> record(db, connection, step.version(), step.name()))
+        .onSuccess(v -> log.info("schema: applied {}", step.name()))
+        .map(step.version());
   }
 
   private static Future<Void> ddl(Database db, SqlConnection connection, String statement) {

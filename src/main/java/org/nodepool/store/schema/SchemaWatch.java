@@ -4,8 +4,8 @@ import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Consumer;
+import org.nodepool.async.Backoff;
 import org.nodepool.store.Database;
 import org.nodepool.store.SchemaRefused;
 import org.slf4j.Logger;
@@ -20,8 +20,7 @@ public final class SchemaWatch {
   private static final Logger log = LoggerFactory.getLogger(SchemaWatch.class);
 
   private static final Duration PERIOD = Duration.ofSeconds(5);
-  private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
-  private static final Duration LONGEST_PAUSE = Duration.ofSeconds(8);
+  private static final Backoff BACKOFF = new Backoff(Duration.ofSeconds(1), Duration.ofSeconds(8));
 
   /** How a look found the schema. */
   public enum Look {
@@ -52,7 +51,7 @@ public final class SchemaWatch {
 
   /** Begins. */
   public void start() {
-    vertx.runOnContext(v -> look(FIRST_PAUSE));
+    vertx.runOnContext(v -> look(0));
   }
 
   /** Looks no more. */
@@ -79,7 +78,10 @@ public final class SchemaWatch {
     return db.probe().map(Optional.<String>empty()).otherwise(e -> Optional.of(db.explain(e)));
   }
 
-  private void look(Duration pause) {
+  /**
+   * @param failures how many looks have failed since the last that went well
+   */
+  private void look(int failures) {
     if (isStopped) {
       return;
     }
@@ -93,26 +95,20 @@ public final class SchemaWatch {
               if (looked.succeeded()) {
                 noteThatItServes();
                 onLooked.accept(looked.result().isEmpty() ? Look.IN_PLACE : Look.MADE);
-                lookIn(PERIOD, FIRST_PAUSE);
+                lookIn(PERIOD, 0);
               } else {
                 note(looked.cause());
                 if (looked.cause() instanceof SchemaRefused) {
                   onLooked.accept(Look.REFUSED);
                 }
-                lookIn(pause, longer(pause));
+                lookIn(BACKOFF.after(failures + 1), failures + 1);
               }
             });
   }
 
   /** With jitter, so that many services do not come to a server that is back all at once. */
-  private void lookIn(Duration pause, Duration nextPause) {
-    long ms = pause.toMillis();
-    vertx.setTimer(ms + ThreadLocalRandom.current().nextLong(ms / 4 + 1), timer -> look(nextPause));
-  }
-
-  private static Duration longer(Duration pause) {
-    Duration next = pause.multipliedBy(2);
-    return next.compareTo(LONGEST_PAUSE) < 0 ? next : LONGEST_PAUSE;
+  private void lookIn(Duration pause, int failures) {
+    vertx.setTimer(Backoff.jittered(pause).toMillis(), timer -> look(failures));
   }
 
   private void note(Throwable cause) {
