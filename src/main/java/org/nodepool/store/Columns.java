@@ -301,12 +301,14 @@ public final class Columns<T> {
   public Future<List<T>> all(SqlClient client) {
     return client
         .preparedQuery(select("r"))
-        .collecting(
-            flatMapping(
-                (Row stored) -> known(stored.getLong(key), new Values(stored, "", false)).stream(),
-                toUnmodifiableList()))
+        .collecting(flatMapping((Row stored) -> known(stored).stream(), toUnmodifiableList()))
         .execute()
         .map(SqlResult::value);
+  }
+
+  /** Empty for a row that this version does not know, which is told once. */
+  Optional<T> known(Row stored) {
+    return known(stored.getLong(key), new Values(stored, "", false));
   }
 
   /** The row of this table as a row of the log has it; empty for one as in {@link #all}. */

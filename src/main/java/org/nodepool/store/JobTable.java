@@ -620,7 +620,9 @@ public final class JobTable {
     return rows.stream().findFirst();
   }
 
+  /** Without those of a later version: they are that version's to look after. */
   private static Future<List<Job>> select(SqlClient client, String sql, Tuple values) {
-    return Statements.list(client, sql, values, Columns.JOB::read);
+    return Statements.list(client, sql, values, Columns.JOB::known)
+        .map(rows -> rows.stream().flatMap(Optional::stream).toList());
   }
 }

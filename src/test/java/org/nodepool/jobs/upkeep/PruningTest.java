@@ -70,6 +70,16 @@ class PruningTest {
         .containsExactly("/v1/jobs/" + job + " succeeded null");
   }
 
+  @Test
+  void a_job_of_a_later_version_is_left_alone_and_keeps_no_other() {
+    long later = job("dance", "succeeded", "/v1/dancers/1", OLD);
+    job("delete-node", "succeeded", "/v1/nodes/1", OLD);
+
+    prune();
+
+    assertThat(numbers("SELECT id FROM api_job")).containsExactly(later);
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"queued", "running"})
   void a_job_that_has_not_ended_stays_however_old_it_is(String state) {
@@ -191,7 +201,7 @@ class PruningTest {
 
   @Test
   void what_two_workers_forget_at_once_is_told_once() throws Exception {
-    for (int i = 0; i < 50; i++) {
+    for (int i = 1; i <= 50; i++) {
       job("delete-node", "succeeded", "/v1/nodes/" + i, OLD);
     }
     List<String> told = new ArrayList<>();
