@@ -293,7 +293,7 @@ class KeepingTest {
   }
 
   private boolean isWaiting() {
-    String locking = "%FROM dib_image d WHERE d.image_name = %FOR UPDATE%";
+    String locking = "%FROM dib_image % WHERE %image_name = %FOR UPDATE%";
     String query = "SELECT id FROM information_schema.processlist WHERE info LIKE ?";
     return service.sql(query + " AND info NOT LIKE '%processlist%'", locking).size() > 0;
   }
