@@ -21,7 +21,9 @@ import org.nodepool.api.ApiVerticle;
 import org.nodepool.api.Metrics;
 import org.nodepool.api.Readiness;
 import org.nodepool.api.StoredPassword;
+import org.nodepool.changes.ChangeKeeper;
 import org.nodepool.changes.TriggerWatch;
+import org.nodepool.changes.Turns;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.ApiConfig.Role;
 import org.nodepool.config.PoolConfig;
@@ -83,6 +85,8 @@ final class Service {
 
   /** The verticles' deployments, one an event loop. */
   private final List<Future<String>> api = new ArrayList<>();
+
+  private Future<String> keeper = Future.failedFuture("it answers no requests");
 
   private JobWaits waits;
   private int port;
@@ -246,6 +250,9 @@ final class Service {
     }
     if (config.roles().contains(Role.API)) {
       await(vertx.deployVerticle(picture));
+      Map<String, ChangeKeeper.Reader> readers = Map.of("picture of " + installation.id(), picture);
+      keeper =
+          vertx.deployVerticle(new ChangeKeeper(db, new Turns(db, installation.id()), readers));
       var settings =
           new ApiVerticle.Settings(
               config.server().host(),
@@ -447,6 +454,7 @@ final class Service {
       }
       // all at once: one on which a stream is open takes its whole second
       await(Future.join(api.stream().map(this::undeploy).toList()), deadline);
+      await(undeploy(keeper).timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS), deadline);
       await(schema.leave().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS), deadline);
       await(db.close().timeout(CLOSE_LIMIT_SECONDS, TimeUnit.SECONDS), deadline);
       await(vertx.close(), deadline);

@@ -61,7 +61,8 @@ class FailpointIT {
           "put-back.after",
           "swept.before",
           "clean-up.after",
-          "prune.before");
+          "prune.before",
+          "prune-changes.before");
 
   static List<String> names() {
     assertThat(Failpoint.names()).containsAll(FEW);
@@ -172,6 +173,7 @@ class FailpointIT {
       case SWEPT -> new UnsweptAttempt();
       case CLEAN_UP -> new CleanUp();
       case PRUNE, DELETE_LOG -> new Prune();
+      case PRUNE_CHANGES -> new LongLog();
     };
   }
 
@@ -485,6 +487,30 @@ class FailpointIT {
           "the old job is gone", LIMIT, () -> site.number("SELECT COUNT(*) FROM api_job") == 1);
       Poll.until("its log is gone", LIMIT, () -> Files.notExists(oldLog));
       assertThat(site.number("SELECT id FROM api_job")).isEqualTo(2);
+    }
+  }
+
+  /** More than is kept of the log of changes. */
+  private static final class LongLog extends OnANode {
+    private static final String COUNT = "SELECT COUNT(*) FROM api_change";
+
+    @Override
+    public void prepare(Site site, ServiceProcess process) throws Exception {
+      super.prepare(site, process);
+      site.sql(
+          "INSERT INTO api_change (of_table, old_id, time)"
+              + " SELECT 'node', 1000000, 0 FROM seq_1_to_11000");
+    }
+
+    @Override
+    public boolean comesWithTheStart() {
+      return true;
+    }
+
+    @Override
+    public void check(Site site) {
+      Poll.until("it is short again", LIMIT, () -> site.number(COUNT) <= 10_000);
+      assertThat(site.number(COUNT)).isGreaterThan(9_000);
     }
   }
 }

@@ -22,6 +22,7 @@ import java.util.stream.Stream;
 import org.nodepool.changes.SeenChanges.Gap;
 import org.nodepool.store.Columns;
 import org.nodepool.store.Database;
+import org.nodepool.store.Tx;
 
 /**
  * The table {@code api_change}: triggers append a row to it for every row of the pool and every job
@@ -58,11 +59,10 @@ public final class ChangeTable {
   private static final String OTHERS =
       "SELECT id FROM api_change WHERE id > ? AND MOD(id, ?) <> ? LIMIT 1";
   private static final String ID_STEP =
-      "SELECT @@auto_increment_increment AS step, @@auto_increment_offset AS first_id,"
-          + " @@global.innodb_lock_wait_timeout AS lock_wait";
+      "SELECT @@auto_increment_increment AS step, @@auto_increment_offset AS first_id";
+  private static final String LOCK_WAIT = "SELECT @@global.innodb_lock_wait_timeout AS lock_wait";
   private static final String LOCK_GAP =
       "SELECT id FROM api_change WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 1 LOCK IN SHARE MODE";
-  private static final String LEAST = "SELECT MIN(id) AS least FROM api_change";
   private static final String PRUNE = "DELETE FROM api_change WHERE id BETWEEN ? AND ?";
 
   /**
@@ -227,24 +227,22 @@ public final class ChangeTable {
     return Stream.concat(list, ranges).collect(joining(" OR "));
   }
 
-  /**
-   * How the server gives out ids, and for how long it lets a writer wait.
-   *
-   * @param lockWaitSeconds {@code innodb_lock_wait_timeout}
-   */
-  record Numbering(SeenChanges.Ids ids, long lockWaitSeconds) {}
-
-  Future<Numbering> numbering(SqlConnection connection) {
+  /** How the server gives out ids. */
+  Future<SeenChanges.Ids> possible(SqlConnection connection) {
     return connection
         .query(ID_STEP)
         .execute()
         .map(
             rows -> {
               Row row = rows.iterator().next();
-              return new Numbering(
-                  new SeenChanges.Ids(row.getLong("step"), row.getLong("first_id")),
-                  row.getLong("lock_wait"));
+              return new SeenChanges.Ids(row.getLong("step"), row.getLong("first_id"));
             });
+  }
+
+  /** For how long the server lets a writer wait for a lock, in seconds. */
+  Future<Long> lockWait() {
+    return db.read(c -> c.query(LOCK_WAIT).execute())
+        .map(rows -> rows.iterator().next().getLong("lock_wait"));
   }
 
   /**
@@ -289,23 +287,23 @@ public final class ChangeTable {
   }
 
   /**
-   * Removes old rows, a few at a time, never one that a reader as far as this may still need; gives
-   * how many ids it went over.
+   * Removes some old rows, never one of the newest; gives how many ids it went over.
    *
-   * @param seen what was seen a minute ago: by now every reader has seen it, or has read all rows
+   * @param needed the least id that a reader may still need
    */
-  Future<Long> prune(SeenChanges seen) {
-    long limit = Math.min(seen.greatest() - KEPT, seen.least() - 1);
-    return db.read(c -> c.query(LEAST).execute())
+  Future<Long> prune(Tx tx, long needed) {
+    return bounds(tx.connection())
         .compose(
-            rows -> {
-              Long least = rows.iterator().next().getLong("least");
-              if (least == null || least > limit) {
+            there -> {
+              long limit = Math.min(there.to() - KEPT, needed - 1);
+              if (there.from() > limit) {
                 return Future.succeededFuture(0L);
               }
-              long to = Math.min(limit, least + PRUNED_AT_ONCE - 1);
-              return db.note(c -> c.preparedQuery(PRUNE).execute(Tuple.of(least, to)))
-                  .map(to - least + 1);
+              long to = Math.min(limit, there.from() + PRUNED_AT_ONCE - 1);
+              return tx.connection()
+                  .preparedQuery(PRUNE)
+                  .execute(Tuple.of(there.from(), to))
+                  .map(to - there.from() + 1);
             });
   }
 }

@@ -35,11 +35,10 @@ final class GapProofs {
   }
 
   /**
-   * Looks at some of these gaps, at others the next time; gives those that are now proved.
-   *
-   * @param lockWaitSeconds how long a writer may wait for a lock
+   * Looks at some of these gaps, at others the next time; gives those that are now proved. Not to
+   * be called again before that is complete.
    */
-  Future<List<Gap>> look(List<Gap> gaps, long lockWaitSeconds) {
+  Future<List<Gap>> look(List<Gap> gaps) {
     firstSeenEmpty.keySet().retainAll(new HashSet<>(gaps));
     List<Gap> looked = new ArrayList<>();
     for (int i = 0; i < Math.min(GAPS_A_LOOK, gaps.size()); i++) {
@@ -49,6 +48,10 @@ final class GapProofs {
     if (looked.isEmpty()) {
       return Future.succeededFuture(List.of());
     }
+    return table.lockWait().compose(lockWait -> look(looked, lockWait));
+  }
+
+  private Future<List<Gap>> look(List<Gap> looked, long lockWaitSeconds) {
     long distance = Math.max(least.toNanos(), Duration.ofSeconds(lockWaitSeconds + 1).toNanos());
     long began = nanoTime.getAsLong();
     return table

@@ -11,9 +11,11 @@ import org.nodepool.changes.SeenChanges.Gap;
 import org.nodepool.changes.SeenChanges.Ids;
 
 /**
- * Finds out which ids of the change log have been committed, however long it is: where as many rows
- * are as there can be, none is missing, and only where some are the ids are read. One scan; to be
- * used in one snapshot.
+ * Finds out which ids of the change log have been committed, in one snapshot, however long the log
+ * is. The scan counts the rows of each ten thousand ids: where the count is that of the ids that
+ * can occur, no id is missing, and the scan adds the range as it is. The scan reads the ids
+ * themselves only of a range in which some are missing, which become gaps. A scan is made for one
+ * use.
  */
 final class LogScan {
   /** So many ranges where ids are missing are read. */

@@ -2,14 +2,10 @@ package org.nodepool.changes;
 
 import io.vertx.core.Future;
 import io.vertx.sqlclient.SqlConnection;
-import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.LongSupplier;
 import org.nodepool.changes.ChangeTable.Change;
-import org.nodepool.changes.ChangeTable.Numbering;
-import org.nodepool.changes.SeenChanges.Gap;
 import org.nodepool.store.Columns;
 import org.nodepool.store.Database;
 
@@ -66,35 +62,29 @@ public final class PoolLog {
     }
   }
 
-  /** Writers that wait for a lock give up before. */
-  private static final Duration BETWEEN_PROOFS = Duration.ofMinutes(1);
-
   private final Database db;
   private final List<Columns<?>> tables;
   private final Triggers triggers;
   private final OwnConnection own;
   private final ChangeTable table;
-  private final GapProofs proofs;
-  private Numbering numbering = new Numbering(SeenChanges.Ids.ALL, 0);
+  private SeenChanges.Ids given = SeenChanges.Ids.ALL;
 
   /** Whether somebody gives out ids in a way of his own: then every number may be one. */
   private boolean isMixed;
 
   public PoolLog(Database db) {
-    this(db, Columns.LOGGED, System::nanoTime);
+    this(db, Columns.LOGGED);
   }
 
   /**
    * @param tables that are logged
-   * @param nanoTime {@link System#nanoTime}, or what behaves like it: how far proofs are apart
    */
-  PoolLog(Database db, List<Columns<?>> tables, LongSupplier nanoTime) {
+  PoolLog(Database db, List<Columns<?>> tables) {
     this.db = db;
     this.tables = tables;
     this.triggers = new Triggers(tables);
     this.own = new OwnConnection(db);
     this.table = new ChangeTable(db, tables);
-    this.proofs = new GapProofs(table, BETWEEN_PROOFS, nanoTime);
   }
 
   /**
@@ -186,10 +176,10 @@ public final class PoolLog {
   /** A smaller greatest id than before is another log. */
   private Future<SeenChanges> seen(SqlConnection connection, SeenChanges before) {
     return table
-        .numbering(connection)
+        .possible(connection)
         .compose(
             found -> {
-              numbering = found;
+              given = found;
               return table.bounds(connection);
             })
         .compose(
@@ -197,7 +187,7 @@ public final class PoolLog {
               SeenChanges same = bounds.to() < before.greatest() ? before.forgotten() : before;
               SeenChanges base = same.readAt(before.connections(), bounds.from());
               return table
-                  .hasOthers(connection, base, numbering.ids())
+                  .hasOthers(connection, base, given)
                   .compose(
                       hasOthers -> {
                         isMixed = isMixed || hasOthers;
@@ -207,16 +197,6 @@ public final class PoolLog {
   }
 
   private SeenChanges.Ids possible() {
-    return isMixed ? SeenChanges.Ids.ALL : numbering.ids();
-  }
-
-  /** Looks at gaps; gives those of which it is now proved that they will never be filled. */
-  public Future<List<Gap>> neverFilled(SeenChanges seen) {
-    return proofs.look(seen.gaps(), numbering.lockWaitSeconds());
-  }
-
-  /** As {@link ChangeTable#prune}. */
-  public Future<Long> prune(SeenChanges seen) {
-    return table.prune(seen);
+    return isMixed ? SeenChanges.Ids.ALL : given;
   }
 }

@@ -6,9 +6,11 @@ import java.util.Set;
 import org.nodepool.store.Database;
 
 /**
- * Which rows of the change log a reader has seen. Ids are given out when a row is written and are
- * seen when it is committed, in any order: so an id that was skipped is a gap until it appears, or
- * until it is proved that it never will ({@link GapProofs}). Immutable.
+ * The rows of the change log that a reader has seen: those up to {@code greatest}, but for the
+ * {@code gaps}. The server gives a row its id when the row is written, and a reader sees the row
+ * when its writer commits, so a later id may be seen first. The reader keeps every id that it
+ * skipped as a gap, until a row appears there, or until {@link GapProofs} proves that its writer
+ * rolled back. Immutable.
  *
  * @param greatest the greatest id seen; 0 when there was none
  * @param gaps ascending, all below {@code greatest}, apart from each other

@@ -1,6 +1,7 @@
 /**
- * The log of changes, {@code api_change}: the triggers that append to it, and what reads it. Knows
- * {@code store} and {@code model}. Everything here may be called from any thread unless it says
+ * The log of changes, {@code api_change}: the triggers that append to it, what reads it, and who
+ * keeps it short; and which process decides ({@code api_turn}). Knows {@code store}, {@code
+ * store.schema} and {@code model}. Everything here may be called from any thread unless it says
  * otherwise.
  */
 package org.nodepool.changes;

@@ -31,6 +31,7 @@ public enum Failpoint {
   SWEPT,
   CLEAN_UP,
   PRUNE,
+  PRUNE_CHANGES,
 
   // effects
   MAKE_SPACE,

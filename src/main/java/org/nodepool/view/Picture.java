@@ -12,6 +12,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Consumer;
+import org.nodepool.changes.ChangeKeeper;
 import org.nodepool.changes.PoolLog;
 import org.nodepool.changes.SeenChanges;
 import org.nodepool.changes.SeenChanges.Gap;
@@ -30,7 +31,7 @@ import org.slf4j.LoggerFactory;
  * no trigger is seen then. Without the change log, all rows are read each time. It works on an
  * event loop of its own; its public methods are for any thread.
  */
-public final class Picture extends VerticleBase {
+public final class Picture extends VerticleBase implements ChangeKeeper.Reader {
   private static final Logger log = LoggerFactory.getLogger(Picture.class);
 
   /** A change is noticed by those who wait for it after half of that, on average. */
@@ -39,12 +40,6 @@ public final class Picture extends VerticleBase {
   private static final int LOOKS_WITHOUT_LOG = 30;
 
   private static final long READ_ALL_MS = 30_000;
-  private static final long GAPS_MS = 5_000;
-  private static final long PRUNE_MS = 60_000;
-  private static final long PRUNE_PAUSE_MS = 100;
-
-  /** So long a log is not pruned as it should be. */
-  private static final long LONG_LOG = 1_000_000;
 
   private final Database db;
   private final Consumer<Boolean> onLooked;
@@ -72,12 +67,6 @@ public final class Picture extends VerticleBase {
   private int looks;
   private boolean isLooking;
 
-  /** Whether the log is known to be too long. */
-  private boolean isLong;
-
-  /** What was seen when it was last time to prune; null when nothing was. */
-  private SeenChanges seenBefore;
-
   private final Subnodes subnodes = new Subnodes();
   private final Set<Gap> neverFilled = new HashSet<>();
 
@@ -94,8 +83,6 @@ public final class Picture extends VerticleBase {
     own = context;
     rows = new PoolLog(db);
     vertx.setTimer(readAllPause(), timer -> readAllAgain());
-    vertx.setTimer(GAPS_MS, timer -> proveGaps());
-    vertx.setPeriodic(PRUNE_MS, timer -> prune());
     // so that the first who asks is answered at once; a database that is away is no reason to fail
     return refreshed().otherwiseEmpty();
   }
@@ -291,7 +278,6 @@ public final class Picture extends VerticleBase {
       }
     }
     mustReadAll = false;
-    noteLength(all.seen());
     return new PoolView(
         before.nodes().with(node),
         before.images().with(image),
@@ -341,53 +327,17 @@ public final class Picture extends VerticleBase {
     return seen.without(neverFilled);
   }
 
-  private void proveGaps() {
-    SeenChanges seen = current.seen();
-    Future<List<Gap>> look =
-        seen == null ? Future.succeededFuture(List.of()) : rows.neverFilled(seen);
-    look.onFailure(e -> log.debug("no look at the gaps", e))
-        .onSuccess(
-            proved -> {
-              neverFilled.addAll(proved);
-              if (!proved.isEmpty()) {
-                refreshed();
-              }
-            })
-        .onComplete(done -> vertx.setTimer(GAPS_MS, timer -> proveGaps()));
+  @Override
+  public SeenChanges seen() {
+    return current.seen();
   }
 
-  /** Told once, and again only after it was shorter. */
-  private void noteLength(SeenChanges seen) {
-    long length = seen == null ? 0 : seen.greatest() - seen.first();
-    if (length > LONG_LOG && !isLong) {
-      isLong = true;
-      log.warn(
-          "the table api_change has grown over {} ids: it is not pruned, or a transaction was open"
-              + " when id {} was given and may be still",
-          length,
-          seen.least());
-    } else if (length < LONG_LOG / 2) {
-      isLong = false;
-    }
-  }
-
-  /** What was seen at the last time is old enough now to be forgotten. */
-  private void prune() {
-    SeenChanges old = seenBefore;
-    seenBefore = current.seen();
-    if (old != null && seenBefore != null && old.greatest() <= seenBefore.greatest()) {
-      prune(old);
-    }
-  }
-
-  private void prune(SeenChanges old) {
-    rows.prune(old)
-        .onFailure(e -> log.debug("the change log is not pruned", e))
-        .onSuccess(
-            pruned -> {
-              if (pruned > 0) {
-                vertx.setTimer(PRUNE_PAUSE_MS, timer -> prune(old));
-              }
-            });
+  @Override
+  public void neverFilled(List<Gap> gaps) {
+    own.runOnContext(
+        v -> {
+          neverFilled.addAll(gaps);
+          refreshed();
+        });
   }
 }

@@ -59,7 +59,8 @@ public final class Schema {
           new Step(4, "004_provider_calls.sql"),
           new Step(5, "005_changes.sql"),
           new Step(6, "006_subjects.sql"),
-          new Step(7, "007_turns.sql"));
+          new Step(7, "007_turns.sql"),
+          new Step(8, "008_change_readers.sql"));
 
   /**
    * All that {@link #remove} takes, in its order: first the record of what was applied, so that
@@ -74,7 +75,8 @@ public final class Schema {
           "api_worker",
           "api_provider_call",
           "api_change",
-          "api_turn");
+          "api_turn",
+          "api_change_reader");
 
   private static final String LOG = "api_change";
 

@@ -28,7 +28,7 @@ import org.nodepool.store.SchemaRefused;
 class SchemaTest {
   private static final ExternalMariaDb SERVER = ExternalMariaDb.shared();
   private static final String ALL_TABLES =
-      "api_change api_dib_file api_job api_job_attempt api_provider_call api_schema api_turn api_worker dib_image node snapshot_image subnode";
+      "api_change api_change_reader api_dib_file api_job api_job_attempt api_provider_call api_schema api_turn api_worker dib_image node snapshot_image subnode";
 
   private final Database.Address address = SERVER.newDatabase("schema_test");
   private Vertx vertx;
@@ -42,7 +42,7 @@ class SchemaTest {
 
   @Test
   void an_empty_database_gets_the_four_tables_of_nodepool_and_ours() {
-    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4, 5, 6, 7);
+    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4, 5, 6, 7, 8);
 
     assertThat(tables()).isEqualTo(ALL_TABLES);
     assertThat(
@@ -82,7 +82,8 @@ class SchemaTest {
             "004_provider_calls.sql",
             "005_changes.sql",
             "006_subjects.sql",
-            "007_turns.sql");
+            "007_turns.sql",
+            "008_change_readers.sql");
   }
 
   @Test
@@ -94,7 +95,7 @@ class SchemaTest {
 
     List<Integer> applied = new ArrayList<>();
     starts.forEach(start -> applied.addAll(start.await()));
-    assertThat(applied).containsExactlyInAnyOrder(1, 2, 3, 4, 5, 6, 7);
+    assertThat(applied).containsExactlyInAnyOrder(1, 2, 3, 4, 5, 6, 7, 8);
   }
 
   @Test
@@ -196,7 +197,7 @@ class SchemaTest {
     assertThat(db.isOpen()).isFalse();
 
     run("ALTER TABLE subnode ADD COLUMN ip_private VARCHAR(255)");
-    assertThat(Schema.apply(db).await()).containsExactly(1, 2, 3, 4, 5, 6, 7);
+    assertThat(Schema.apply(db).await()).containsExactly(1, 2, 3, 4, 5, 6, 7, 8);
     assertThat(db.isOpen()).isTrue();
   }
 
@@ -293,7 +294,8 @@ class SchemaTest {
             "api_worker",
             "api_provider_call",
             "api_change",
-            "api_turn");
+            "api_turn",
+            "api_change_reader");
     assertThat(remove().await().tables()).isEmpty();
 
     assertThat(tables()).isEqualTo("api_of_another dib_image node snapshot_image subnode");
@@ -344,7 +346,7 @@ class SchemaTest {
         .execute()
         .await();
 
-    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4, 5, 6, 7);
+    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4, 5, 6, 7, 8);
     other.close().await();
   }
 
