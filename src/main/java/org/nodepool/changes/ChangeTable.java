@@ -19,6 +19,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
+import org.nodepool.async.InTurn;
 import org.nodepool.changes.SeenChanges.Gap;
 import org.nodepool.store.Columns;
 import org.nodepool.store.Database;
@@ -255,21 +256,15 @@ public final class ChangeTable {
     return db.look(
         connection -> {
           Map<Gap, Boolean> looked = new LinkedHashMap<>();
-          Future<Void> done = Future.succeededFuture();
-          for (Gap gap : gaps) {
-            done =
-                done.compose(
-                    v ->
-                        System.nanoTime() - until > 0
-                            ? Future.succeededFuture()
-                            : isEmpty(connection, gap)
-                                .map(
-                                    isEmpty -> {
-                                      looked.put(gap, isEmpty);
-                                      return null;
-                                    }));
-          }
-          return done.map(looked);
+          return InTurn.whileTrue(
+                  gaps,
+                  (Gap gap) ->
+                      System.nanoTime() - until > 0
+                          ? Future.succeededFuture(false)
+                          : isEmpty(connection, gap)
+                              .onSuccess(isEmpty -> looked.put(gap, isEmpty))
+                              .map(true))
+              .map(looked);
         });
   }
 

@@ -5,6 +5,7 @@ import io.vertx.sqlclient.SqlConnection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.nodepool.async.InTurn;
 import org.nodepool.changes.ChangeTable.Change;
 import org.nodepool.store.Columns;
 import org.nodepool.store.Database;
@@ -160,17 +161,10 @@ public final class PoolLog {
     return seen.compose(
         now -> {
           Map<Columns<?>, List<?>> rows = new HashMap<>();
-          Future<Void> done = Future.succeededFuture();
-          for (Columns<?> of : tables) {
-            done = done.compose(v -> of.all(connection)).map(all -> put(rows, of, all));
-          }
-          return done.map(new Rows(rows, now));
+          return InTurn.each(
+                  tables, (Columns<?> of) -> of.all(connection).onSuccess(all -> rows.put(of, all)))
+              .map(new Rows(rows, now));
         });
-  }
-
-  private static Void put(Map<Columns<?>, List<?>> rows, Columns<?> of, List<?> all) {
-    rows.put(of, all);
-    return null;
   }
 
   /** A smaller greatest id than before is another log. */

@@ -21,6 +21,7 @@ import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.nodepool.async.InTurn;
 import org.nodepool.store.Columns;
 import org.nodepool.store.Columns.Type;
 import org.nodepool.store.Database;
@@ -352,11 +353,11 @@ public final class Triggers {
 
   private static Future<Void> makeAll(
       Database db, SqlConnection connection, List<Trigger> triggers) {
-    Future<Void> done = connection.query(MODE).execute().mapEmpty();
-    for (Trigger trigger : triggers) {
-      done = done.compose(v -> make(db, connection, trigger));
-    }
-    return done.onSuccess(v -> log.info("schema: made {} triggers", triggers.size()));
+    return connection
+        .query(MODE)
+        .execute()
+        .compose(v -> InTurn.each(triggers, (Trigger trigger) -> make(db, connection, trigger)))
+        .onSuccess(v -> log.info("schema: made {} triggers", triggers.size()));
   }
 
   private static Future<Void> make(Database db, SqlConnection connection, Trigger trigger) {
@@ -376,14 +377,11 @@ public final class Triggers {
   private Future<Void> dropAll(Database db, SqlConnection connection, Predicate<Trigger> which) {
     return names(connection)
         .compose(
-            names -> {
-              Future<Void> done = Future.succeededFuture();
-              for (Trigger trigger : triggers.stream().filter(which).toList()) {
-                boolean isThere = names.contains(trigger.name());
-                done = done.compose(v -> drop(db, connection, trigger, isThere));
-              }
-              return done;
-            });
+            names ->
+                InTurn.each(
+                    triggers.stream().filter(which).toList(),
+                    (Trigger trigger) ->
+                        drop(db, connection, trigger, names.contains(trigger.name()))));
   }
 
   private static Future<Void> drop(
