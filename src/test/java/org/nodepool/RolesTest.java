@@ -47,7 +47,7 @@ class RolesTest {
     assertThat(build.status()).isEqualTo(201);
     assertThat(http.get(build.job()).json().getString("state")).isEqualTo("queued");
     int loops = Math.max(2, Runtime.getRuntime().availableProcessors());
-    assertThat(service.vertx().deploymentIDs()).hasSize(loops + 1); // and the picture: no worker
+    assertThat(service.vertx().deploymentIDs()).hasSize(loops + 2); // picture and keeper: no worker
   }
 
   @Test

@@ -100,7 +100,7 @@ public final class AttemptTable {
   }
 
   /** Notes that nothing of that attempt is left. */
-  public Future<Void> swept(Tx tx, long jobId, int number) {
+  public Future<Void> noteSwept(Tx tx, long jobId, int number) {
     return tx.connection().preparedQuery(SWEPT).execute(Tuple.of(jobId, number)).mapEmpty();
   }
 

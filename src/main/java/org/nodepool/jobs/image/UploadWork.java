@@ -187,7 +187,7 @@ public final class UploadWork implements Work {
             v ->
                 attempt.worker().equals(worker.name())
                     ? db.transaction(
-                        Failpoint.SWEPT, tx -> attempts.swept(tx, job.id(), attempt.number()))
+                        Failpoint.SWEPT, tx -> attempts.noteSwept(tx, job.id(), attempt.number()))
                     : Future.succeededFuture());
   }
 

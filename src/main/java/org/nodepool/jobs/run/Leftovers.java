@@ -93,7 +93,7 @@ final class Leftovers {
   }
 
   private Future<Void> noteSwept(Tx tx, Remains remains) {
-    return attempts.swept(tx, remains.job().id(), remains.number());
+    return attempts.noteSwept(tx, remains.job().id(), remains.number());
   }
 
   private static boolean notTidied(Remains remains, Throwable cause) {
