@@ -1,7 +1,6 @@
 /**
  * The log of changes, {@code api_change}: the triggers that append to it, what reads it, and who
- * keeps it short; and which process decides ({@code api_turn}). Knows {@code store}, {@code
- * store.schema} and {@code model}. Everything here may be called from any thread unless it says
- * otherwise.
+ * keeps it short; and which process decides ({@code api_turn}). Everything here may be called from
+ * any thread unless it says otherwise.
  */
 package org.nodepool.changes;

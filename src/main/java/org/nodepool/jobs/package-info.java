@@ -1,8 +1,7 @@
 /**
- * Whatever takes longer than a request. {@link org.nodepool.jobs.Jobs} and {@link
- * org.nodepool.jobs.Deletions} make the rows and knock; {@link org.nodepool.jobs.run.JobVerticle},
- * the worker verticle, claims and runs them, one {@link org.nodepool.jobs.run.Work} a kind; {@link
- * org.nodepool.jobs.build.DiskImageBuilder} runs the image program. Knows {@code store}, {@code
- * provider}, {@code config}'s records and {@code model}.
+ * Whatever takes longer than a request. Here work is accepted, cancelled and retried: the rows are
+ * written in one transaction, then the worker verticle is knocked at. It lives in {@code jobs.run};
+ * what each kind does is in {@code jobs.build}, {@code jobs.image} and {@code jobs.node}, what goes
+ * on without being asked in {@code jobs.upkeep}.
  */
 package org.nodepool.jobs;

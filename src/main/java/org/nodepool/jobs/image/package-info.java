@@ -1,0 +1,2 @@
+/** What is done with images at providers. */
+package org.nodepool.jobs.image;

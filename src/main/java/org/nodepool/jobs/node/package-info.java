@@ -1,0 +1,2 @@
+/** What is done with nodes. */
+package org.nodepool.jobs.node;
