@@ -7,7 +7,9 @@ import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -43,10 +45,13 @@ final class WorkerRole {
   private final JobVerticle jobs;
   private final Upkeep upkeep;
 
-  /** The verticles' deployments: both have failed before. */
-  private Future<String> jobsDeployed = Future.failedFuture("not deployed");
+  private final List<WorkerExecutor> executors = new ArrayList<>();
 
-  private Future<String> upkeepDeployed = jobsDeployed;
+  /** The verticles' deployments; written by an event loop. */
+  private volatile Future<String> jobsDeployed = Future.failedFuture("not deployed");
+
+  private volatile Future<String> upkeepDeployed = jobsDeployed;
+  private volatile boolean isStopping;
 
   /**
    * @param environment of the process; builds get a part of it
@@ -143,7 +148,7 @@ final class WorkerRole {
             store.jobs(),
             store.workers(),
             logs,
-            vertx.createSharedWorkerExecutor("nodepool-upkeep", 1),
+            made(vertx.createSharedWorkerExecutor("nodepool-upkeep", 1)),
             config.jobs().keep());
     return new Upkeep(store.db(), config.cleanup().enabled(), keeping, pruning);
   }
@@ -161,14 +166,24 @@ final class WorkerRole {
   private WorkerExecutor executor(String name, int threads, Duration longest) {
     // Vert.x warns of threads that are blocked for longer
     long warnAfter = longest.plusMinutes(10).toMinutes();
-    return vertx.createSharedWorkerExecutor(
-        "nodepool-" + name, threads, warnAfter, TimeUnit.MINUTES);
+    return made(
+        vertx.createSharedWorkerExecutor("nodepool-" + name, threads, warnAfter, TimeUnit.MINUTES));
+  }
+
+  private synchronized WorkerExecutor made(WorkerExecutor executor) {
+    executors.add(executor);
+    return executor;
   }
 
   /** Begins; fails when an earlier process's jobs cannot be ended. */
   Future<Void> start() {
     jobsDeployed = vertx.deployVerticle(jobs, blocking());
-    upkeepDeployed = jobsDeployed.compose(id -> vertx.deployVerticle(upkeep, blocking()));
+    upkeepDeployed =
+        jobsDeployed.compose(
+            id ->
+                isStopping
+                    ? Future.failedFuture("the service is being stopped")
+                    : vertx.deployVerticle(upkeep, blocking()));
     return upkeepDeployed.mapEmpty();
   }
 
@@ -178,7 +193,15 @@ final class WorkerRole {
 
   /** Ends what runs, or leaves it to the next start. */
   Future<Void> stop() {
-    return Future.join(undeploy(upkeepDeployed), undeploy(jobsDeployed)).mapEmpty();
+    isStopping = true;
+    return Future.join(undeploy(upkeepDeployed), undeploy(jobsDeployed))
+        .eventually(() -> Future.join(closeAll()))
+        .mapEmpty();
+  }
+
+  /** Interrupts what still blocks, before the database is left. */
+  private synchronized List<Future<Void>> closeAll() {
+    return executors.stream().map(WorkerExecutor::close).toList();
   }
 
   private Future<Void> undeploy(Future<String> deployed) {

@@ -11,6 +11,7 @@ import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.DuplicateKey;
 import org.nodepool.store.JobTable;
+import org.nodepool.store.JobTable.Draft;
 import org.nodepool.store.Tx;
 
 /**
@@ -23,6 +24,7 @@ public final class Builds {
   private final Database db;
   private final DibImageTable dibImages;
   private final JobTable jobs;
+  private final NewJobs newJobs;
   private final Supplier<PoolConfig> config;
   private final Knock knock;
 
@@ -35,6 +37,7 @@ public final class Builds {
     this.db = db;
     this.dibImages = dibImages;
     this.jobs = jobs;
+    this.newJobs = new NewJobs(jobs, dibImages, config);
     this.config = config;
     this.knock = knock;
   }
@@ -79,10 +82,10 @@ public final class Builds {
         .insert(tx, diskImage, current.imagesDir())
         .compose(
             image ->
-                jobs.insert(
+                newJobs.insert(
                     tx,
-                    new JobTable.Draft(
-                        JobKind.BUILD, image.subject(), diskImage, null, image.id(), null)));
+                    new Draft(JobKind.BUILD, image.subject(), diskImage, null, image.id()),
+                    false));
   }
 
   static void checkDiskImage(PoolConfig current, String diskImage) {

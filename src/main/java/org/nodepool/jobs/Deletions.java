@@ -5,10 +5,10 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.BiFunction;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.nodepool.async.InTurn;
 import org.nodepool.config.PoolConfig;
-import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
@@ -44,7 +44,7 @@ public final class Deletions {
    * @param lockActive the jobs that have not ended and have to do with it, by id, locked
    * @param endWork ends those of these jobs that cannot go on when the row goes; others are waited
    *     for
-   * @param draft the job that deletes it, but for whether it is a clean-up
+   * @param draft the job that deletes it
    */
   private record Rows<T extends Resource>(
       String name,
@@ -53,16 +53,17 @@ public final class Deletions {
       BiFunction<Tx, T, Future<List<Job>>> lockActive,
       BiFunction<Tx, T, Future<?>> mark,
       EndWork<T> endWork,
-      BiFunction<Tx, T, Future<Draft>> draft,
-      BiFunction<Tx, T, Future<Void>> remove) {}
+      Function<T, Draft> draft) {}
 
   private interface EndWork<T> {
     Future<?> end(Tx tx, T row, List<Job> active);
   }
 
   private final Database db;
-  private final DibImageTable dibImageTable;
+  private final NodeTable nodeTable;
+  private final SnapshotImageTable imageTable;
   private final JobTable jobs;
+  private final NewJobs newJobs;
   private final EarlyEnds earlyEnds;
   private final AbandonedImages abandoned;
   private final Supplier<PoolConfig> config;
@@ -81,8 +82,10 @@ public final class Deletions {
       Supplier<PoolConfig> config,
       Knock knock) {
     this.db = db;
-    this.dibImageTable = dibImages;
+    this.nodeTable = nodes;
+    this.imageTable = images;
     this.jobs = jobs;
+    this.newJobs = new NewJobs(jobs, dibImages, config);
     this.earlyEnds = new EarlyEnds(jobs);
     this.abandoned = new AbandonedImages(images, attempts);
     this.config = config;
@@ -95,8 +98,7 @@ public final class Deletions {
             (tx, node) -> jobs.lockActive(tx, node.subject()),
             (tx, node) -> nodes.setState(tx, node, State.DELETE),
             (tx, node, active) -> Future.succeededFuture(), // no job makes nodes
-            (tx, node) -> Future.succeededFuture(draft(node)),
-            nodes::remove);
+            Deletions::draft);
     this.images =
         new Rows<>(
             "image",
@@ -105,8 +107,7 @@ public final class Deletions {
             (tx, image) -> jobs.lockActive(tx, image.subject()),
             (tx, image) -> images.setState(tx, image, State.DELETE),
             (tx, image, active) -> earlyEnds.all(tx, makersOf(image.subject(), active)),
-            (tx, image) -> hostOf(tx, image).map(host -> draft(image, host)),
-            images::remove);
+            Deletions::draft);
     this.dibImages =
         new Rows<>(
             "dib image",
@@ -115,8 +116,7 @@ public final class Deletions {
             (tx, image) -> jobs.lockActiveOf(tx, image.id()),
             (tx, image) -> dibImages.setState(tx, image, State.DELETE),
             this::endWork,
-            (tx, image) -> hostOf(tx, image).map(host -> draft(image, host)),
-            dibImages::remove);
+            Deletions::draft);
   }
 
   /**
@@ -129,7 +129,7 @@ public final class Deletions {
 
   /** Removes a node's rows at once, whatever its provider holds. Fails as {@link #deleteNode}. */
   public Future<Void> removeNodeRecord(long id) {
-    return removeRecord(nodes, id);
+    return removeRecord(nodes, id, nodeTable::remove);
   }
 
   /**
@@ -142,7 +142,7 @@ public final class Deletions {
 
   /** Removes an image's row at once, whatever its provider holds. Fails as {@link #deleteImage}. */
   public Future<Void> removeImageRecord(long id) {
-    return removeRecord(images, id);
+    return removeRecord(images, id, imageTable::remove);
   }
 
   /**
@@ -186,19 +186,19 @@ public final class Deletions {
             : rows.mark().apply(tx, row);
     return marked
         .compose(v -> rows.endWork().end(tx, row, active))
-        .compose(v -> rows.draft().apply(tx, row))
-        .compose(draft -> joinOrInsert(tx, active, draft.asCleanup(isCleanup)));
+        .compose(v -> joinOrInsert(tx, active, rows.draft().apply(row), isCleanup));
   }
 
   /** The deletion that is under way already, or a new one. */
-  private Future<Ticket> joinOrInsert(Tx tx, List<Job> active, Draft draft) {
+  private Future<Ticket> joinOrInsert(Tx tx, List<Job> active, Draft draft, boolean isCleanup) {
     Optional<Job> underWay = active.stream().filter(job -> job.kind() == draft.kind()).findFirst();
     return underWay.isPresent()
         ? jobs.adopt(tx, underWay.get()).map(Ticket.joined(underWay.get()))
-        : jobs.insert(tx, draft).map(Ticket::started);
+        : newJobs.insert(tx, draft, isCleanup).map(Ticket::started);
   }
 
-  private <T extends Resource> Future<Void> removeRecord(Rows<T> rows, long id) {
+  private <T extends Resource> Future<Void> removeRecord(
+      Rows<T> rows, long id, BiFunction<Tx, T, Future<Void>> remove) {
     return db.transaction(
             Failpoint.REMOVE_RECORD,
             tx ->
@@ -208,7 +208,7 @@ public final class Deletions {
                             rows.lockActive()
                                 .apply(tx, row)
                                 .compose(active -> earlyEnds.all(tx, active))
-                                .compose(v -> rows.remove().apply(tx, row))))
+                                .compose(v -> remove.apply(tx, row))))
         .map(knock::after);
   }
 
@@ -245,33 +245,17 @@ public final class Deletions {
   }
 
   private static Draft draft(Node node) {
-    return new Draft(JobKind.DELETE_NODE, node.subject(), null, node.providerName(), null, null);
+    return new Draft(JobKind.DELETE_NODE, node.subject(), null, node.providerName(), null);
   }
 
-  private static Draft draft(SnapshotImage image, String host) {
+  private static Draft draft(SnapshotImage image) {
     String name = image.imageName();
-    String provider = image.providerName();
-    return new Draft(JobKind.DELETE_IMAGE, image.subject(), name, provider, null, host);
+    return new Draft(JobKind.DELETE_IMAGE, image.subject(), name, image.providerName(), null);
   }
 
-  private static Draft draft(DibImage image, String host) {
+  private static Draft draft(DibImage image) {
     String name = image.imageName();
-    return new Draft(JobKind.DELETE_DIB_IMAGE, image.subject(), name, null, image.id(), host);
-  }
-
-  /** Where the files of a build are, or its log alone; null when it is nowhere. */
-  private Future<String> hostOf(Tx tx, DibImage image) {
-    return dibImageTable
-        .hostOf(tx, image.id())
-        .compose(
-            host -> host != null ? Future.succeededFuture(host) : jobs.hostOfBuild(tx, image.id()));
-  }
-
-  /** The only host where the image can be deleted; null for any. */
-  private Future<String> hostOf(Tx tx, SnapshotImage image) {
-    ProviderConfig provider = config.get().providers().get(image.providerName());
-    boolean isOnAHost = provider != null && provider.isOnOneHost() && image.externalId() != null;
-    return isOnAHost ? jobs.hostOfMaker(tx, image.subject()) : Future.succeededFuture();
+    return new Draft(JobKind.DELETE_DIB_IMAGE, image.subject(), name, null, image.id());
   }
 
   private void checkServerCanBeDeleted(Node node) {

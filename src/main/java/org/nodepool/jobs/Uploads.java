@@ -18,6 +18,7 @@ import org.nodepool.model.Subject.What;
 import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
+import org.nodepool.store.JobTable.Draft;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.Tx;
 
@@ -30,7 +31,7 @@ public final class Uploads {
   private final Database db;
   private final SnapshotImageTable images;
   private final DibImageTable dibImages;
-  private final JobTable jobs;
+  private final NewJobs newJobs;
   private final Builds builds;
   private final Supplier<PoolConfig> config;
   private final Knock knock;
@@ -46,7 +47,7 @@ public final class Uploads {
     this.db = db;
     this.images = images;
     this.dibImages = dibImages;
-    this.jobs = jobs;
+    this.newJobs = new NewJobs(jobs, dibImages, config);
     this.builds = builds;
     this.config = config;
     this.knock = knock;
@@ -115,21 +116,8 @@ public final class Uploads {
             provider.name(),
             image.name(),
             version -> provider.imageHostname(image.name(), version))
-        .compose(
-            row ->
-                dibImages
-                    .hostOf(tx, dibImageId)
-                    .compose(
-                        host ->
-                            jobs.insert(
-                                tx,
-                                new JobTable.Draft(
-                                    kind,
-                                    row.subject(),
-                                    image.name(),
-                                    provider.name(),
-                                    dibImageId,
-                                    host))));
+        .map(row -> new Draft(kind, row.subject(), image.name(), provider.name(), dibImageId))
+        .compose(draft -> newJobs.insert(tx, draft, false));
   }
 
   /**

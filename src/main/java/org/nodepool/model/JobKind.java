@@ -11,10 +11,9 @@ import org.nodepool.model.Job.JobState;
 import org.nodepool.model.Subject.What;
 
 /**
- * What is to be done, and all that a kind of job is. The rules by which jobs are claimed,
- * cancelled, retried, explained and pruned ask these properties; none asks for a kind by its name
- * but where the rule itself is about that kind. The name in the database and the API is {@link
- * #toString}.
+ * A kind of job, and all that it is. The rules by which jobs are accepted, claimed, cancelled,
+ * retried, explained and pruned ask these properties; none asks for a kind by its name but where
+ * the rule itself is about that kind. The name in the database and the API is {@link #toString}.
  */
 public enum JobKind {
   BUILD(Lane.BUILD, Effect.MAKES, What.DIB_IMAGE, Place.ANYWHERE),
@@ -46,11 +45,6 @@ public enum JobKind {
     /** The kinds that run in it. */
     public Set<JobKind> kinds() {
       return kindsThat(kind -> kind.lane == this);
-    }
-
-    @Override
-    public String toString() {
-      return name().toLowerCase(Locale.ROOT);
     }
   }
 

@@ -40,6 +40,9 @@ public final class JobTable {
 
   private static final String MAKING = in(JobKind.kindsThat(JobKind::makes));
 
+  /** Those of a later version are not counted where a number is limited. */
+  private static final String KNOWN = in(JobKind.kindsThat(kind -> true));
+
   private static final String COLUMNS = Columns.JOB.list("j");
   private static final String SELECT = Columns.JOB.select("j");
   private static final String STILL_UNFINISHED =
@@ -89,7 +92,9 @@ public final class JobTable {
   // build of what an unfinished job is about; what may have left something on a disk.
   private static final String PRUNABLE =
       SELECT
-          + "WHERE j.finished < ? AND NOT ((j.kind IN "
+          + "WHERE j.finished < ? AND j.kind IN "
+          + KNOWN
+          + " AND NOT ((j.kind IN "
           + MAKING
           + """
                 OR NOT EXISTS (
@@ -148,12 +153,14 @@ public final class JobTable {
   private static final String RENEW =
       "UPDATE api_job j SET lease_until = UNIX_TIMESTAMP() + " + LEASE_SECONDS + FENCE;
 
-  // What a worker on this host has to end. What is cancelled anybody may end, for what is left of
-  // it
-  // is swept by its own worker; and a deletion that can be done anywhere.
+  // What a worker on this host has to end. Anybody may end a cancelled job, for its own worker
+  // sweeps
+  // what is left of it, and a deletion that can be done anywhere.
   private static final String ABANDONED =
       SELECT
-          + " WHERE j.state = 'running' AND (j.host = ? OR j.cancel_requested = 1 OR (j.kind IN "
+          + " WHERE j.state = 'running' AND j.kind IN "
+          + KNOWN
+          + " AND (j.host = ? OR j.cancel_requested = 1 OR (j.kind IN "
           + in(JobKind.kindsThat(JobKind::deletes))
           + " AND j.needs_host IS NULL)) AND"
           + EXPIRED
@@ -188,33 +195,19 @@ public final class JobTable {
       "UPDATE api_job SET needs_host = ? WHERE dib_image_id = ? AND finished IS NULL AND kind IN "
           + in(JobKind.kindsThat(kind -> kind.waits().contains(Wait.ITS_BUILD)));
   private static final String HOST_OF_MAKER =
-      "SELECT host FROM api_job WHERE subject = ? AND host IS NOT NULL AND kind IN "
+      "SELECT j.host FROM api_job j JOIN snapshot_image i ON i.id = j.subject_id"
+          + " WHERE j.subject = ? AND j.host IS NOT NULL AND i.external_id IS NOT NULL"
+          + " AND j.kind IN "
           + MAKING
-          + " ORDER BY id DESC LIMIT 1";
+          + " ORDER BY j.id DESC LIMIT 1";
 
   /** A job that is to be; as in {@link Job}. */
   public record Draft(
-      JobKind kind,
-      Subject subject,
-      String imageName,
-      String providerName,
-      Long dibImageId,
-      String needsHost,
-      boolean isCleanup) {
-    /** A job that somebody asked for. */
-    public Draft(
-        JobKind kind,
-        Subject subject,
-        String imageName,
-        String providerName,
-        Long dibImageId,
-        String needsHost) {
-      this(kind, subject, imageName, providerName, dibImageId, needsHost, false);
-    }
-
-    /** The same, wanted by the service itself or not. */
-    public Draft asCleanup(boolean isWantedByUs) {
-      return new Draft(kind, subject, imageName, providerName, dibImageId, needsHost, isWantedByUs);
+      JobKind kind, Subject subject, String imageName, String providerName, Long dibImageId) {
+    public Draft {
+      if (subject.what() != kind.subject()) {
+        throw new IllegalArgumentException("%s is no subject of %s".formatted(subject, kind));
+      }
     }
   }
 
@@ -309,8 +302,10 @@ public final class JobTable {
   /**
    * A new queued job. Fails with {@link DuplicateKey} when it is a build and one of that name is
    * queued or running.
+   *
+   * @param needsHost as in {@link Job}, as {@code isCleanup}
    */
-  public Future<Job> insert(Tx tx, Draft draft) {
+  public Future<Job> insert(Tx tx, Draft draft, String needsHost, boolean isCleanup) {
     return tx.connection()
         .preparedQuery(INSERT)
         .execute(
@@ -321,8 +316,8 @@ public final class JobTable {
                 draft.imageName(),
                 draft.providerName(),
                 draft.dibImageId(),
-                draft.needsHost(),
-                draft.isCleanup(),
+                needsHost,
+                isCleanup,
                 tx.now()))
         .compose(inserted -> lock(tx, inserted.property(MySQLClient.LAST_INSERTED_ID)))
         .map(
@@ -503,7 +498,10 @@ public final class JobTable {
         .map(builds -> first(builds).map(Job::host).orElse(null));
   }
 
-  /** Where that row was made; null when no job of ours made it. */
+  /**
+   * Where that image was made; null when no job of ours made it, or its provider holds nothing of
+   * it.
+   */
   public Future<String> hostOfMaker(Tx tx, Subject subject) {
     return tx.connection()
         .preparedQuery(HOST_OF_MAKER)

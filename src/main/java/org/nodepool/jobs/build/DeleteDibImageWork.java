@@ -36,7 +36,6 @@ public final class DeleteDibImageWork implements Work {
   private final Supplier<PoolConfig> config;
   private final WorkerExecutor executor;
 
-  /** To be used on one context alone. */
   public DeleteDibImageWork(
       DibImageTable dibImages,
       JobTable jobs,

@@ -20,7 +20,6 @@ public final class DeleteImageWork implements Work {
   private final Supplier<PoolConfig> config;
   private final Providers providers;
 
-  /** To be used on one context alone. */
   public DeleteImageWork(
       SnapshotImageTable images, Supplier<PoolConfig> config, Providers providers) {
     this.images = images;

@@ -50,7 +50,6 @@ public final class UploadWork implements Work {
   private final Providers providers;
   private final ThisWorker worker;
 
-  /** To be used on one context alone. */
   public UploadWork(
       Database db,
       SnapshotImageTable images,

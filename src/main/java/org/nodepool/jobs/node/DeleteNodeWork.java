@@ -22,7 +22,6 @@ public final class DeleteNodeWork implements Work {
   private final Supplier<PoolConfig> config;
   private final Providers providers;
 
-  /** To be used on one context alone. */
   public DeleteNodeWork(NodeTable nodes, Supplier<PoolConfig> config, Providers providers) {
     this.nodes = nodes;
     this.config = config;
@@ -45,7 +44,7 @@ public final class DeleteNodeWork implements Work {
     Provider provider = providers.toDeleteFrom(config.get(), node.providerName());
     Stream<String> subnodes = node.subnodes().stream().map(SubNode::externalId);
     List<String> servers =
-        Stream.concat(subnodes, Stream.of(node).map(Node::externalId))
+        Stream.concat(subnodes, Stream.ofNullable(node.externalId()))
             .filter(Objects::nonNull)
             .toList();
     return InTurn.each(servers, provider::deleteServer);

@@ -56,10 +56,18 @@ final class Claims {
     }
     holdings.begin();
     return claim(rules)
-        .onSuccess(claimed -> claimed.ifPresent(job -> running.begin(rules, job)))
+        .map(
+            claimed -> {
+              claimed.ifPresent(job -> running.begin(rules, job));
+              return claimed.isPresent();
+            })
         .onFailure(JobVerticle::notLooked)
-        .onComplete(claimed -> holdings.end())
-        .compose(claimed -> claimed.isPresent() ? claimAll(rules) : Future.<Void>succeededFuture());
+        .eventually(
+            () -> {
+              holdings.end(); // after the begin: what is quiet may stop
+              return Future.succeededFuture();
+            })
+        .compose(isClaimed -> isClaimed ? claimAll(rules) : Future.succeededFuture());
   }
 
   private Future<Optional<Job>> claim(LaneRules rules) {

@@ -42,6 +42,14 @@ final class JobEnds {
   /** The width of the column. */
   private static final int LONGEST_PHASE = 255;
 
+  /** What of an attempt is left outside the database after its sweep. */
+  enum Left {
+    SOMETHING,
+    /** But its worker was only stopped, for all that is known, and may go on. */
+    NOTHING_NOW,
+    NOTHING
+  }
+
   private final Database db;
   private final JobTable jobs;
   private final AttemptTable attempts;
@@ -131,31 +139,27 @@ final class JobEnds {
     Job job = run.job();
     return switch (outcome.next()) {
       case NOT_OURS -> letGo(job);
-      case QUEUED -> {
+      case QUEUED, QUEUED_AFTER_LOSS -> {
         if (outcome.isTold()) {
           Long seconds = outcome.pauseSeconds();
-          log.info(
-              "{}: again in {} s, after {}: {}",
-              job.named(),
-              seconds,
-              run.took(),
-              outcome.reason());
-          run.log().note("%s; again in %d s".formatted(outcome.reason(), seconds));
+          String reason = outcome.reason();
+          log.info("{}: again in {} s, after {}: {}", job.named(), seconds, run.took(), reason);
+          run.log().note("%s; again in %d s".formatted(reason, seconds));
         }
-        yield sweepAndWrite(job, Failpoint.PUT_BACK, outcome);
+        yield sweepAndWrite(run, Failpoint.PUT_BACK, outcome);
       }
       case FAILED -> {
-        log.info("{}: ends after {}: {}", job.named(), run.took(), cut(outcome.reason()));
         if (run.stopped().isEmpty()) {
           run.log().note("failed: " + outcome.reason());
         }
-        yield sweepAndWrite(job, Failpoint.FAILURE, outcome);
+        yield sweepAndWrite(run, Failpoint.FAILURE, outcome);
       }
     };
   }
 
   /** Nothing is left of an attempt that is said to have ended, if that can be. */
-  private Future<Void> sweepAndWrite(Job job, Failpoint what, Outcome outcome) {
+  private Future<Void> sweepAndWrite(JobRun run, Failpoint what, Outcome outcome) {
+    Job job = run.job();
     return writes
         .isOurs(job)
         .compose(
@@ -163,14 +167,24 @@ final class JobEnds {
                 ours
                     ? leftovers
                         .sweep(latest(job))
-                        .compose(
-                            isSwept ->
-                                writes.write(
-                                    job,
-                                    what,
-                                    (tx, now) -> write(tx, now, outcome, false, isSwept)))
+                        .map(isSwept -> isSwept ? Left.NOTHING : Left.SOMETHING)
+                        .compose(left -> writeOurs(run, what, outcome, left))
                     : Future.succeededFuture(false))
         .compose(isWritten -> isWritten ? Future.succeededFuture() : letGo(job));
+  }
+
+  private Future<Boolean> writeOurs(JobRun run, Failpoint what, Outcome outcome, Left left) {
+    return writes.write(
+        run.job(),
+        what,
+        (tx, now) -> {
+          if (outcome.next() == Next.FAILED) {
+            String end = now.cancelRequested() ? "cancelled" : "failed";
+            String reason = cut(outcome.reason());
+            log.info("{}: {} after {}: {}", now.named(), end, run.took(), reason);
+          }
+          return write(tx, now, outcome, left);
+        });
   }
 
   /**
@@ -178,18 +192,20 @@ final class JobEnds {
    * to end it; what it left has been swept. A deletion is done again until it is done.
    *
    * @param job as it is now, this worker's
-   * @param isClean whether nothing is left on this host; if not, there is a pause
-   * @param isSwept whether besides nothing of the attempt can come any more
+   * @param left what its sweep has left of it
    */
-  Future<Void> lost(Job job, String reason, boolean isClean, boolean isSwept) {
+  Future<Void> lost(Job job, String reason, Left left) {
     return writes
         .writeIfOurs(
             job,
             Failpoint.FAILURE,
             (tx, now) -> {
+              boolean isClean = left != Left.SOMETHING;
               Outcome outcome =
-                  Outcome.ofLost(now.kind(), now.lost(), maxAttempts, isClean, reason);
-              return write(tx, now, outcome, true, isSwept);
+                  now.cancelRequested()
+                      ? Outcome.failed(reason)
+                      : Outcome.ofLost(now.kind(), now.lost(), maxAttempts, isClean, reason);
+              return write(tx, now, outcome, left);
             })
         .mapEmpty();
   }
@@ -199,16 +215,13 @@ final class JobEnds {
     log.info("{}: is put back: {}", job.named(), reason);
     Outcome outcome = Outcome.putBack(reason);
     return writes
-        .writeIfOurs(job, Failpoint.PUT_BACK, (tx, now) -> write(tx, now, outcome, false, true))
+        .writeIfOurs(job, Failpoint.PUT_BACK, (tx, now) -> write(tx, now, outcome, Left.NOTHING))
         .mapEmpty();
   }
 
-  /**
-   * @param isLost whether the attempt's worker did not live to end it
-   * @param isSwept whether nothing of it is left
-   */
-  private Future<Void> write(Tx tx, Job now, Outcome outcome, boolean isLost, boolean isSwept) {
+  private Future<Void> write(Tx tx, Job now, Outcome outcome, Left left) {
     String error = cut(outcome.reason());
+    boolean isSwept = left == Left.NOTHING;
     if (now.cancelRequested() || outcome.next() == Next.FAILED) {
       JobState end = now.cancelRequested() ? CANCELLED : FAILED;
       return works
@@ -217,6 +230,7 @@ final class JobEnds {
           .compose(v -> finish(tx, now, end, error, isSwept));
     }
     String phase = outcome.isTold() ? CodePoints.cut(outcome.reason(), LONGEST_PHASE) : null;
+    boolean isLost = outcome.next() == Next.QUEUED_AFTER_LOSS;
     return jobs.requeue(tx, now, phase, outcome.pauseSeconds(), isLost)
         .compose(JobEnds::checkOurs)
         .compose(v -> attempts.end(tx, now, error, isSwept));

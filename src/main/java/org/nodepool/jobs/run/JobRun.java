@@ -63,7 +63,7 @@ public final class JobRun {
   }
 
   /** How long it may take; null for no limit. */
-  public Duration limit() {
+  Duration limit() {
     return limit;
   }
 

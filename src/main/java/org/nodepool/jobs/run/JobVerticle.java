@@ -120,12 +120,14 @@ public final class JobVerticle extends VerticleBase {
     JobTable jobs = tables.jobs();
     AttemptTable attempts = tables.attempts();
     FencedWrites writes = new FencedWrites(vertx, db, jobs, this::isStopping);
-    Leftovers leftovers = new Leftovers(db, attempts, works, this::isStopping);
+    Leftovers leftovers = new Leftovers(vertx, db, attempts, works, this::isStopping);
     JobEnds ends =
         new JobEnds(
             db, jobs, attempts, works, writes, leftovers, buildsDir, settings.maxAttempts());
     leases = new Leases(vertx, jobs, holdings);
-    running = new RunningJobs(vertx, jobs, logs, works, leases, ends, () -> claims.look());
+    running =
+        new RunningJobs(
+            vertx, jobs, logs, works, leases, ends, this::isStopping, () -> claims.look());
     claims =
         new Claims(
             jobs,
@@ -171,7 +173,12 @@ public final class JobVerticle extends VerticleBase {
             buildsDir,
             this::isStopping);
     look = new Repeating(() -> look(round));
-    return recover(recovery).onSuccess(v -> begin(tidying));
+    return recover(recovery)
+        .map(
+            v -> {
+              begin(tidying);
+              return null;
+            });
   }
 
   /** However long the database is away. */
@@ -234,8 +241,11 @@ public final class JobVerticle extends VerticleBase {
         .executeBlocking(() -> floor.trouble(imagesDir.get(), buildsDir), false)
         .timeout(DISK_LIMIT_SECONDS, TimeUnit.SECONDS)
         .otherwise(e -> Optional.of("The disk does not answer."))
-        .onSuccess(trouble -> diskTrouble = trouble.orElse(null))
-        .mapEmpty();
+        .map(
+            trouble -> {
+              diskTrouble = trouble.orElse(null);
+              return null;
+            });
   }
 
   private Worker self() {

@@ -10,8 +10,8 @@ import org.nodepool.model.JobKind.Lane;
  * provider that hangs delays no other.
  *
  * @param workers how many jobs at one time, but for those
- * @param limit how long the attempts at a job may take, by the setting {@code limitKey}; null for
- *     no limit
+ * @param limit how long an attempt may take, by the setting {@code limitKey}, and how long all at a
+ *     job may before one more is begun; null for no limit
  */
 record LaneRules(Lane lane, int workers, Duration limit, String limitKey) {
   static LaneRules of(Lane lane, ApiConfig.Jobs settings) {

@@ -1,6 +1,10 @@
 package org.nodepool.jobs.run;
 
+import io.vertx.core.AsyncResult;
+import io.vertx.core.Context;
 import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -15,8 +19,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Removes what attempts left outside the database. What cannot be removed is told to the log, and
- * to the caller with a false; nothing here fails.
+ * The leftovers of attempts outside the database, and their removal. A leftover that stays is told
+ * to the log, and to the caller with a false; nothing here fails. To be made and used on one
+ * context alone.
  */
 final class Leftovers {
   private static final Logger log = LoggerFactory.getLogger(Leftovers.class);
@@ -27,13 +32,19 @@ final class Leftovers {
   /** While the service stops. */
   private static final long LAST_SWEEP_LIMIT_SECONDS = 2;
 
+  private final Context context;
   private final Database db;
   private final AttemptTable attempts;
   private final Map<JobKind, Work> works;
   private final BooleanSupplier isStopping;
 
   Leftovers(
-      Database db, AttemptTable attempts, Map<JobKind, Work> works, BooleanSupplier isStopping) {
+      Vertx vertx,
+      Database db,
+      AttemptTable attempts,
+      Map<JobKind, Work> works,
+      BooleanSupplier isStopping) {
+    this.context = vertx.getOrCreateContext();
     this.db = db;
     this.attempts = attempts;
     this.works = works;
@@ -46,6 +57,7 @@ final class Leftovers {
     return Future.succeededFuture(remains)
         .compose(workOf(remains)::sweep)
         .timeout(limit, TimeUnit.SECONDS)
+        .transform(this::onThisContext)
         .map(true)
         .otherwise(
             e -> {
@@ -58,6 +70,13 @@ final class Leftovers {
               }
               return false;
             });
+  }
+
+  /** A limit that is over may tell so on another thread. */
+  private Future<Void> onThisContext(AsyncResult<Void> swept) {
+    Promise<Void> here = Promise.promise();
+    context.runOnContext(v -> here.handle(swept));
+    return here.future();
   }
 
   /** As {@link #sweep} of an attempt of this worker's, and notes that; whether it is done. */

@@ -12,9 +12,9 @@ import org.nodepool.model.JobKind;
 import org.nodepool.model.Problem;
 
 /**
- * What becomes of a job whose attempt achieved nothing. Worked out from the cause alone, without an
- * effect; {@link JobEnds} writes it. A job that is to be cancelled is cancelled, whichever of the
- * first two this says.
+ * The outcome of an attempt that achieved nothing: what its job becomes. It follows from the cause
+ * alone, without an effect; {@link JobEnds} writes it, and cancels the job instead where that was
+ * asked for.
  *
  * @param reason one sentence for people
  * @param pause how long the job waits before its next attempt; null for not at all
@@ -24,6 +24,8 @@ record Outcome(Next next, String reason, Duration pause, boolean isTold) {
   /** What the job is afterwards. */
   enum Next {
     QUEUED,
+    /** Queued, and one attempt more is counted whose worker did not live to end it. */
+    QUEUED_AFTER_LOSS,
     FAILED,
     /** Whatever it is, it is not this attempt's to say. */
     NOT_OURS
@@ -117,7 +119,7 @@ record Outcome(Next next, String reason, Duration pause, boolean isTold) {
       return failed(
           "%s It is not tried again (jobs.max_attempts: %d).".formatted(reason, maxAttempts));
     }
-    return new Outcome(Next.QUEUED, reason, isClean ? null : UNCLEAN_PAUSE, false);
+    return new Outcome(Next.QUEUED_AFTER_LOSS, reason, isClean ? null : UNCLEAN_PAUSE, false);
   }
 
   /** The job is queued again as if the attempt had not been. */

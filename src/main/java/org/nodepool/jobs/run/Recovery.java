@@ -113,9 +113,15 @@ final class Recovery {
         .compose(
             all ->
                 sweepAll(job, all)
-                    .compose(
-                        isClean -> ends.lost(job, reason, isClean, isClean && isOfThisWorker(all))))
+                    .compose(isClean -> ends.lost(job, reason, left(isClean, isOfThisWorker(all)))))
         .onComplete(v -> leases.release(job));
+  }
+
+  private static JobEnds.Left left(boolean isClean, boolean isOfThisWorker) {
+    if (!isClean) {
+      return JobEnds.Left.SOMETHING;
+    }
+    return isOfThisWorker ? JobEnds.Left.NOTHING : JobEnds.Left.NOTHING_NOW;
   }
 
   /** Whether nothing is left on this host of any attempt at the job. */
@@ -148,7 +154,8 @@ final class Recovery {
     if (isStopping.getAsBoolean()) {
       return Future.succeededFuture();
     }
-    return act.apply(job)
+    return Future.succeededFuture(job)
+        .compose(act)
         .onFailure(e -> log.warn("{}: is ended later", job.named(), e))
         .otherwiseEmpty();
   }

@@ -14,9 +14,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What a worker does every few seconds: it says that it is there, looks what has become of the jobs
- * that run here, ends those whose worker is gone, looks how much disk is free and notes the calls
- * to providers. To be used on one context alone.
+ * A worker's round, which it makes every few seconds: it says that it is there, looks what has
+ * become of the jobs that run here, ends those whose worker is gone, and notes the calls to
+ * providers. To be used on one context alone.
  */
 final class Round {
   private static final Logger log = LoggerFactory.getLogger(Round.class);
@@ -76,6 +76,9 @@ final class Round {
   }
 
   private Future<Void> takeOver() {
+    if (isStopping.getAsBoolean()) {
+      return Future.succeededFuture();
+    }
     holdings.begin();
     return recovery
         .abandonedJobs()

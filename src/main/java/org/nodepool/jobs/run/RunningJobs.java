@@ -5,6 +5,7 @@ import io.vertx.core.Vertx;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BooleanSupplier;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.run.JobRun.Stop.Cause;
 import org.nodepool.model.Job;
@@ -26,9 +27,9 @@ final class RunningJobs {
   private final Map<JobKind, Work> works;
   private final Leases leases;
   private final JobEnds ends;
+  private final BooleanSupplier isStopping;
   private final Runnable onEnd;
   private final List<JobRun> running = new ArrayList<>();
-  private boolean isStopped;
 
   /**
    * @param onEnd is told of each attempt that has ended: other jobs may have waited for it
@@ -40,6 +41,7 @@ final class RunningJobs {
       Map<JobKind, Work> works,
       Leases leases,
       JobEnds ends,
+      BooleanSupplier isStopping,
       Runnable onEnd) {
     this.vertx = vertx;
     this.jobs = jobs;
@@ -47,6 +49,7 @@ final class RunningJobs {
     this.works = works;
     this.leases = leases;
     this.ends = ends;
+    this.isStopping = isStopping;
     this.onEnd = onEnd;
     vertx.setPeriodic(PROGRESS_PERIOD_MS, timer -> storeProgress());
   }
@@ -62,7 +65,7 @@ final class RunningJobs {
     JobRun run = new JobRun(job, logs.open(job), rules.limit());
     running.add(run);
     leases.hold(job, () -> run.stop(Cause.LOST, "Another worker has taken the job over."));
-    if (isStopped) {
+    if (isStopping.getAsBoolean()) {
       run.stop(Cause.SERVICE_STOPS, JobVerticle.STOPPED);
     }
     Runnable endLimit = limit(rules, run);
@@ -106,9 +109,8 @@ final class RunningJobs {
         .forEach(run -> run.stop(Cause.CANCELLED, "It was cancelled."));
   }
 
-  /** Stops all of them, and what begins later, because the service stops. */
+  /** Stops all of them, because the service stops. */
   void stopAll() {
-    isStopped = true;
     List.copyOf(running).forEach(run -> run.stop(Cause.SERVICE_STOPS, JobVerticle.STOPPED));
   }
 

@@ -99,9 +99,9 @@ final class Tidying {
         .mapEmpty();
   }
 
-  private record Left(Job job, Attempt attempt) {}
+  private record Unswept(Job job, Attempt attempt) {}
 
-  private Future<List<Left>> withJobs(List<Attempt> all) {
+  private Future<List<Unswept>> withJobs(List<Attempt> all) {
     Set<Long> ids = all.stream().map(Attempt::jobId).collect(toSet());
     return jobs.list(ids)
         .map(
@@ -109,24 +109,26 @@ final class Tidying {
               Map<Long, Job> byId = rows.stream().collect(toMap(Job::id, job -> job));
               return all.stream()
                   .filter(attempt -> byId.containsKey(attempt.jobId()))
-                  .map(attempt -> new Left(byId.get(attempt.jobId()), attempt))
+                  .map(attempt -> new Unswept(byId.get(attempt.jobId()), attempt))
                   .toList();
             });
   }
 
   /** The attempts of this worker's that still have, or may have left, something; by their uuid. */
   private Future<Set<String>> known() {
-    return attempts
-        .unsweptOf(worker)
-        .compose(this::withJobs)
-        .map(
-            all ->
-                all.stream()
-                    .map(left -> left.job().attemptUuid(left.attempt().number()))
-                    .collect(toSet()));
+    return attempts.unsweptOf(worker).compose(all -> withJobs(all).map(left -> uuids(all, left)));
   }
 
-  private Future<Boolean> tidyUp(Left left) {
+  private static Set<String> uuids(List<Attempt> all, List<Unswept> left) {
+    if (left.size() < all.size()) {
+      throw new IllegalStateException("builds stay: some may be a later version's");
+    }
+    return left.stream()
+        .map(each -> each.job().attemptUuid(each.attempt().number()))
+        .collect(toSet());
+  }
+
+  private Future<Boolean> tidyUp(Unswept left) {
     Job job = left.job();
     int number = left.attempt().number();
     if (isStopping.getAsBoolean()) {

@@ -2,6 +2,7 @@ package org.nodepool.jobs.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.nodepool.Rows.aJob;
+import static org.nodepool.Rows.anAttempt;
 
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
@@ -81,7 +82,7 @@ class JobEndsTest {
             attempts,
             works,
             new FencedWrites(vertx, db, jobs, () -> false),
-            new Leftovers(db, attempts, works, () -> false),
+            new Leftovers(vertx, db, attempts, works, () -> false),
             Path.of("/nowhere/builds"),
             2);
     dibImage = service.dibImage("tiny", 1, "/nowhere/tiny");
@@ -197,6 +198,18 @@ class JobEndsTest {
 
     assertThat(column("SELECT state FROM api_job")).isEqualTo("failed");
     assertThat(column("SELECT error FROM api_job")).isEqualTo("Too many requests.");
+  }
+
+  @Test
+  void a_lost_attempt_at_what_is_to_be_cancelled_says_why_and_no_more() throws Exception {
+    service.sql("UPDATE api_job SET cancel_requested = 1, lost = 1");
+    anAttempt(run.job().id()).finished(null).in(service);
+
+    await(ends.lost(run.job(), "It was lost.", JobEnds.Left.NOTHING));
+
+    assertThat(column("SELECT state FROM api_job")).isEqualTo("cancelled");
+    assertThat(column("SELECT error FROM api_job_attempt")).isEqualTo("It was lost.");
+    assertThat(column("SELECT CAST(is_swept AS CHAR) FROM api_job_attempt")).isEqualTo("1");
   }
 
   /** How long from now the job waits, in seconds. */

@@ -5,6 +5,7 @@ import static org.junit.jupiter.params.provider.Arguments.arguments;
 import static org.nodepool.jobs.run.Outcome.Next.FAILED;
 import static org.nodepool.jobs.run.Outcome.Next.NOT_OURS;
 import static org.nodepool.jobs.run.Outcome.Next.QUEUED;
+import static org.nodepool.jobs.run.Outcome.Next.QUEUED_AFTER_LOSS;
 
 import java.io.IOException;
 import java.time.Duration;
@@ -138,12 +139,12 @@ class OutcomeTest {
   @EnumSource
   void a_lost_attempt_is_made_again_until_there_were_too_many_but_for_deletions(JobKind kind) {
     assertThat(Outcome.ofLost(kind, 0, 2, true, "It was lost."))
-        .isEqualTo(new Outcome(QUEUED, "It was lost.", null, false));
+        .isEqualTo(new Outcome(QUEUED_AFTER_LOSS, "It was lost.", null, false));
     assertThat(Outcome.ofLost(kind, 0, 2, false, "It was lost.").pause()).isEqualTo(seconds(30));
     assertThat(Outcome.ofLost(kind, 1, 2, true, "It was lost."))
         .isEqualTo(
             kind.deletes()
-                ? new Outcome(QUEUED, "It was lost.", null, false)
+                ? new Outcome(QUEUED_AFTER_LOSS, "It was lost.", null, false)
                 : Outcome.failed("It was lost. It is not tried again (jobs.max_attempts: 2)."));
   }
 }

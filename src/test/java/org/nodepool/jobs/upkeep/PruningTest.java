@@ -73,11 +73,12 @@ class PruningTest {
   @Test
   void a_job_of_a_later_version_is_left_alone_and_keeps_no_other() {
     long later = job("dance", "succeeded", "/v1/dancers/1", OLD);
+    long ofOurs = job("dance", "succeeded", "/v1/images/7", OLD);
     job("delete-node", "succeeded", "/v1/nodes/1", OLD);
 
     prune();
 
-    assertThat(numbers("SELECT id FROM api_job")).containsExactly(later);
+    assertThat(numbers("SELECT id FROM api_job")).containsExactly(later, ofOurs);
   }
 
   @ParameterizedTest
