@@ -29,11 +29,6 @@ public enum Offer {
     this.mediaTypes = List.of(mediaTypes);
   }
 
-  /** Without parameters, in order of preference. */
-  public List<String> mediaTypes() {
-    return mediaTypes;
-  }
-
   /** Chooses what the client likes best, or fails with {@link ProblemType#NOT_ACCEPTABLE}. */
   RoutingContext negotiate(RoutingContext ctx) {
     if (mediaTypes.isEmpty()) {

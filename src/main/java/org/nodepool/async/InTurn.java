@@ -26,7 +26,7 @@ public final class InTurn {
   public static <T, R> Future<List<R>> collect(
       Iterable<? extends T> all, Function<T, Future<R>> step) {
     List<R> results = new ArrayList<>();
-    return each(all, (T one) -> step.apply(one).onSuccess(results::add)).map(results);
+    return each(all, (T one) -> step.apply(one).map(results::add)).map(results);
   }
 
   /** Does it for each until it gives false for one; whether it never did. */

@@ -23,7 +23,7 @@ public final class ChangeKeeper extends VerticleBase {
 
   /** What reads the log in this process; for any thread. */
   public interface Reader {
-    /** What it has seen; null while it reads no log. */
+    /** What it has seen; null while it reads no log, or has not been able to for a minute. */
     SeenChanges seen();
 
     /** Tells it that these gaps will never be filled; one at least. */
@@ -47,6 +47,11 @@ public final class ChangeKeeper extends VerticleBase {
   private final ChangeReaderTable readers;
   private final List<Followed> followed = new ArrayList<>();
   private Turn turn;
+
+  /** The look at the readers that is under way, or was the last. */
+  private Future<?> look = Future.succeededFuture();
+
+  private boolean isStopped;
 
   /**
    * @param readers by names that no reader of another process has, 255 characters at most
@@ -72,20 +77,26 @@ public final class ChangeKeeper extends VerticleBase {
   public Future<?> start() {
     turn = turns.contend(PURPOSE);
     lookAgain();
-    vertx.setPeriodic(PRUNE_MS, timer -> prune());
+    vertx.setTimer(PRUNE_MS, timer -> prune());
     return Future.succeededFuture();
   }
 
   @Override
   public Future<?> stop() {
-    List<Future<?>> left = new ArrayList<>(List.of(turn.stop()));
-    followed.forEach(reader -> left.add(readers.left(reader.name)));
-    return Future.join(left).otherwiseEmpty();
+    isStopped = true;
+    return Future.join(turn.stop(), look.eventually(this::leave)).otherwiseEmpty();
+  }
+
+  private Future<?> leave() {
+    return Future.join(followed.stream().map(reader -> readers.left(reader.name)).toList());
   }
 
   private void lookAgain() {
-    Future.join(followed.stream().map(Followed::look).toList())
-        .onFailure(e -> log.debug("no look at the readers of the change log", e))
+    if (isStopped) {
+      return;
+    }
+    look = Future.join(followed.stream().map(Followed::look).toList());
+    look.onFailure(e -> log.debug("no look at the readers of the change log", e))
         .onComplete(done -> vertx.setTimer(LOOK_MS, timer -> lookAgain()));
   }
 
@@ -115,9 +126,13 @@ public final class ChangeKeeper extends VerticleBase {
       noteLength(seen);
       long needs = Math.min(neededBefore, seen.least());
       neededBefore = seen.least();
-      return readers
-          .seen(name, needs)
-          .compose(v -> proofs.look(seen.gaps()))
+      // side by side: a proof needs no right to write
+      return Future.join(readers.note(name, needs), prove(seen)).mapEmpty();
+    }
+
+    private Future<Void> prove(SeenChanges seen) {
+      return proofs
+          .look(seen.gaps())
           .map(
               proved -> {
                 if (!proved.isEmpty()) {
@@ -145,16 +160,13 @@ public final class ChangeKeeper extends VerticleBase {
 
   /** A few rows at a time, with pauses for those who write. */
   private void prune() {
-    if (!turn.isHeld()) {
-      return;
-    }
-    pruneSome()
+    Future<Long> pruned = turn.isHeld() ? pruneSome() : Future.succeededFuture(0L);
+    pruned
         .onFailure(e -> log.debug("the change log is not pruned", e))
-        .onSuccess(
-            pruned -> {
-              if (pruned > 0) {
-                vertx.setTimer(PRUNE_PAUSE_MS, timer -> prune());
-              }
+        .onComplete(
+            done -> {
+              boolean isMoreThere = done.succeeded() && done.result() > 0;
+              vertx.setTimer(isMoreThere ? PRUNE_PAUSE_MS : PRUNE_MS, timer -> prune());
             });
   }
 

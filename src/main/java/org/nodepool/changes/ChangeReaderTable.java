@@ -7,8 +7,8 @@ import org.nodepool.store.Database;
 import org.nodepool.store.Tx;
 
 /**
- * The table {@code api_change_reader}: who reads the log of changes, and from which id on each may
- * still need it.
+ * The table {@code api_change_reader}: the readers of the log of changes, each with the id from
+ * which on it may still need the log.
  */
 final class ChangeReaderTable {
   private static final String SEEN =
@@ -19,7 +19,8 @@ final class ChangeReaderTable {
   private static final String LEFT = "DELETE FROM api_change_reader WHERE reader = ?";
   private static final String LEAST =
       """
-      SELECT MIN(needs) AS needs FROM api_change_reader WHERE seen >= UNIX_TIMESTAMP() - 60
+      SELECT MIN(needs) AS needs FROM api_change_reader
+       WHERE seen BETWEEN UNIX_TIMESTAMP() - 60 AND UNIX_TIMESTAMP()
       """;
   private static final String FORGET =
       "DELETE FROM api_change_reader WHERE seen < UNIX_TIMESTAMP() - 600";
@@ -31,7 +32,7 @@ final class ChangeReaderTable {
   }
 
   /** Notes that this reader is there now, and may still need the log from that id on. */
-  Future<Void> seen(String reader, long needs) {
+  Future<Void> note(String reader, long needs) {
     return db.note(c -> c.preparedQuery(SEEN).execute(Tuple.of(reader, needs)).mapEmpty());
   }
 

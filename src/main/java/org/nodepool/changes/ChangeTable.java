@@ -44,7 +44,9 @@ public final class ChangeTable {
 
   private static final String GREATEST =
       "SELECT COALESCE((SELECT MAX(id) FROM api_change), 0) AS greatest";
-  private static final String APPEARED = ", (SELECT COUNT(*) FROM api_change WHERE %s) AS appeared";
+  private static final String APPEARED =
+      ", (SELECT COUNT(*) FROM api_change WHERE %s) AS appeared,"
+          + " COALESCE((SELECT MIN(id) FROM api_change), 0) AS least";
 
   private static final String SINCE =
       """
@@ -106,9 +108,14 @@ public final class ChangeTable {
         .map(
             rows -> {
               Row row = rows.iterator().next();
-              return row.getLong("greatest") == seen.greatest()
-                  && (gaps.isEmpty() || row.getLong("appeared") == 0);
+              boolean isGreatest = row.getLong("greatest") == seen.greatest();
+              return isGreatest && (gaps.isEmpty() || hasNoneAppeared(row, seen));
             });
+  }
+
+  /** A gap that was filled, and then pruned before it was seen, is missed too. */
+  private static boolean hasNoneAppeared(Row row, SeenChanges seen) {
+    return row.getLong("appeared") == 0 && row.getLong("least") <= seen.leastToBeMissed();
   }
 
   /** What was committed since, in the order in which each row was changed; one statement. */
@@ -148,11 +155,13 @@ public final class ChangeTable {
     List<Long> ids = new ArrayList<>(rows.size());
     for (Row row : rows) {
       long id = row.getLong("id");
-      Columns<?> of = tables.get(row.getString("of_table"));
-      if (of == null || !possible.has(id)) {
-        return lost; // a table of a later version
+      if (!possible.has(id)) {
+        return lost;
       }
-      changes.add(change(id, of, row));
+      Columns<?> of = tables.get(row.getString("of_table"));
+      if (of != null) { // else it is a table of a later version
+        changes.add(change(id, of, row));
+      }
       ids.add(id);
     }
     return new Since(true, changes, seen.with(ids, possible));
@@ -162,14 +171,6 @@ public final class ChangeTable {
     Long newId = row.getLong("new_id");
     Object now = newId == null ? null : table.logged(row).orElse(null);
     return new Change(id, table, row.getLong("old_id"), newId, now);
-  }
-
-  /** The greatest id there is; 0 when there is none. */
-  Future<Long> greatest(SqlConnection connection) {
-    return connection
-        .query(GREATEST)
-        .execute()
-        .map(rows -> rows.iterator().next().getLong("greatest"));
   }
 
   /** The least and the greatest id there is; 0 when there is none. */
@@ -262,8 +263,11 @@ public final class ChangeTable {
                       System.nanoTime() - until > 0
                           ? Future.succeededFuture(false)
                           : isEmpty(connection, gap)
-                              .onSuccess(isEmpty -> looked.put(gap, isEmpty))
-                              .map(true))
+                              .map(
+                                  isEmpty -> {
+                                    looked.put(gap, isEmpty);
+                                    return true;
+                                  }))
               .map(looked);
         });
   }

@@ -116,17 +116,24 @@ public final class PoolLog {
         .since(connection, seen, possible())
         .compose(
             since ->
-                since.isWhole() && since.changes().isEmpty()
+                since.isWhole() && since.seen().equals(seen)
                     ? nothing(connection, seen)
                     : Future.succeededFuture(
                         since.isWhole() ? new Changes(since.changes(), since.seen()) : null));
   }
 
-  /** There is nothing new; but if what was seen is not there any more, it is another log. */
+  /**
+   * Nothing new is there; but if what was seen is not there any more, it is another log, and a gap
+   * that was filled may have been pruned.
+   */
   private Future<Changes> nothing(SqlConnection connection, SeenChanges seen) {
     return table
-        .greatest(connection)
-        .map(greatest -> greatest < seen.greatest() ? null : new Changes(List.of(), seen));
+        .bounds(connection)
+        .map(
+            bounds ->
+                bounds.to() < seen.greatest() || bounds.from() > seen.leastToBeMissed()
+                    ? null
+                    : new Changes(List.of(), seen));
   }
 
   /**
@@ -162,7 +169,7 @@ public final class PoolLog {
         now -> {
           Map<Columns<?>, List<?>> rows = new HashMap<>();
           return InTurn.each(
-                  tables, (Columns<?> of) -> of.all(connection).onSuccess(all -> rows.put(of, all)))
+                  tables, (Columns<?> of) -> of.all(connection).map(all -> rows.put(of, all)))
               .map(new Rows(rows, now));
         });
   }

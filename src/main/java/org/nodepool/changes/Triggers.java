@@ -219,9 +219,12 @@ public final class Triggers {
         && notInnoDb(standing).isEmpty();
   }
 
-  /** The tables that know no transactions, in the order of their definitions. */
+  /** The tables that know no transactions, in the order of their definitions, the log last. */
   private List<String> notInnoDb(Standing standing) {
-    return tables.stream().map(Columns::table).filter(t -> !standing.isInnoDb(t)).toList();
+    return Stream.concat(tables.stream().map(Columns::table), Stream.of(LOG))
+        .filter(table -> standing.engines().containsKey(table) || !table.equals(LOG))
+        .filter(table -> !standing.isInnoDb(table))
+        .toList();
   }
 
   /** What is to be made, or made again as this user's. */
@@ -270,7 +273,8 @@ public final class Triggers {
               Future<Void> done =
                   odd.isEmpty()
                       ? makeAll(db, connection, wanting(standing))
-                      : dropAll(db, connection, t -> odd.contains(t.of().table()));
+                      : dropAll(
+                          db, connection, t -> odd.contains(LOG) || odd.contains(t.of().table()));
               return done.map(v -> odd.isEmpty() ? null : lackOfEngines(standing, odd))
                   .recover(
                       e ->

@@ -16,30 +16,33 @@ public final class Turns {
   /** So long a turn is its holder's without a word of him, and up to a second more. */
   static final int LEASE_SECONDS = 6;
 
+  // also one that runs out later than any can: the clock has been set back
+  private static final String IS_FREE =
+      "lease_until NOT BETWEEN UNIX_TIMESTAMP() AND UNIX_TIMESTAMP() + " + LEASE_SECONDS;
   private static final String LOOK =
-      "SELECT lease_until < UNIX_TIMESTAMP() AS is_free FROM api_turn WHERE purpose = ?";
+      "SELECT " + IS_FREE + " AS is_free FROM api_turn WHERE purpose = ?";
   private static final String MAKE =
       "INSERT IGNORE INTO api_turn (purpose, token, lease_until, holder) VALUES (?, 0, 0, '')";
   private static final String TAKE =
       """
       UPDATE api_turn SET token = LAST_INSERT_ID(token + 1), holder = ?,
              lease_until = UNIX_TIMESTAMP() + %d
-       WHERE purpose = ? AND lease_until < UNIX_TIMESTAMP()
+       WHERE purpose = ? AND %s
       """
-          .formatted(LEASE_SECONDS);
+          .formatted(LEASE_SECONDS, IS_FREE);
+
+  // The holder besides: after a failover or a restore a token may be given out once more.
+  private static final String FENCE = " WHERE purpose = ? AND token = ? AND holder = ?";
   private static final String RENEW =
-      "UPDATE api_turn SET lease_until = UNIX_TIMESTAMP() + %d WHERE purpose = ? AND token = ?"
-          .formatted(LEASE_SECONDS);
-  private static final String GIVE_UP =
-      "UPDATE api_turn SET lease_until = 0 WHERE purpose = ? AND token = ?";
-  private static final String LOCK =
-      "SELECT token FROM api_turn WHERE purpose = ? AND token = ? FOR UPDATE";
+      "UPDATE api_turn SET lease_until = UNIX_TIMESTAMP() + " + LEASE_SECONDS + FENCE;
+  private static final String GIVE_UP = "UPDATE api_turn SET lease_until = 0" + FENCE;
+  private static final String LOCK = "SELECT token FROM api_turn" + FENCE + " FOR UPDATE";
 
   private final Database db;
   private final String holder;
 
   /**
-   * @param holder names this process to people; 255 characters at most
+   * @param holder names this process, and no other one; 255 characters at most
    */
   public Turns(Database db, String holder) {
     this.db = db;
@@ -80,19 +83,19 @@ public final class Turns {
 
   /** Prolongs the turn; false when it is another's. One that ran out may be prolonged, too. */
   Future<Boolean> renew(String purpose, long token) {
-    return change(RENEW, Tuple.of(purpose, token)).map(renewed -> renewed.rowCount() > 0);
+    return change(RENEW, Tuple.of(purpose, token, holder)).map(renewed -> renewed.rowCount() > 0);
   }
 
   /** Lets others take the turn at once. */
   Future<Void> giveUp(String purpose, long token) {
-    return change(GIVE_UP, Tuple.of(purpose, token)).mapEmpty();
+    return change(GIVE_UP, Tuple.of(purpose, token, holder)).mapEmpty();
   }
 
   /** Keeps the turn from changing hands until the transaction ends; fails with {@link TurnLost}. */
   Future<Void> lock(Tx tx, String purpose, long token) {
     return tx.connection()
         .preparedQuery(LOCK)
-        .execute(Tuple.of(purpose, token))
+        .execute(Tuple.of(purpose, token, holder))
         .compose(
             rows ->
                 rows.size() > 0

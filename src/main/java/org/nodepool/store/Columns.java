@@ -200,6 +200,13 @@ public final class Columns<T> {
    */
   public record Column(String name, Type type, String definition) {}
 
+  /** Columns of the log that say something of the change. */
+  private static final Set<String> LOGS_OWN =
+      Set.of("id", "of_table", "old_id", "new_id", "old_state", "new_state", "time");
+
+  /** The width of the log's column for it. */
+  private static final int LONGEST_TABLE = 16;
+
   private final String table;
   private final boolean isOurs;
   private final Function<Fields, T> row;
@@ -229,6 +236,9 @@ public final class Columns<T> {
   }
 
   private Columns(String table, boolean isOurs, Function<Fields, T> row) {
+    if (table.length() > LONGEST_TABLE) {
+      throw new IllegalArgumentException("the name of table %s is too long".formatted(table));
+    }
     this.table = table;
     this.isOurs = isOurs;
     this.row = row;
@@ -339,6 +349,9 @@ public final class Columns<T> {
   }
 
   private static void putInLog(SortedMap<String, Type> all, String name, Type type) {
+    if (LOGS_OWN.contains(name)) {
+      throw new IllegalStateException("%s is a column of the log's own".formatted(name));
+    }
     Type other = all.putIfAbsent(name, type);
     if (other != null && other != type) {
       throw new IllegalStateException("%s is %s and %s".formatted(name, other, type));

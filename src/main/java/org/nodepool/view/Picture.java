@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Consumer;
 import org.nodepool.changes.ChangeKeeper;
@@ -40,6 +41,9 @@ public final class Picture extends VerticleBase implements ChangeKeeper.Reader {
   private static final int LOOKS_WITHOUT_LOG = 30;
 
   private static final long READ_ALL_MS = 30_000;
+
+  /** A picture that could not be made newer for so long holds nobody up. */
+  private static final long STALE_NANOS = TimeUnit.MINUTES.toNanos(1);
 
   private final Database db;
   private final Consumer<Boolean> onLooked;
@@ -329,7 +333,8 @@ public final class Picture extends VerticleBase implements ChangeKeeper.Reader {
 
   @Override
   public SeenChanges seen() {
-    return current.seen();
+    boolean isUpToDate = System.nanoTime() - asOf < STALE_NANOS;
+    return isUpToDate ? current.seen() : null;
   }
 
   @Override

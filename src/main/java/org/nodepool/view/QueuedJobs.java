@@ -34,7 +34,7 @@ final class QueuedJobs {
   /**
    * @param turn its place in its queue, from 1, behind those that run
    */
-  private record Turn(Job job, int turn) {}
+  private record Placed(Job job, int turn) {}
 
   /** The jobs that another may have to wait for: few, however many are queued. */
   private final List<Job> first;
@@ -55,9 +55,9 @@ final class QueuedJobs {
     jobs.stream()
         .filter(job -> job.state() == JobState.QUEUED)
         .sorted(comparingLong(Job::id))
-        .map(job -> new Turn(job, turns.merge(Queue.of(job), 1, Integer::sum)))
-        .sorted(comparingInt(Turn::turn)) // keeps the order by id
-        .map(Turn::job)
+        .map(job -> new Placed(job, turns.merge(Queue.of(job), 1, Integer::sum)))
+        .sorted(comparingInt(Placed::turn)) // keeps the order by id
+        .map(Placed::job)
         .forEach(job -> places.put(job.id(), queued.merge(job.kind().lane(), 1, Integer::sum)));
     this.first =
         jobs.stream()

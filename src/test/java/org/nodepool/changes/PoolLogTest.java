@@ -143,6 +143,34 @@ class PoolLogTest {
   }
 
   @Test
+  void a_gap_that_was_filled_and_pruned_before_it_was_seen_is_noticed_though_nothing_is_newer() {
+    Transaction open = changing();
+    change("newer");
+    SeenChanges withGap = on(() -> log.all(seen)).seen();
+    assertThat(on(() -> log.isAll(withGap))).isTrue();
+
+    open.commit().await();
+    service.sql(
+        "DELETE FROM api_change WHERE id < (SELECT * FROM (SELECT MAX(id) FROM api_change) m)");
+
+    assertThat(on(() -> log.isAll(withGap))).isFalse();
+    assertThat(on(() -> log.since(withGap))).isNull();
+    SeenChanges again = on(() -> log.all(withGap)).seen();
+    assertThat(on(() -> log.isAll(again))).isTrue();
+  }
+
+  @Test
+  void a_change_of_a_table_of_a_later_version_is_passed_over() {
+    service.sql(
+        "INSERT INTO api_change (of_table, old_id, new_id, time) VALUES ('api_later', NULL, 1, 0)");
+
+    PoolLog.Changes since = on(() -> log.since(seen));
+
+    assertThat(since.changes()).isEmpty();
+    assertThat(on(() -> log.isAll(since.seen()))).isTrue();
+  }
+
+  @Test
   void pruning_keeps_the_newest_and_what_may_still_be_filled() {
     service.sql("DELETE FROM api_change");
     for (int i = 0; i < 3; i++) {

@@ -151,7 +151,9 @@ class TurnTest {
     Poll.until("it has the turn", LIMIT, turn::isHeld);
     turn.transaction(Failpoint.PRUNE, work).await();
 
-    SERVER.sqlIn(NAME, "UPDATE api_turn SET token = token + 1, lease_until = 4000000000");
+    long until = System.currentTimeMillis() / 1000 + Turns.LEASE_SECONDS;
+    SERVER.sqlIn(
+        NAME, "UPDATE api_turn SET token = token + 1, holder = 'b', lease_until = " + until);
 
     assertThatThrownBy(() -> turn.transaction(Failpoint.PRUNE, work).await())
         .isInstanceOf(TurnLost.class);
@@ -160,7 +162,35 @@ class TurnTest {
     turn.stop().await();
     assertThat(SERVER.sqlIn(NAME, "SELECT lease_until FROM api_turn").iterator().next().getLong(0))
         .as("the other's")
-        .isEqualTo(4_000_000_000L);
+        .isEqualTo(until);
+  }
+
+  @Test
+  void a_token_that_was_given_out_twice_is_of_who_has_it_now() {
+    Turn turn = new Turns(database(), "a").contend("test");
+    Poll.until("it has the turn", LIMIT, turn::isHeld);
+
+    // as after a failover to a server that lagged behind
+    SERVER.sqlIn(NAME, "UPDATE api_turn SET holder = 'b'");
+
+    assertThatThrownBy(
+            () -> turn.transaction(Failpoint.PRUNE, tx -> Future.succeededFuture()).await())
+        .isInstanceOf(TurnLost.class);
+    Poll.until("it knows", LIMIT, () -> !turn.isHeld());
+    turn.stop().await();
+  }
+
+  @Test
+  void the_turn_of_a_dead_holder_is_taken_also_when_the_clock_was_set_back() {
+    SERVER.sqlIn(
+        NAME,
+        "INSERT INTO api_turn (purpose, token, lease_until, holder)"
+            + " VALUES ('test', 5, UNIX_TIMESTAMP() + 3600, 'dead')");
+
+    Turn turn = new Turns(database(), "a").contend("test");
+
+    Poll.until("it has the turn", LIMIT, turn::isHeld);
+    turn.stop().await();
   }
 
   private record Written(long token, String holder) {}

@@ -94,14 +94,14 @@ public final class SchemaWatch {
               }
               if (looked.succeeded()) {
                 noteThatItServes();
-                onLooked.accept(looked.result().isEmpty() ? Look.IN_PLACE : Look.MADE);
                 lookIn(PERIOD, 0);
+                onLooked.accept(looked.result().isEmpty() ? Look.IN_PLACE : Look.MADE);
               } else {
                 note(looked.cause());
+                lookIn(BACKOFF.after(failures + 1), failures + 1);
                 if (looked.cause() instanceof SchemaRefused) {
                   onLooked.accept(Look.REFUSED);
                 }
-                lookIn(BACKOFF.after(failures + 1), failures + 1);
               }
             });
   }
