@@ -27,8 +27,7 @@ import org.nodepool.store.Tx;
 
 /**
  * The table {@code api_change}: triggers append a row to it for every row of the pool and every job
- * that anybody inserts, changes or deletes ({@link Triggers}). It is read by what keeps a picture
- * of the pool: {@link PoolLog}.
+ * that anybody inserts, changes or deletes ({@link Triggers}). {@link PoolLog} reads it.
  */
 public final class ChangeTable {
   /** More changes than that are not applied one by one: it is quicker to read all rows. */
@@ -249,8 +248,8 @@ public final class ChangeTable {
 
   /**
    * Of these gaps, or of as many as can be looked at in some seconds, whether there is no row in it
-   * at this moment, committed or not. That is no proof yet: who waits for a lock before it can
-   * insert has its id already.
+   * at this moment, committed or not. That is no proof yet: a writer that waits for a lock before
+   * it can insert has its id already.
    */
   Future<Map<Gap, Boolean>> empty(List<Gap> gaps) {
     long until = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(GAPS_LIMIT_MS);

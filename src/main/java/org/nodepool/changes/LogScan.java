@@ -60,8 +60,8 @@ final class LogScan {
   }
 
   /**
-   * What has been seen with this snapshot, out of what had been seen before. When that is too much
-   * for one scan, the newer part is left to the next one: what gives it is read with that, too, and
+   * The ids that have been seen with this snapshot, and with the reads before. When they are too
+   * many for one scan, the newer part is left to the next one: its changes are read with that, and
    * no change is lost by being applied once more, after all that came before it.
    */
   Future<SeenChanges> seen(SeenChanges before) {

@@ -79,9 +79,9 @@ public record SeenChanges(long greatest, List<Gap> gaps, long connections, long 
   }
 
   /**
-   * The least id that may have appeared and been pruned before it was seen. What is missing before
-   * the first row that was there when all were read is no sign of that: it was pruned before, or is
-   * kept until all rows are read again.
+   * The least id that may have appeared and been pruned before it was seen. An id that is missing
+   * before the first row that was there when all were read is no sign of that: its row was pruned
+   * before, or is kept until all rows are read again.
    */
   long leastToBeMissed() {
     return gaps.stream()
@@ -146,9 +146,9 @@ public record SeenChanges(long greatest, List<Gap> gaps, long connections, long 
 
   /**
    * The ids that the server gives out: {@code offset}, and from there every {@code step}th. A
-   * session may have a step of its own. What it writes is then seen, and from then on every number
-   * is taken for possible; but what it commits only after a greater id was seen is no gap before,
-   * and is seen when all rows are read again.
+   * session may have a step of its own. Its ids are then seen, and from then on every number is
+   * taken for possible; but an id that it commits only after a greater one was seen is no gap
+   * before, and is seen when all rows are read again.
    *
    * @param step {@code auto_increment_increment}, 1 or more
    */

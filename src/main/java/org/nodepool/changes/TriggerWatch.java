@@ -12,8 +12,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Keeps the triggers in place for as long as the service runs. It acts at the looks of a {@link
- * SchemaWatch}, and beside them: the service works without triggers, too. What is lacking is logged
- * when it changes. Thread-safe.
+ * SchemaWatch}, and beside them: the service works without triggers, too. A lack is logged when it
+ * changes. Thread-safe.
  */
 public final class TriggerWatch {
   private static final Logger log = LoggerFactory.getLogger(TriggerWatch.class);
@@ -79,7 +79,7 @@ public final class TriggerWatch {
   }
 
   /**
-   * Tells what was found by who looked: whether the triggers are in place. Those that were refused
+   * Notes whether a look of somebody else's found the triggers in place. Triggers that were refused
    * are not tried the sooner for it.
    */
   public void noteLogging(boolean isLogged) {

@@ -375,8 +375,8 @@ public final class Triggers {
   }
 
   /**
-   * Also those that the user may not see: what he may not drop must not stay unnoticed. But a
-   * server with binary logs refuses to drop even what is not there.
+   * Also triggers that the user may not see: one that he may not drop must not stay unnoticed. But
+   * a server with binary logs refuses to drop even what is not there.
    */
   private Future<Void> dropAll(Database db, SqlConnection connection, Predicate<Trigger> which) {
     return names(connection)

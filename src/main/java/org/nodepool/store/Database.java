@@ -52,7 +52,8 @@ public final class Database {
   private static final int ATTEMPTS_AT_A_DEADLOCK = 3;
 
   /**
-   * Whoever waits longer for a row is told so; his connection must not go on waiting without him.
+   * A caller who waits longer for a row is told so; his connection must not go on waiting without
+   * him.
    */
   private static final String LOCK_WAIT =
       "SET SESSION innodb_lock_wait_timeout = 1, SESSION lock_wait_timeout = 1,"
@@ -307,9 +308,9 @@ public final class Database {
   }
 
   /**
-   * How many connections were made that one context has for itself. What was read before there was
-   * the newest of them may be of a server that has died since, and the log of the next one may lack
-   * its end.
+   * How many connections were made that one context has for itself. A row that was read before the
+   * newest of them was made may be of a server that has died since, and the log of the next one may
+   * lack its end.
    */
   public long ownConnections() {
     return ownConnections.get();
@@ -341,9 +342,9 @@ public final class Database {
   }
 
   /**
-   * The failure in the terms of callers. What the server answers is a fault of ours unless it says
-   * that it cannot serve; whatever else the client reports is a connection that was lost, or could
-   * not be had. {@link #onTrouble} is told which.
+   * The failure in the terms of callers. An error of the server is a fault of ours unless it says
+   * that the server cannot serve; any other failure of the client is a connection that was lost, or
+   * could not be had. {@link #onTrouble} is told which.
    *
    * @param mayBeWritten whether a commit may have been under way
    */

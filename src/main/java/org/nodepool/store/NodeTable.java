@@ -52,9 +52,9 @@ public final class NodeTable {
   }
 
   /**
-   * What a person asks of a node: hold or ready. Compare and set, so that of two racing callers
-   * each answer is true of the order in which the row changed; the state it has already leaves
-   * {@code state_time} alone.
+   * Sets the state that a person asks for: hold or ready. Compare and set, so that of two racing
+   * callers each answer is true of the order in which the row changed; the state it has already
+   * leaves {@code state_time} alone.
    *
    * <p>Fails with {@link Problem.NotFound} or {@link Problem.WrongState}.
    */

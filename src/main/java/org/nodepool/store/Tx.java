@@ -10,8 +10,8 @@ import org.nodepool.model.Failpoint;
 import org.nodepool.model.Resource;
 
 /**
- * One transaction under way. What the tables record in it becomes events when it is committed, and
- * nothing when it is not.
+ * One transaction under way. The changes that tables record in it become events when it is
+ * committed, and nothing when it is not.
  */
 public final class Tx {
   private enum Stage {

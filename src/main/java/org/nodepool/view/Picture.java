@@ -28,9 +28,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Keeps the newest {@link PoolView} that this process has. It is made newer when somebody asks for
- * it ({@link #refreshed}), out of the change log, and every half minute out of all rows: what fires
- * no trigger is seen then. Without the change log, all rows are read each time. It works on an
- * event loop of its own; its public methods are for any thread.
+ * it ({@link #refreshed}), out of the change log, and every half minute out of all rows: a change
+ * that fires no trigger is seen then. Without the change log, all rows are read each time. It works
+ * on an event loop of its own; its public methods are for any thread.
  */
 public final class Picture extends VerticleBase implements ChangeKeeper.Reader {
   private static final Logger log = LoggerFactory.getLogger(Picture.class);

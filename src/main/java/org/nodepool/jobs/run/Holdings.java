@@ -1,8 +1,8 @@
 package org.nodepool.jobs.run;
 
 /**
- * Whether the jobs that this worker has are changing: what was read of them while they were is not
- * compared with what runs here. To be used on one context alone.
+ * The changes of the jobs that this worker has. Rows that were read while there was one are not
+ * compared with the attempts that run here. To be used on one context alone.
  */
 final class Holdings {
   private final Runnable onQuiet;

@@ -28,10 +28,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Writes how attempts at jobs end, with the row that was being made in one transaction. What an
- * attempt made outside the database is removed only after the database has said that the job is
- * still this attempt's, or somebody else's: an end whose answer was lost may well have been
- * written.
+ * Writes how attempts at jobs end, with the row that was being made in one transaction. A file or
+ * an image that an attempt made is removed only after the database has said that the job is still
+ * this attempt's, or somebody else's: an end whose answer was lost may well have been written.
  */
 final class JobEnds {
   private static final Logger log = LoggerFactory.getLogger(JobEnds.class);

@@ -4,7 +4,8 @@ import java.nio.file.Path;
 import org.nodepool.model.Job;
 
 /**
- * What an attempt that is over, or is to be, may have left outside the database, and where.
+ * The remains of an attempt that is over, or is to be: its name for everything outside the
+ * database, and the directory of its builds.
  *
  * @param number which of the job's attempts
  * @param buildsDir of the worker that made it, on this host

@@ -19,8 +19,8 @@ import org.nodepool.store.AttemptTable;
 import org.nodepool.store.JobTable;
 
 /**
- * Removes what attempts of this worker's left that have ended, by whomever; what cannot be removed
- * is tried again after growing pauses. To be used on one context alone.
+ * Removes the leftovers of this worker's attempts that have ended, by whomever; a leftover that
+ * cannot be removed is tried again after growing pauses. To be used on one context alone.
  */
 final class Tidying {
   /** An attempt that ended just now is still tidied up by whoever ran it. */

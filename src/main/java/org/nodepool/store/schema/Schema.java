@@ -150,7 +150,7 @@ public final class Schema {
   private Schema() {}
 
   /**
-   * What was removed, and what that leaves behind in the tables of the pool.
+   * The result of a removal, and the rows that it leaves behind in the tables of the pool.
    *
    * @param tables those that were dropped, in that order; empty when none of ours was there
    * @param triggers how many were dropped before them

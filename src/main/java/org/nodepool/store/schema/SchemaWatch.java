@@ -14,7 +14,7 @@ import org.slf4j.LoggerFactory;
 /**
  * Looks after the database's schema for as long as the service runs: it is applied as soon as the
  * server answers, however late that is, and again when the tables are gone. Until then {@link
- * Database} refuses every statement. What is wrong is logged when it changes. Thread-safe.
+ * Database} refuses every statement. A trouble is logged when it changes. Thread-safe.
  */
 public final class SchemaWatch {
   private static final Logger log = LoggerFactory.getLogger(SchemaWatch.class);

@@ -1,5 +1,2 @@
-/**
- * What the database must have before the tables' classes can be used, and who brings it there.
- * Knows {@code store} and {@code model}.
- */
+/** The schema that the tables' classes need: it is brought in place, and watched. */
 package org.nodepool.store.schema;
