@@ -46,7 +46,7 @@ public final class Deletions {
    *     for
    * @param draft the job that deletes it
    */
-  private record Rows<T extends Resource>(
+  private record Deletable<T extends Resource>(
       String name,
       BiFunction<Tx, Long, Future<Optional<T>>> lock,
       Consumer<T> check,
@@ -68,9 +68,9 @@ public final class Deletions {
   private final AbandonedImages abandoned;
   private final Supplier<PoolConfig> config;
   private final Knock knock;
-  private final Rows<Node> nodes;
-  private final Rows<SnapshotImage> images;
-  private final Rows<DibImage> dibImages;
+  private final Deletable<Node> nodes;
+  private final Deletable<SnapshotImage> images;
+  private final Deletable<DibImage> dibImages;
 
   public Deletions(
       Database db,
@@ -91,7 +91,7 @@ public final class Deletions {
     this.config = config;
     this.knock = knock;
     this.nodes =
-        new Rows<>(
+        new Deletable<>(
             "node",
             nodes::lock,
             this::checkServerCanBeDeleted,
@@ -100,7 +100,7 @@ public final class Deletions {
             (tx, node, active) -> Future.succeededFuture(), // no job makes nodes
             Deletions::draft);
     this.images =
-        new Rows<>(
+        new Deletable<>(
             "image",
             images::lock,
             image -> checkProviderIsConfigured(image.providerName()),
@@ -109,7 +109,7 @@ public final class Deletions {
             (tx, image, active) -> earlyEnds.all(tx, makersOf(image.subject(), active)),
             Deletions::draft);
     this.dibImages =
-        new Rows<>(
+        new Deletable<>(
             "dib image",
             dibImages::lock,
             image -> {},
@@ -163,7 +163,7 @@ public final class Deletions {
     return delete(tx, dibImages, image, List.of(), true);
   }
 
-  private <T extends Resource> Future<Ticket> delete(Rows<T> rows, long id) {
+  private <T extends Resource> Future<Ticket> delete(Deletable<T> rows, long id) {
     return db.transaction(
             Failpoint.ACCEPT_DELETION,
             tx ->
@@ -179,7 +179,7 @@ public final class Deletions {
   }
 
   private <T extends Resource> Future<Ticket> delete(
-      Tx tx, Rows<T> rows, T row, List<Job> active, boolean isCleanup) {
+      Tx tx, Deletable<T> rows, T row, List<Job> active, boolean isCleanup) {
     Future<?> marked =
         State.DELETE.toString().equals(row.stateName())
             ? Future.succeededFuture()
@@ -198,7 +198,7 @@ public final class Deletions {
   }
 
   private <T extends Resource> Future<Void> removeRecord(
-      Rows<T> rows, long id, BiFunction<Tx, T, Future<Void>> remove) {
+      Deletable<T> rows, long id, BiFunction<Tx, T, Future<Void>> remove) {
     return db.transaction(
             Failpoint.REMOVE_RECORD,
             tx ->
@@ -212,7 +212,7 @@ public final class Deletions {
         .map(knock::after);
   }
 
-  private static <T extends Resource> Future<T> lock(Tx tx, Rows<T> rows, long id) {
+  private static <T extends Resource> Future<T> lock(Tx tx, Deletable<T> rows, long id) {
     return rows.lock()
         .apply(tx, id)
         .map(row -> row.orElseThrow(() -> Problem.NotFound.row(rows.name(), id)));

@@ -142,6 +142,9 @@ public final class Jobs {
   }
 
   private Future<?> lockMade(Tx tx, Job job) {
+    if (!job.kind().makes()) {
+      return Future.succeededFuture();
+    }
     Subject made = job.subject();
     return switch (made.what()) {
       case DIB_IMAGE -> dibImages.lock(tx, made.id());
@@ -151,6 +154,9 @@ public final class Jobs {
   }
 
   private Future<Void> discardMade(Tx tx, Job job) {
+    if (!job.kind().makes()) {
+      return Future.succeededFuture();
+    }
     Subject made = job.subject();
     return switch (made.what()) {
       case DIB_IMAGE -> dibImages.discard(tx, made.id());

@@ -1,5 +1,7 @@
 package org.nodepool.model;
 
+import static java.util.Objects.requireNonNull;
+
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
@@ -101,10 +103,10 @@ public enum JobKind {
   private final List<Wait> waits;
 
   JobKind(Lane lane, Effect effect, What subject, Place place, Wait... waits) {
-    this.lane = lane;
-    this.effect = effect;
-    this.subject = subject;
-    this.place = place;
+    this.lane = requireNonNull(lane);
+    this.effect = requireNonNull(effect);
+    this.subject = requireNonNull(subject);
+    this.place = requireNonNull(place);
     this.waits = List.of(waits);
   }
 
