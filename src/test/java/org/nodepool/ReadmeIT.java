@@ -27,7 +27,7 @@ import org.junit.jupiter.api.Test;
 class ReadmeIT {
   private static final Path ROUTES = Path.of("src/main/java/org/nodepool/api/Routes.java");
   private static final Pattern SHELL = Pattern.compile("(?ms)^```sh\n(.*?)^```$");
-  private static final Pattern ROUTE = Pattern.compile("new Line\\((\\w+), *\"(/[^\"]+)\"");
+  private static final Pattern ROUTE = Pattern.compile("new Operation\\((\\w+), *\"(/[^\"]+)\"");
   private static final Pattern OPERATION = Pattern.compile("`(?:([A-Z]+) )?(/[^`]*)`");
   private static final Pattern CODE = Pattern.compile("`([^`]+)`");
   private static final Pattern KEY = Pattern.compile("(?m)^( *)#?([a-z_]+):");
