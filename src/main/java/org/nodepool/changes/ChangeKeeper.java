@@ -160,6 +160,9 @@ public final class ChangeKeeper extends VerticleBase {
 
   /** A few rows at a time, with pauses for those who write. */
   private void prune() {
+    if (isStopped) {
+      return;
+    }
     Future<Long> pruned = turn.isHeld() ? pruneSome() : Future.succeededFuture(0L);
     pruned
         .onFailure(e -> log.debug("the change log is not pruned", e))

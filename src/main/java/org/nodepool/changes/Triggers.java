@@ -108,10 +108,8 @@ public final class Triggers {
     private String append() {
       Map<String, String> values = new TreeMap<>();
       of.columns().forEach(column -> values.put(column.name(), action.value(column.name())));
-      if (of.stateType().filter(Type.WHOLE::equals).isPresent()) {
-        values.put("state_code", action.value("state"));
-      }
-      of.owner().ifPresent(owner -> values.put("old_" + owner, action.before(owner)));
+      of.stateCode().ifPresent(name -> values.put(name, action.value("state")));
+      of.ownerBefore().ifPresent(name -> values.put(name, action.before(of.owner().get())));
       boolean hasState = of.stateType().isPresent();
       return """
         INSERT INTO %s (of_table, old_id, new_id, old_state, new_state, time, %s)

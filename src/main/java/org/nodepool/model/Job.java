@@ -1,6 +1,7 @@
 package org.nodepool.model;
 
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Locale;
 import java.util.UUID;
@@ -139,6 +140,11 @@ public record Job(
   public String attemptUuid(int attempt) {
     String name = uuid + "/" + attempt;
     return UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8)).toString();
+  }
+
+  /** Whether others may have to wait for the end of this job: few may, however many are queued. */
+  public boolean mayHoldUpOthers() {
+    return Arrays.stream(JobKind.Wait.values()).anyMatch(wait -> wait.isFor(this));
   }
 
   /** Whether this job, which is queued, has to wait for the end of that one. */

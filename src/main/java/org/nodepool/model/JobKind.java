@@ -70,25 +70,36 @@ public enum JobKind {
   /** Other jobs for whose end a queued job waits. JobTable says the same to the database. */
   public enum Wait {
     /** An update sends what its build makes. */
-    ITS_BUILD(
-        (job, other) ->
-            other.kind() == BUILD && other.finished() == null && isOfOneDibImage(job, other)),
+    ITS_BUILD(other -> other.kind() == BUILD && other.finished() == null, Wait::isOfOneDibImage),
     /** A deletion follows what still works on its subject. */
-    RUNNING_ON_SUBJECT(
-        (job, other) -> other.state() == JobState.RUNNING && other.subject().equals(job.subject())),
+    RUNNING_ON_SUBJECT(Wait::isRunning, (job, other) -> job.subject().equals(other.subject())),
     /** The files of a dib image stay while they are made or sent. */
-    RUNNING_WITH_DIB_IMAGE(
-        (job, other) -> other.state() == JobState.RUNNING && isOfOneDibImage(job, other));
+    RUNNING_WITH_DIB_IMAGE(Wait::isRunning, Wait::isOfOneDibImage);
 
-    private final BiPredicate<Job, Job> rule;
+    private final Predicate<Job> others;
+    private final BiPredicate<Job, Job> relation;
 
-    Wait(BiPredicate<Job, Job> rule) {
-      this.rule = rule;
+    /**
+     * @param others the jobs that hold others up
+     * @param relation of a job, the first, to one that holds it up
+     */
+    Wait(Predicate<Job> others, BiPredicate<Job, Job> relation) {
+      this.others = others;
+      this.relation = relation;
+    }
+
+    /** Whether a job may have to wait for that one. */
+    boolean isFor(Job other) {
+      return others.test(other);
     }
 
     /** Whether the job has to wait for the other one. */
     boolean isFor(Job job, Job other) {
-      return rule.test(job, other);
+      return isFor(other) && relation.test(job, other);
+    }
+
+    private static boolean isRunning(Job other) {
+      return other.state() == JobState.RUNNING;
     }
 
     private static boolean isOfOneDibImage(Job job, Job other) {

@@ -8,6 +8,7 @@ import io.vertx.core.Future;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.SqlClient;
 import io.vertx.sqlclient.SqlResult;
+import io.vertx.sqlclient.Tuple;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -204,12 +205,15 @@ public final class Columns<T> {
   private static final Set<String> LOGS_OWN =
       Set.of("id", "of_table", "old_id", "new_id", "old_state", "new_state", "time");
 
+  private static final String STATE_CODE = "state_code";
+
   /** The width of the log's column for it. */
   private static final int LONGEST_TABLE = 16;
 
   private final String table;
   private final boolean isOurs;
   private final Function<Fields, T> row;
+  private final String selectAll;
   private final List<String> names = new ArrayList<>();
   private final List<Column> columns = new ArrayList<>();
 
@@ -243,6 +247,7 @@ public final class Columns<T> {
     this.isOurs = isOurs;
     this.row = row;
     row.apply(new Names());
+    this.selectAll = select("r");
   }
 
   /** The table's name. */
@@ -267,6 +272,16 @@ public final class Columns<T> {
   /** What the column {@code state} holds; empty without one. */
   public Optional<Type> stateType() {
     return Optional.ofNullable(stateType);
+  }
+
+  /** The log's column for the owner before a change; empty without an owner. */
+  public Optional<String> ownerBefore() {
+    return owner().map(column -> "old_" + column);
+  }
+
+  /** The log's column for a state that is a number; empty without one. */
+  public Optional<String> stateCode() {
+    return stateType().filter(Type.WHOLE::equals).map(type -> STATE_CODE);
   }
 
   /** All besides key and state, in the order of the definition. */
@@ -309,16 +324,19 @@ public final class Columns<T> {
 
   /** Every row that this version knows, in no order; one that it does not know is told once. */
   public Future<List<T>> all(SqlClient client) {
-    return client
-        .preparedQuery(select("r"))
-        .collecting(flatMapping((Row stored) -> known(stored).stream(), toUnmodifiableList()))
-        .execute()
-        .map(SqlResult::value);
+    return known(client, selectAll, Tuple.tuple());
   }
 
-  /** Empty for a row that this version does not know, which is told once. */
-  Optional<T> known(Row stored) {
-    return known(stored.getLong(key), new Values(stored, "", false));
+  /** The rows that a SELECT of these columns answers, in its order; without those as in all. */
+  Future<List<T>> known(SqlClient client, String sql, Tuple values) {
+    return client
+        .preparedQuery(sql)
+        .collecting(
+            flatMapping(
+                (Row stored) -> known(stored.getLong(key), new Values(stored, "", false)).stream(),
+                toUnmodifiableList()))
+        .execute(values)
+        .map(SqlResult::value);
   }
 
   /** The row of this table as a row of the log has it; empty for one as in {@link #all}. */
@@ -342,8 +360,8 @@ public final class Columns<T> {
     SortedMap<String, Type> all = new TreeMap<>();
     for (Columns<?> of : tables) {
       of.columns.forEach(column -> putInLog(all, column.name(), column.type()));
-      of.owner().ifPresent(owner -> putInLog(all, "old_" + owner, Type.WHOLE));
-      of.stateType().filter(Type.WHOLE::equals).ifPresent(t -> putInLog(all, "state_code", t));
+      of.ownerBefore().ifPresent(name -> putInLog(all, name, Type.WHOLE));
+      of.stateCode().ifPresent(name -> putInLog(all, name, Type.WHOLE));
     }
     return all;
   }
@@ -487,7 +505,7 @@ public final class Columns<T> {
 
     @Override
     public State state() {
-      return State.ofCode(row.getInteger(isInLog ? "state_code" : name("state")));
+      return State.ofCode(row.getInteger(isInLog ? STATE_CODE : name("state")));
     }
 
     @Override

@@ -153,9 +153,8 @@ public final class JobTable {
   private static final String RENEW =
       "UPDATE api_job j SET lease_until = UNIX_TIMESTAMP() + " + LEASE_SECONDS + FENCE;
 
-  // What a worker on this host has to end. Anybody may end a cancelled job, for its own worker
-  // sweeps
-  // what is left of it, and a deletion that can be done anywhere.
+  // What a worker on this host has to end. Anybody may end a cancelled job, whose leftovers its own
+  // worker sweeps, and a deletion that can be done anywhere.
   private static final String ABANDONED =
       SELECT
           + " WHERE j.state = 'running' AND j.kind IN "
@@ -620,7 +619,6 @@ public final class JobTable {
 
   /** Without those of a later version: they are that version's to look after. */
   private static Future<List<Job>> select(SqlClient client, String sql, Tuple values) {
-    return Statements.list(client, sql, values, Columns.JOB::known)
-        .map(rows -> rows.stream().flatMap(Optional::stream).toList());
+    return Columns.JOB.known(client, sql, values);
   }
 }

@@ -12,7 +12,6 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
-import org.nodepool.model.JobKind;
 import org.nodepool.model.JobKind.Lane;
 import org.nodepool.model.Worker;
 
@@ -59,10 +58,7 @@ final class QueuedJobs {
         .sorted(comparingInt(Placed::turn)) // keeps the order by id
         .map(Placed::job)
         .forEach(job -> places.put(job.id(), queued.merge(job.kind().lane(), 1, Integer::sum)));
-    this.first =
-        jobs.stream()
-            .filter(job -> job.state() == JobState.RUNNING || job.kind() == JobKind.BUILD)
-            .toList();
+    this.first = jobs.stream().filter(Job::mayHoldUpOthers).toList();
     this.alive = workers.stream().filter(Worker::isAlive).toList();
     this.now = now;
   }

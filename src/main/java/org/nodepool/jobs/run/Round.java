@@ -68,9 +68,10 @@ final class Round {
 
   /** Does it once. What a dead worker left is not waited for: to remove it may take a minute. */
   Future<Void> run() {
+    Worker me = self.get();
     return workers
-        .seen(self.get())
-        .compose(v -> lookAtRunning())
+        .seen(me)
+        .compose(v -> lookAtRunning(me.name()))
         .onSuccess(v -> takeOver.askIfIdle())
         .compose(v -> noteCalls());
   }
@@ -86,9 +87,9 @@ final class Round {
         .onComplete(v -> holdings.end());
   }
 
-  private Future<Void> lookAtRunning() {
+  private Future<Void> lookAtRunning(String me) {
     Holdings.Moment before = holdings.now();
-    return jobs.running(self.get().name())
+    return jobs.running(me)
         .map(
             rows -> {
               boolean isComplete = holdings.isUnchangedSince(before);
