@@ -6,7 +6,6 @@ import io.vertx.core.json.JsonObject;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -264,9 +263,7 @@ class BuildTest {
     Http.Answer created = http.post("/v1/dib_images/slow-install/build");
 
     Poll.until(
-        "phase install",
-        Duration.ofSeconds(30),
-        () -> "install".equals(http.get(created.job()).json().getString("phase")));
+        "phase install", () -> "install".equals(http.get(created.job()).json().getString("phase")));
 
     JsonObject job = http.get(created.job()).json();
     assertThat(job.getString("state")).isEqualTo("running");
@@ -278,7 +275,6 @@ class BuildTest {
   private void awaitLog(String job, String text) {
     Poll.until(
         text,
-        Duration.ofSeconds(60),
         () -> {
           Http.Answer log = http.get(job + "/log");
           return log.status() == 200 && log.body().contains(text);

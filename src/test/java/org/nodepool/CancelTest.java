@@ -6,7 +6,6 @@ import static org.nodepool.Rows.aJob;
 
 import io.vertx.core.json.JsonObject;
 import io.vertx.sqlclient.SqlConnection;
-import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -161,7 +160,7 @@ class CancelTest {
     try {
       http.delete(job);
 
-      Poll.until("two events", Duration.ofSeconds(5), () -> events.size() == 2);
+      Poll.until("two events", () -> events.size() == 2);
       assertThat(events)
           .containsExactlyInAnyOrder(job + " queued cancelled", subject + " building null");
     } finally {

@@ -16,7 +16,6 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -34,7 +33,6 @@ final class Cloud {
   private static final Path ALL = Scratch.dir("openstack");
   private static final Path TEMPLATE = Path.of("target/openstack-template").toAbsolutePath();
   private static final Path SCRIPTS = Path.of("src/test/openstack").toAbsolutePath();
-  private static final Duration START_LIMIT = Duration.ofSeconds(180);
 
   private static Cloud shared;
 
@@ -86,7 +84,6 @@ final class Cloud {
                 .redirectErrorStream(true));
     Poll.until(
         "the cloud is up; see " + log,
-        START_LIMIT,
         () -> {
           assertThat(up.isAlive())
               .as("up.sh runs; it said: %s", Files.readString(log.toPath()))

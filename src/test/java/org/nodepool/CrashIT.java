@@ -12,7 +12,6 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -53,7 +52,6 @@ class CrashIT {
     upload = uploadOf(hugeDibImage());
     Poll.until(
         "a part of it is there",
-        Duration.ofSeconds(20),
         () -> service.names("raw-provider").stream().anyMatch(name -> name.endsWith(".part")));
 
     service.signal("STOP"); // so that it has no time for what is put into its hands now

@@ -59,7 +59,7 @@ class DatabaseAwayTest {
     } finally {
       signal("CONT");
     }
-    Poll.until("it is back", Duration.ofSeconds(10), () -> http.get(node).status() == 200);
+    Poll.until("it is back", () -> http.get(node).status() == 200);
     assertThat(http.get(node).json().getString("state")).isEqualTo("ready");
     assertThat(http.get("/v1/nodes").array()).hasSize(1);
     assertThat(http.get("/v1/jobs").body()).isEqualTo("[]");
@@ -83,7 +83,7 @@ class DatabaseAwayTest {
       signal("CONT");
     }
     assertThat(patient).isNotDone();
-    Poll.until("it is back", Duration.ofSeconds(10), () -> http.get(node).status() == 200);
+    Poll.until("it is back", () -> http.get(node).status() == 200);
     service.sql("UPDATE api_job SET state = 'succeeded', finished = 2");
 
     assertThat(patient.get(10, TimeUnit.SECONDS).json().getString("state")).isEqualTo("succeeded");

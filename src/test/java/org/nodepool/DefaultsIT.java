@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -62,7 +61,6 @@ class DefaultsIT {
     Set<String> arguments = new HashSet<>();
     Poll.closelyUntil(
         "it is built",
-        Duration.ofSeconds(120),
         () -> {
           ServiceProcess.processes(service.dir())
               .forEach(p -> arguments.add(ServiceProcess.read(p, "cmdline")));

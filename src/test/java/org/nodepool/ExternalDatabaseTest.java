@@ -19,9 +19,6 @@ class ExternalDatabaseTest {
   private static final Path DIR = Scratch.dir("test-service-external");
   private static final String NAME = "external_test";
 
-  /** A look comes at the latest so long after the last one. */
-  private static final Duration LIMIT = Duration.ofSeconds(20);
-
   /** The contract says 2 s; the rest is for a busy machine. */
   private static final Duration AT_ONCE = Duration.ofSeconds(4);
 
@@ -132,7 +129,7 @@ class ExternalDatabaseTest {
     start(address);
     assertServes();
     String grant = "GRANT TRIGGER ON `external_test`.`node` TO 'external_test'@'%'";
-    Poll.until("it is told", LIMIT, () -> warnings().contains(grant));
+    Poll.until("it is told", () -> warnings().contains(grant));
     assertThat(service.triggers().hasTriggers()).isFalse();
     long node = service.node("directory", 2);
     String tag = service.http().get("/v1/nodes").header("ETag");
@@ -151,7 +148,7 @@ class ExternalDatabaseTest {
     server.sql("GRANT TRIGGER ON `external_test`.* TO 'external_test'@'%'");
     service.triggers().missing(); // or in a minute
 
-    Poll.until("they are made", LIMIT, service.triggers()::hasTriggers);
+    Poll.until("they are made", service.triggers()::hasTriggers);
     assertThat(warnings()).isEqualTo("[]");
     assertThat(service.http().put("/v1/nodes/" + node, "state=ready").status()).isEqualTo(200);
     assertThat(service.sql("SELECT * FROM api_change WHERE of_table = 'node'").size()).isOne();
@@ -160,13 +157,13 @@ class ExternalDatabaseTest {
   @Test
   void a_trigger_that_is_dropped_is_made_again_when_somebody_misses_it() throws Exception {
     start(server.newDatabase(NAME));
-    Poll.until("they are made", LIMIT, service.triggers()::hasTriggers);
+    Poll.until("they are made", service.triggers()::hasTriggers);
     server.sqlIn(NAME, "DROP TRIGGER api_change_node_insert");
 
     service.triggers().missing();
 
     assertThat(service.triggers().hasTriggers()).isFalse();
-    Poll.until("it is made", LIMIT, service.triggers()::hasTriggers);
+    Poll.until("it is made", service.triggers()::hasTriggers);
     service.node("directory", 2);
     assertThat(service.sql("SELECT * FROM api_change").size()).isOne();
   }
@@ -175,12 +172,12 @@ class ExternalDatabaseTest {
   void a_trigger_that_was_dropped_before_anybody_asked_is_made_again_after_the_first_poll()
       throws Exception {
     start(server.newDatabase(NAME));
-    Poll.until("they are made", LIMIT, service.triggers()::hasTriggers);
+    Poll.until("they are made", service.triggers()::hasTriggers);
 
     for (int i = 0; i < 2; i++) { // and again, before all rows are read again
       server.sqlIn(NAME, "DROP TRIGGER api_change_node_insert");
       assertThat(service.http().get("/v1/nodes").status()).isEqualTo(200);
-      Poll.until("it is made", LIMIT, () -> triggers() == 15);
+      Poll.until("it is made", () -> triggers() == 15);
     }
   }
 
@@ -218,7 +215,7 @@ class ExternalDatabaseTest {
     long node = service.node("directory", 2);
     own.sql("SET GLOBAL read_only = 1");
 
-    Poll.until("it is told", LIMIT, () -> service.trouble().isPresent());
+    Poll.until("it is told", () -> service.trouble().isPresent());
     assertThat(service.trouble().orElseThrow()).endsWith(": the server is read-only.");
     assertThat(service.http().get("/v1/nodes/" + node).status()).isEqualTo(200);
     assertUnavailable(service.http().put("/v1/nodes/" + node, "state=hold"));
@@ -292,9 +289,9 @@ class ExternalDatabaseTest {
 
     server.sql("DROP DATABASE " + NAME, "CREATE DATABASE " + NAME);
 
-    Poll.until("they are there", LIMIT, () -> service.http().get("/v1/nodes").status() == 200);
+    Poll.until("they are there", () -> service.http().get("/v1/nodes").status() == 200);
     assertServes();
-    Poll.until("so are the triggers", LIMIT, service.triggers()::hasTriggers);
+    Poll.until("so are the triggers", service.triggers()::hasTriggers);
     service.node("directory", 2);
     assertThat(service.sql("SELECT * FROM api_change").size()).isOne();
   }
@@ -327,7 +324,6 @@ class ExternalDatabaseTest {
   private void assertTrouble(String sentence) {
     Poll.until(
         sentence + " is told",
-        LIMIT,
         () -> service.trouble().filter(told -> told.contains(sentence)).isPresent());
     assertThat(service.trouble().orElseThrow()).endsWith(".").doesNotContain("secret");
     Http http = service.http();
@@ -352,7 +348,6 @@ class ExternalDatabaseTest {
     // the first read may have to wait for the triggers, which are made at the same time
     Poll.until(
         "it serves",
-        LIMIT,
         () -> service.trouble().isEmpty() && service.http().get("/v1/nodes").status() == 200);
     long began = System.nanoTime();
     assertThat(service.http().get("/v1/nodes").status()).isEqualTo(200);

@@ -12,12 +12,10 @@ import java.io.IOException;
 import java.lang.ProcessBuilder.Redirect;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import org.nodepool.store.Database;
 
 /**
@@ -26,7 +24,6 @@ import org.nodepool.store.Database;
  */
 public final class ExternalMariaDb {
   private static final Path ALL = Scratch.dir("external-mariadb");
-  private static final Duration START_LIMIT = Duration.ofSeconds(60);
 
   private static ExternalMariaDb shared;
 
@@ -105,7 +102,7 @@ public final class ExternalMariaDb {
                 .redirectInput(new File("/dev/null"))
                 .redirectOutput(Redirect.appendTo(log))
                 .redirectErrorStream(true));
-    Poll.until("the server answers; see " + log, START_LIMIT, this::answers);
+    Poll.until("the server answers; see " + log, this::answers);
     return this;
   }
 
@@ -153,7 +150,7 @@ public final class ExternalMariaDb {
 
   private void awaitEnd() {
     try {
-      assertThat(process.waitFor(START_LIMIT.toSeconds(), TimeUnit.SECONDS)).isTrue();
+      assertThat(Poll.ends(process)).isTrue();
     } catch (InterruptedException e) {
       throw new AssertionError(e);
     }

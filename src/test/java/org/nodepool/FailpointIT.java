@@ -93,7 +93,7 @@ class FailpointIT {
         Http.Answer again = tried.ask(process.http());
         assertThat(again.status()).as("asked again: %s", again).isIn(200, 201, 204, 404, 409);
       }
-      Settled.await(site, LIMIT);
+      Settled.await(site);
       tried.check(site);
       assertThat(process.isAlive()).as("it runs; it said: %s", process.err()).isTrue();
     }
@@ -452,7 +452,6 @@ class FailpointIT {
       // it may begin after all seemed settled
       Poll.until(
           "the two newest are left",
-          LIMIT,
           () ->
               site.number("SELECT COUNT(*) FROM dib_image") == 2
                   && Settled.violations(site).isEmpty());
@@ -483,9 +482,8 @@ class FailpointIT {
 
     @Override
     public void check(Site site) throws Exception {
-      Poll.until(
-          "the old job is gone", LIMIT, () -> site.number("SELECT COUNT(*) FROM api_job") == 1);
-      Poll.until("its log is gone", LIMIT, () -> Files.notExists(oldLog));
+      Poll.until("the old job is gone", () -> site.number("SELECT COUNT(*) FROM api_job") == 1);
+      Poll.until("its log is gone", () -> Files.notExists(oldLog));
       assertThat(site.number("SELECT id FROM api_job")).isEqualTo(2);
     }
   }
@@ -512,7 +510,7 @@ class FailpointIT {
 
     @Override
     public void check(Site site) {
-      Poll.until("it is short again", UNTIL_PROVED, () -> site.number(COUNT) <= 10_000);
+      Poll.until("it is short again", () -> site.number(COUNT) <= 10_000);
       assertThat(site.number(COUNT)).isGreaterThan(9_000);
     }
   }

@@ -7,7 +7,6 @@ import io.vertx.core.Future;
 import io.vertx.core.WorkerExecutor;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -61,7 +60,7 @@ class FairLanesTest {
   @Test
   void uploads_go_to_the_others() {
     List<String> hanging = upload("directory", "tiny-image", 6);
-    Poll.until("the workers are busy", Duration.ofSeconds(20), () -> running() == 4);
+    Poll.until("the workers are busy", () -> running() == 4);
 
     List<String> others = upload("raw-directory", "first", 3);
 
@@ -79,7 +78,7 @@ class FairLanesTest {
   @Test
   void deletions_go_to_the_others() {
     List<String> hanging = delete("directory", 4);
-    Poll.until("the workers are busy", Duration.ofSeconds(20), () -> running() == 2);
+    Poll.until("the workers are busy", () -> running() == 2);
 
     assertThat(delete("raw-directory", 3))
         .allMatch(job -> service.ended(job).getString("state").equals("succeeded"));
@@ -95,7 +94,7 @@ class FairLanesTest {
   void builds_are_made() {
     upload("directory", "tiny-image", 6);
     delete("directory", 4);
-    Poll.until("the workers are busy", Duration.ofSeconds(20), () -> running() == 6);
+    Poll.until("the workers are busy", () -> running() == 6);
 
     String build = http.post("/v1/dib_images/unlisted/build").job();
 

@@ -8,7 +8,6 @@ import io.vertx.core.json.JsonObject;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
@@ -331,8 +330,7 @@ class ImageApiTest {
     long image = service.image("cloud", 2, "uuid");
 
     Http.Answer first = http.delete("/v1/images/" + image);
-    Poll.until(
-        "the job waits", Duration.ofSeconds(10), () -> waitsUntil(http.get(first.job()).json()));
+    Poll.until("the job waits", () -> waitsUntil(http.get(first.job()).json()));
     service.sql("UPDATE snapshot_image SET state_time = 1000 WHERE id = ?", image);
     Http.Answer again = http.delete("/v1/images/" + image);
 

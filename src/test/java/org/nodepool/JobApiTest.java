@@ -8,7 +8,6 @@ import io.vertx.core.json.JsonObject;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
@@ -173,9 +172,7 @@ class JobApiTest {
     assertThat(log.status()).isEqualTo(200);
     assertThat(log.body()).contains("attempt 1 begins");
     Poll.until(
-        "its last line",
-        Duration.ofSeconds(5),
-        () -> http.get(job + "/log").body().endsWith(" | nodepool: succeeded\n"));
+        "its last line", () -> http.get(job + "/log").body().endsWith(" | nodepool: succeeded\n"));
   }
 
   @Test

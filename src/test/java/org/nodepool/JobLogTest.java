@@ -8,7 +8,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.time.Duration;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -155,10 +154,7 @@ class JobLogTest {
   void what_the_worker_says_last_is_followed_too() {
     long node = service.node("directory", 2);
     String job = service.http().delete("/v1/nodes/" + node).job();
-    Poll.until(
-        "it has begun",
-        Duration.ofSeconds(5),
-        () -> http.get(job).json().getInteger("attempts") == 1);
+    Poll.until("it has begun", () -> http.get(job).json().getInteger("attempts") == 1);
 
     assertThat(http.get(job + "/log?follow=true").body()).endsWith(" | nodepool: succeeded\n");
   }
@@ -190,7 +186,7 @@ class JobLogTest {
       assertThat(wire.chunk()).isNotEmpty();
       assertThat(openFiles()).isEqualTo(1);
     }
-    Poll.until("the file is closed", Duration.ofSeconds(5), () -> openFiles() == 0);
+    Poll.until("the file is closed", () -> openFiles() == 0);
   }
 
   @Test
@@ -198,7 +194,7 @@ class JobLogTest {
     String path = job("running", Installation.hostName());
     write("one\n");
     CompletableFuture<Http.Answer> following = supplyAsync(() -> http.get(path + "?follow=true"));
-    Poll.until("it is followed", Duration.ofSeconds(5), () -> openFiles() == 1);
+    Poll.until("it is followed", () -> openFiles() == 1);
 
     service.sql("DELETE FROM api_job");
 

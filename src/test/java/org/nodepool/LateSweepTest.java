@@ -9,7 +9,6 @@ import static org.nodepool.Rows.now;
 import io.vertx.core.json.JsonObject;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.UUID;
@@ -22,7 +21,6 @@ import org.junit.jupiter.params.provider.CsvSource;
 @RunsBesideOthers
 @Tag("both-databases")
 class LateSweepTest {
-  private static final Duration LIMIT = Duration.ofSeconds(30);
 
   private static final String JOB = "5d9f1b1e-0000-4000-8000-000000000001";
   private static final UUID FIRST_ATTEMPT = UUID.nameUUIDFromBytes((JOB + "/1").getBytes(UTF_8));
@@ -38,8 +36,7 @@ class LateSweepTest {
 
     theProviderIsBack();
 
-    Poll.until(
-        "nothing is named", LIMIT, () -> http.get(image).json().getString("external_id") == null);
+    Poll.until("nothing is named", () -> http.get(image).json().getString("external_id") == null);
     assertThat(http.get(image).json().getString("state")).isEqualTo("failed");
     assertThat(service.sql("SELECT 1 FROM api_job_attempt WHERE is_swept = 0")).isEmpty();
   }
@@ -73,7 +70,6 @@ class LateSweepTest {
 
     Poll.until(
         "ours are swept",
-        LIMIT,
         () ->
             service.sql("SELECT 1 FROM api_job_attempt WHERE is_swept = 0 AND attempt < 99").size()
                 == 0);
@@ -109,7 +105,6 @@ class LateSweepTest {
 
     Poll.until(
         "it waits",
-        LIMIT,
         () ->
             Objects.toString(http.get(job).json().getString("phase"))
                 .contains("cannot delete from its directory"));
@@ -165,7 +160,6 @@ class LateSweepTest {
     Http.Answer upload = http.post("/v1/dib_images/tiny/upload", "provider_name=directory");
     Poll.until(
         "it waits",
-        LIMIT,
         () -> {
           JsonObject job = http.get(upload.job()).json();
           return job.getString("state").equals("queued")

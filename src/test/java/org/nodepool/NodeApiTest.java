@@ -7,7 +7,6 @@ import static org.nodepool.Rows.aNode;
 import static org.nodepool.Rows.aSubnode;
 
 import io.vertx.core.json.JsonObject;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -402,7 +401,6 @@ class NodeApiTest {
     assertThat(stateOf(node)).isEqualTo("delete");
     Poll.until(
         "the job waits",
-        Duration.ofSeconds(10),
         () -> {
           JsonObject job = http.get(first.job()).json();
           return "queued".equals(job.getString("state"))

@@ -355,7 +355,6 @@ class OddRequestsTest {
   private void waitForJobs() {
     Poll.until(
         "the jobs have ended",
-        java.time.Duration.ofSeconds(10),
         () ->
             service
                     .sql(

@@ -90,7 +90,6 @@ class OpenStackTest {
     cloud.mend();
     Poll.until(
         "the cloud holds what the table says",
-        Duration.ofSeconds(150),
         () -> held().equals(cloud.images().stream().map(i -> i.getString("id")).sorted().toList()));
   }
 
@@ -178,7 +177,6 @@ class OpenStackTest {
 
     Poll.until(
         "the job says what the cloud said",
-        Duration.ofSeconds(20),
         () -> ("" + http.get(deleted.job()).json().getString("phase")).contains("is protected"));
     assertThat(cloud.image().count("DELETE", id)).isLessThan(3);
     assertThat(http.get(created.location()).json().getString("state")).isEqualTo("delete");
@@ -319,7 +317,6 @@ class OpenStackTest {
 
     Poll.until(
         "it waits",
-        Duration.ofSeconds(10),
         () -> ("" + http.get(created.job()).json().getString("phase")).contains("too many"));
     assertThat(http.get(created.job()).json().getString("state")).isEqualTo("queued");
     assertThat(service.ended(created.job()).getString("error")).isNull();
@@ -390,7 +387,7 @@ class OpenStackTest {
   private static Http.Answer stalled() throws Exception {
     cloud.image().stall("PUT", "/file", 4 * MIB);
     Http.Answer created = http.post(UPLOAD, "provider_name=other-raw");
-    Poll.until("it is on its way", Duration.ofSeconds(20), cloud.image()::isStalled);
+    Poll.until("it is on its way", cloud.image()::isStalled);
     return created;
   }
 
@@ -425,8 +422,7 @@ class OpenStackTest {
     service.readyBuild("tiny", "raw", bytes(64 * MIB));
     cloud.image().stall("PUT", "/file", 4 * MIB);
     Http.Answer created = http.post(UPLOAD, "provider_name=other-raw");
-    Poll.until(
-        "it is on its way", Duration.ofSeconds(20), () -> cloud.image().count("PUT", "/file") == 1);
+    Poll.until("it is on its way", () -> cloud.image().count("PUT", "/file") == 1);
 
     http.delete(created.job());
 
@@ -443,7 +439,6 @@ class OpenStackTest {
     Http.Answer created = http.post(UPLOAD, "provider_name=other-raw");
     Poll.until(
         "the cloud has some of it",
-        Duration.ofSeconds(20),
         () -> cloud.images().stream().anyMatch(i -> "saving".equals(i.getString("status"))));
 
     cloud.stopGlance();
@@ -452,10 +447,9 @@ class OpenStackTest {
     JsonObject job = service.ended(created.job());
     assertThat(job.getString("state")).isEqualTo("failed");
     cloud.start();
-    Poll.until("nothing is left", Duration.ofSeconds(150), () -> cloud.images().isEmpty());
+    Poll.until("nothing is left", () -> cloud.images().isEmpty());
     Poll.until(
         "the row says so",
-        Duration.ofSeconds(30),
         () -> http.get(created.location()).json().getString("external_id") == null);
   }
 
@@ -472,10 +466,7 @@ class OpenStackTest {
             http.post(UPLOAD, "provider_name=other-raw"),
             http.post(UPLOAD, "provider_name=other-raw"),
             http.post(UPLOAD, "provider_name=other-raw"));
-    Poll.until(
-        "all workers are taken",
-        Duration.ofSeconds(20),
-        () -> cloud.image().count("PUT", "/file") == 4);
+    Poll.until("all workers are taken", () -> cloud.image().count("PUT", "/file") == 4);
 
     Http.Answer other = http.post(UPLOAD, "provider_name=raw-directory&image_name=first");
 

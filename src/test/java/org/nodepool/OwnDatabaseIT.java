@@ -18,7 +18,6 @@ import org.nodepool.ServiceProcess.Ended;
 /** The packaged service on the database of an operator, the distribution's MariaDB. */
 @RunsBesideOthers
 class OwnDatabaseIT {
-  private static final Duration LIMIT = Duration.ofSeconds(30);
 
   /** Every kind of character that an address has a meaning for. */
   private static final String PASSWORD = "p@ss:w+o r%4/d?#ü";
@@ -140,7 +139,6 @@ class OwnDatabaseIT {
 
     Poll.until(
         "it says why",
-        LIMIT,
         () -> http().get("/readyz").body().contains(why) && service.err().contains(why));
     Http.Answer ready = http().get("/readyz");
     assertThat(ready.status()).isEqualTo(503);
@@ -158,18 +156,14 @@ class OwnDatabaseIT {
   void a_database_that_is_made_later_is_used_then_and_jobs_run() throws Exception {
     server.sql("DROP DATABASE own");
     service.with("NODEPOOL_DBURI", filled("mysql://np:{password}@127.0.0.1:{port}/own")).start();
-    Poll.until(
-        "it says why", LIMIT, () -> http().get("/readyz").body().contains("unknown database"));
+    Poll.until("it says why", () -> http().get("/readyz").body().contains("unknown database"));
 
     server.sql("CREATE DATABASE own");
 
     awaitReady();
     Http.Answer built = http().post("/v1/dib_images/tiny/build");
     assertThat(built.status()).isEqualTo(201);
-    Poll.until(
-        "the build ends",
-        Duration.ofSeconds(120),
-        () -> http().get(built.job()).json().getValue("finished") != null);
+    Poll.until("the build ends", () -> http().get(built.job()).json().getValue("finished") != null);
     JsonObject job = http().get(built.job()).json();
     assertThat(job.getString("state")).as("%s", job).isEqualTo("succeeded");
   }
@@ -209,7 +203,7 @@ class OwnDatabaseIT {
   }
 
   private void awaitReady() {
-    Poll.until("it is ready", LIMIT, () -> http().get("/readyz").status() == 200);
+    Poll.until("it is ready", () -> http().get("/readyz").status() == 200);
   }
 
   private Http http() {

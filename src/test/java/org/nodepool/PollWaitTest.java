@@ -220,7 +220,7 @@ class PollWaitTest {
     } finally {
       signal(dir, "CONT");
     }
-    Poll.until("it is back", Duration.ofSeconds(10), () -> there.get("/v1/nodes").status() == 200);
+    Poll.until("it is back", () -> there.get("/v1/nodes").status() == 200);
     CompletableFuture<Http.Answer> stopped = waiting(there, "/v1/nodes", 60);
     awaitWaiters(there, 1);
 
@@ -238,7 +238,6 @@ class PollWaitTest {
     Http there = own.http().anonymous();
     Poll.until(
         "polls begin with a probe",
-        Duration.ofSeconds(20),
         () ->
             there.get("/v1/nodes").status() == 200
                 && !there.get("/metrics").body().contains("nodepool_probes_total 0.0"));
@@ -255,9 +254,9 @@ class PollWaitTest {
     others.forEach(id -> locking.query("KILL " + id).execute().otherwiseEmpty().await());
 
     CompletableFuture<Http.Answer> waiting = waiting(there, "/v1/nodes", tag, 60);
-    Poll.until(
-        "all rows are read",
+    Poll.within(
         Duration.ofSeconds(2),
+        "all rows are read",
         () ->
             locking
                     .query(
@@ -317,7 +316,6 @@ class PollWaitTest {
   static void awaitWaiters(Http of, int count) {
     Poll.until(
         count + " wait",
-        Duration.ofSeconds(20),
         () ->
             of.get("/metrics")
                 .body()

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.vertx.core.json.JsonObject;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.time.Instant;
 import java.util.Objects;
 import org.junit.jupiter.api.BeforeEach;
@@ -16,7 +15,6 @@ import org.junit.jupiter.api.Test;
 @RunsBesideOthers
 @Tag("both-databases")
 class ProviderApiTest {
-  private static final Duration LIMIT = Duration.ofSeconds(20);
 
   private final TestService service = TestService.shared();
   private final Http http = service.http();
@@ -26,10 +24,7 @@ class ProviderApiTest {
     service.empty();
     // a call that is as one before, in the same second too, is not written down once more
     long second = Instant.now().getEpochSecond();
-    Poll.until(
-        "another second begins",
-        Duration.ofSeconds(5),
-        () -> Instant.now().getEpochSecond() > second);
+    Poll.until("another second begins", () -> Instant.now().getEpochSecond() > second);
   }
 
   @Test
@@ -51,7 +46,7 @@ class ProviderApiTest {
 
     service.ended(http.delete("/v1/images/" + service.image("directory", 2, "gone")).job());
 
-    Poll.until("it is told", LIMIT, () -> lastCall("directory") != null);
+    Poll.until("it is told", () -> lastCall("directory") != null);
     JsonObject call = lastCall("directory");
     assertThat(call.getLong("time")).isBetween(before, Instant.now().getEpochSecond());
     assertThat(call.getBoolean("ok")).isTrue();
@@ -66,7 +61,7 @@ class ProviderApiTest {
     Files.deleteIfExists(directory);
     Files.writeString(directory, "a file is in the way");
     String job = http.delete("/v1/images/" + service.image("directory", 2, "x")).job();
-    Poll.until("it is told", LIMIT, () -> lastCall("directory") != null);
+    Poll.until("it is told", () -> lastCall("directory") != null);
     assertThat(lastCall("directory").getBoolean("ok")).isFalse();
     assertThat(lastCall("directory").getString("error"))
         .startsWith("Provider directory cannot delete from its directory");
@@ -74,7 +69,7 @@ class ProviderApiTest {
     Files.delete(directory);
 
     assertThat(service.ended(job).getString("state")).isEqualTo("succeeded");
-    Poll.until("it is told", LIMIT, () -> lastCall("directory").getBoolean("ok"));
+    Poll.until("it is told", () -> lastCall("directory").getBoolean("ok"));
     assertThat(lastCall("directory").getString("error")).isNull();
   }
 
@@ -87,10 +82,9 @@ class ProviderApiTest {
       service.ended(http.delete("/v1/images/" + service.image(provider, 2, "gone")).job());
     }
 
-    Poll.until("the second is told", LIMIT, () -> lastCall("raw-directory").getBoolean("ok"));
+    Poll.until("the second is told", () -> lastCall("raw-directory").getBoolean("ok"));
     Poll.until(
         "the first was noted, too",
-        LIMIT,
         () -> Objects.equals(lastCall("directory").getString("error"), "The disk is broken."));
     assertThat(lastCall("directory").getLong("time")).isEqualTo(4_000_000_000L);
   }

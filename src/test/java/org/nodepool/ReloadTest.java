@@ -133,7 +133,7 @@ class ReloadTest {
   }
 
   private void awaitReadyz(String text) {
-    Poll.until(
-        "/readyz says " + text, LIMIT, () -> service.http().get("/readyz").body().contains(text));
+    Poll.within(
+        LIMIT, "/readyz says " + text, () -> service.http().get("/readyz").body().contains(text));
   }
 }

@@ -23,7 +23,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -42,9 +41,6 @@ final class ServiceProcess implements AutoCloseable, Rows.Sql<IOException> {
 
   /** How the kernel's tables of sockets write the state. */
   private static final String LISTENS = "0A";
-
-  private static final Duration START_LIMIT = Duration.ofSeconds(60);
-  private static final Duration LIMIT = Duration.ofSeconds(120);
 
   /** As quick to start as can be: hardly one lives long enough to be compiled well. */
   static final String QUICK = "-XX:TieredStopAtLevel=1";
@@ -179,7 +175,6 @@ final class ServiceProcess implements AutoCloseable, Rows.Sql<IOException> {
     startOnly();
     Poll.until(
         "it greets",
-        START_LIMIT,
         () -> {
           assertThat(process.isAlive()).as("it runs; it said: %s", err()).isTrue();
           return GREETING.matcher(out()).find();
@@ -196,7 +191,6 @@ final class ServiceProcess implements AutoCloseable, Rows.Sql<IOException> {
     process = launch("--config", config.toString());
     Poll.until(
         "it runs jobs",
-        START_LIMIT,
         () -> {
           assertThat(process.isAlive()).as("it runs; it said: %s", err()).isTrue();
           return out().contains("\n");
@@ -212,7 +206,7 @@ final class ServiceProcess implements AutoCloseable, Rows.Sql<IOException> {
   /** Runs its program to the end. */
   Ended command(String... arguments) throws Exception {
     process = launch(arguments);
-    assertThat(process.waitFor(START_LIMIT.toSeconds(), TimeUnit.SECONDS)).as("it ends").isTrue();
+    assertThat(Poll.ends(process)).as("it ends").isTrue();
     return new Ended(process.exitValue(), out(), err());
   }
 
@@ -327,9 +321,7 @@ final class ServiceProcess implements AutoCloseable, Rows.Sql<IOException> {
 
   /** Waits for it to end by itself; its exit status. */
   int awaitEnd() throws Exception {
-    assertThat(process.waitFor(START_LIMIT.toSeconds(), TimeUnit.SECONDS))
-        .as("it ends; it said: %s", err())
-        .isTrue();
+    assertThat(Poll.ends(process)).as("it ends; it said: %s", err()).isTrue();
     return status();
   }
 
@@ -377,7 +369,7 @@ final class ServiceProcess implements AutoCloseable, Rows.Sql<IOException> {
   JsonObject ended(String job) throws IOException {
     Set<String> ends = Set.of("succeeded", "failed", "cancelled");
     Http http = http();
-    Poll.until(job + " ends", LIMIT, () -> ends.contains(http.get(job).json().getString("state")));
+    Poll.until(job + " ends", () -> ends.contains(http.get(job).json().getString("state")));
     return http.get(job).json();
   }
 
@@ -390,13 +382,13 @@ final class ServiceProcess implements AutoCloseable, Rows.Sql<IOException> {
   /** Waits for this text in the log of the job at this path. */
   void awaitLog(String job, String text) throws IOException {
     Http http = http();
-    Poll.until(text, LIMIT, () -> http.get(job + "/log").body().contains(text));
+    Poll.until(text, () -> http.get(job + "/log").body().contains(text));
   }
 
   /** Waits for the object at this path to be gone. */
   void awaitGone(String path) throws IOException {
     Http http = http();
-    Poll.until(path + " is gone", LIMIT, () -> http.get(path).status() == 404);
+    Poll.until(path + " is gone", () -> http.get(path).status() == 404);
   }
 
   /** The names in one of its directories, which need not be there. */

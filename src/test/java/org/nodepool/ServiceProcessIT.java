@@ -137,7 +137,6 @@ class ServiceProcessIT {
 
       Poll.until(
           "it says what it waits for",
-          Duration.ofSeconds(15),
           () -> http.get(build.job()).body().contains("images-dir has 50 MiB free"));
       assertThat(http.get(build.job()).json().getString("phase"))
           .startsWith("position 1; waits for disk space")
@@ -184,7 +183,6 @@ class ServiceProcessIT {
     Http http = service.http();
     Poll.until(
         "the database is back",
-        Duration.ofSeconds(20),
         () -> {
           Http.Answer read = http.get("/v1/nodes");
           assertThat(read.status()).isIn(200, 503);

@@ -60,8 +60,8 @@ final class Settled {
   }
 
   /** Waits for all of it to hold; the failure lists what does not. */
-  static void await(Site site, Duration limit) throws Exception {
-    assertThat(violationsAfter(site, limit)).isEmpty();
+  static void await(Site site) throws Exception {
+    assertThat(violationsAfter(site, Poll.LONGEST)).isEmpty();
   }
 
   /** What does not hold when it has had this long; empty as soon as all does. */

@@ -35,7 +35,6 @@ import org.nodepool.store.schema.Schema;
  */
 final class Site implements AutoCloseable, Rows.Sql<RuntimeException> {
   private static final Path ALL = Path.of("target/processes").toAbsolutePath();
-  private static final Duration START_LIMIT = Duration.ofSeconds(60);
   private static final Set<String> ENDS = Set.of("succeeded", "failed", "cancelled");
 
   /** How many characters of a log a failure shows. */
@@ -151,7 +150,6 @@ final class Site implements AutoCloseable, Rows.Sql<RuntimeException> {
     worker.startOnly();
     Poll.until(
         "a worker is there",
-        START_LIMIT,
         () -> {
           assertThat(worker.isAlive()).as("it runs; it said: %s", worker.err()).isTrue();
           return Files.exists(worker.dir().resolve("var/installation")) && isSeen(worker);
@@ -170,7 +168,7 @@ final class Site implements AutoCloseable, Rows.Sql<RuntimeException> {
   /** Waits until this process can read and write. */
   void awaitReady(ServiceProcess api) throws IOException {
     Http http = api.http();
-    Poll.until("it is ready", START_LIMIT, () -> http.get("/v1/jobs").status() == 200);
+    Poll.until("it is ready", () -> http.get("/v1/jobs").status() == 200);
   }
 
   /** The process that runs this job; fails when none of ours does. */
@@ -219,9 +217,9 @@ final class Site implements AutoCloseable, Rows.Sql<RuntimeException> {
   }
 
   /** Waits for the job at this path to end; its state then. A failure tells how far it came. */
-  String end(String job, Duration limit) {
+  String end(String job) {
     try {
-      Poll.until(job + " ends", limit, () -> ENDS.contains(state(job)));
+      Poll.until(job + " ends", () -> ENDS.contains(state(job)));
     } catch (AssertionError e) {
       throw new AssertionError(e.getMessage() + "\n" + story(job), e);
     }
@@ -261,7 +259,6 @@ final class Site implements AutoCloseable, Rows.Sql<RuntimeException> {
     String uuid = text("SELECT uuid FROM api_job WHERE id = ?", id(job));
     Poll.until(
         text,
-        START_LIMIT,
         () -> {
           for (Path log : logs(uuid)) {
             if (Files.exists(log) && Files.readString(log).contains(text)) {

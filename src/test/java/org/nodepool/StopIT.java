@@ -61,7 +61,6 @@ class StopIT {
     assertThat(http.get("/v1/nodes").array()).hasSize(500);
     Poll.until(
         "it sleeps again",
-        Duration.ofSeconds(30),
         () -> http.get(build.job() + "/log").body().split("slow-install sleeping").length == 3);
     assertThat(http.get(build.location()).json().getString("state")).isEqualTo("building");
     JsonObject job = http.get(build.job()).json();
@@ -77,8 +76,7 @@ class StopIT {
     service.awaitLog(build.job(), "slow-finalise sleeping");
 
     service.signal("TERM");
-    Poll.until(
-        "writes are refused", LIMIT, () -> http.post("/v1/dib_images/tiny/build").status() == 503);
+    Poll.until("writes are refused", () -> http.post("/v1/dib_images/tiny/build").status() == 503);
     Http.Answer read = http.get(build.job());
 
     assertThat(read.status()).isEqualTo(200);

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.sqlclient.SqlConnection;
 import io.vertx.sqlclient.Transaction;
-import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -25,10 +24,7 @@ class StopTest {
     other.query("SELECT id FROM api_job FOR UPDATE").execute().await();
 
     CompletableFuture<Void> stopped = CompletableFuture.runAsync(service::stopService);
-    Poll.until(
-        "writes are refused",
-        Duration.ofSeconds(5),
-        () -> http.delete("/v1/nodes/1").status() == 503);
+    Poll.until("writes are refused", () -> http.delete("/v1/nodes/1").status() == 503);
 
     Http.Answer write = http.post("/v1/dib_images/tiny/build");
     assertThat(write.status()).isEqualTo(503);

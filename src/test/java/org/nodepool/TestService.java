@@ -23,7 +23,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.time.Duration;
 import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
@@ -104,15 +103,12 @@ public final class TestService implements Rows.Sql<RuntimeException> {
 
   /** Waits for the schema to be in place. */
   void awaitDatabase() {
-    Poll.until(
-        "the database is in service",
-        Duration.ofSeconds(30),
-        () -> service.schema().check().await().isEmpty());
+    Poll.until("the database is in service", () -> service.schema().check().await().isEmpty());
   }
 
   /** Waits until what others write is logged; that comes after the schema. */
   private void awaitTriggers() {
-    Poll.until("triggers are there", Duration.ofSeconds(30), service.triggers()::hasTriggers);
+    Poll.until("triggers are there", service.triggers()::hasTriggers);
   }
 
   /** Why its database does not serve. */
@@ -319,8 +315,7 @@ public final class TestService implements Rows.Sql<RuntimeException> {
         "DELETE FROM api_job WHERE finished IS NULL AND (state = 'queued' OR NOT worker <=> ?)",
         installation());
     sql("UPDATE api_job SET cancel_requested = 1 WHERE finished IS NULL");
-    Poll.until(
-        "no job runs", Duration.ofSeconds(60), () -> sql(RUNNING_HERE, installation()).size() == 0);
+    Poll.until("no job runs", () -> sql(RUNNING_HERE, installation()).size() == 0);
     for (String table :
         List.of(
             "node",
@@ -354,24 +349,19 @@ public final class TestService implements Rows.Sql<RuntimeException> {
   /** The job at this path once it has ended. */
   public JsonObject ended(String job) {
     Set<String> ends = Set.of("succeeded", "failed", "cancelled");
-    Poll.until(
-        job + " ends",
-        Duration.ofSeconds(120),
-        () -> ends.contains(http().get(job).json().getString("state")));
+    Poll.until(job + " ends", () -> ends.contains(http().get(job).json().getString("state")));
     return http().get(job).json();
   }
 
   /** Waits for the object at this path to be in that state. */
   public void awaitState(String path, String state) {
     Poll.until(
-        path + " is " + state,
-        Duration.ofSeconds(120),
-        () -> state.equals(http().get(path).json().getString("state")));
+        path + " is " + state, () -> state.equals(http().get(path).json().getString("state")));
   }
 
   /** Waits for the object at this path to be gone. */
   public void awaitGone(String path) {
-    Poll.until(path + " is gone", Duration.ofSeconds(60), () -> http().get(path).status() == 404);
+    Poll.until(path + " is gone", () -> http().get(path).status() == 404);
   }
 
   /** Inserts a node with harmless values; returns its id. */

@@ -8,7 +8,6 @@ import io.vertx.core.json.JsonObject;
 import io.vertx.sqlclient.SqlConnection;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
@@ -105,10 +104,7 @@ class TroubleTest {
     Files.writeString(directory, "a file is in the way");
     long image = service.image("directory", 2, "a.qcow2");
     Http.Answer deleted = http.delete("/v1/images/" + image);
-    Poll.until(
-        "it waits",
-        Duration.ofSeconds(10),
-        () -> http.get(deleted.job()).body().contains("cannot delete"));
+    Poll.until("it waits", () -> http.get(deleted.job()).body().contains("cannot delete"));
 
     JsonObject waiting = http.get(deleted.job()).json();
     Files.delete(directory);

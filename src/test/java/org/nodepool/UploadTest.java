@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.time.Duration;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Random;
@@ -117,7 +116,7 @@ class UploadTest {
     long dibImage = service.readyBuild("tiny", bytes(10));
     grow(dibImage, 4L << 30);
     Http.Answer created = http.post("/v1/dib_images/tiny/upload", FORM);
-    Poll.until("the upload has begun", Duration.ofSeconds(10), () -> provided().size() == 1);
+    Poll.until("the upload has begun", () -> provided().size() == 1);
 
     Http.Answer deleted = http.delete(created.location());
 
@@ -135,7 +134,7 @@ class UploadTest {
     List<Http.Answer> uploads =
         Stream.generate(() -> http.post("/v1/dib_images/tiny/upload", FORM)).limit(6).toList();
     // one that has been claimed and has not begun to send finds the build gone, and fails as well
-    Poll.until("four are sent", Duration.ofSeconds(10), () -> provided().size() == 4);
+    Poll.until("four are sent", () -> provided().size() == 4);
 
     Http.Answer deleted = http.delete("/v1/dib_images/" + dibImage);
 
@@ -204,7 +203,6 @@ class UploadTest {
 
       Poll.until(
           "it waits",
-          Duration.ofSeconds(20),
           () -> {
             JsonObject job = http.get(created.job()).json();
             return job.getString("state").equals("queued")

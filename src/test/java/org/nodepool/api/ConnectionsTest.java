@@ -85,9 +85,7 @@ class ConnectionsTest {
       first.get(1).close();
 
       Poll.until(
-          "there is a place again",
-          Duration.ofSeconds(10),
-          () -> ask(connect(api), ALIVE).startsWith("HTTP/1.1 200"));
+          "there is a place again", () -> ask(connect(api), ALIVE).startsWith("HTTP/1.1 200"));
     }
   }
 
@@ -141,9 +139,9 @@ class ConnectionsTest {
       Socket used = connect(api);
       assertThat(ask(idle, ALIVE)).startsWith("HTTP/1.1 200");
 
-      Poll.until(
-          "the idle one is closed",
+      Poll.within(
           Duration.ofSeconds(15),
+          "the idle one is closed",
           () -> {
             assertThat(ask(used, ALIVE)).startsWith("HTTP/1.1 200");
             return isClosed(idle);
@@ -175,9 +173,9 @@ class ConnectionsTest {
       deaf.setSoTimeout(100);
       send(deaf, "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(500));
 
-      Poll.until(
-          "it is cut",
+      Poll.within(
           Duration.ofSeconds(20),
+          "it is cut",
           () -> {
             try {
               send(deaf, "\r\n");
@@ -216,9 +214,9 @@ class ConnectionsTest {
     for (Handler<HttpServerResponse> large : List.of(list(), log(dir))) {
       try (Answering server = new Answering(vertx, patience, large)) {
         send(narrow(server.port()), ALIVE);
-        Poll.until("it is there", Duration.ofSeconds(10), () -> server.open() == 1);
+        Poll.until("it is there", () -> server.open() == 1);
 
-        Poll.until("it is cut", Duration.ofSeconds(20), () -> server.open() == 0);
+        Poll.within(Duration.ofSeconds(20), "it is cut", () -> server.open() == 0);
       }
     }
   }
@@ -314,7 +312,7 @@ class ConnectionsTest {
   }
 
   private static void awaitClosed(Socket socket) {
-    Poll.until("it is closed", Duration.ofSeconds(15), () -> isClosed(socket));
+    Poll.within(Duration.ofSeconds(15), "it is closed", () -> isClosed(socket));
   }
 
   private static boolean isClosed(Socket socket) throws IOException {

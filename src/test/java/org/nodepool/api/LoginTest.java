@@ -10,7 +10,6 @@ import io.vertx.core.http.HttpServer;
 import io.vertx.core.net.impl.ConnectionBase;
 import io.vertx.ext.web.Router;
 import io.vertx.junit5.VertxExtension;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
@@ -151,7 +150,7 @@ class LoginTest {
       String body = "n=" + i + "&filler=" + "x".repeat(50_000);
       answers.add(ask(() -> as("ann", "right").put("/", body)));
     }
-    Poll.until("the check has begun", Duration.ofSeconds(10), () -> checks.get() > 0);
+    Poll.until("the check has begun", () -> checks.get() > 0);
     assertThat(handled).hasValue(0);
     mayEnd.countDown();
     assertEachIsAnsweredAfterOneCheck(answers);
@@ -161,13 +160,13 @@ class LoginTest {
   void those_who_come_with_the_same_login_share_one_check_on_whichever_event_loop() {
     List<CompletableFuture<Http.Answer>> answers = new ArrayList<>();
     answers.add(ask(() -> as("ann", "right").put("/", "n=0")));
-    Poll.until("the check has begun", Duration.ofSeconds(10), () -> checks.get() > 0);
+    Poll.until("the check has begun", () -> checks.get() > 0);
     for (int i = 1; i < 8; i++) {
       String body = "n=" + i + "&filler=" + "x".repeat(50_000);
       int at = i % 2 == 0 ? port : otherPort;
       answers.add(ask(() -> new Http(at, "ann", "right").unchecked().put("/", body)));
     }
-    Poll.until("all wait", Duration.ofSeconds(10), () -> arrived.get() == 8);
+    Poll.until("all wait", () -> arrived.get() == 8);
     mayEnd.countDown();
 
     assertEachIsAnsweredAfterOneCheck(answers);
@@ -192,7 +191,6 @@ class LoginTest {
             .toList();
     Poll.until(
         "24 are turned away",
-        Duration.ofSeconds(10),
         () -> answers.stream().filter(CompletableFuture::isDone).count() == 24);
     mayEnd.countDown();
 
@@ -211,11 +209,10 @@ class LoginTest {
             .toList();
     Poll.until(
         "24 are turned away",
-        Duration.ofSeconds(10),
         () -> answers.stream().filter(CompletableFuture::isDone).count() == 24);
     assertThat(new Http(port, null, null).unchecked().get("/").status()).isEqualTo(401);
     CompletableFuture<Http.Answer> ann = ask(() -> as("ann", "right").get("/"));
-    Poll.until("ann's login is checked beside", Duration.ofSeconds(10), () -> checks.get() == 2);
+    Poll.until("ann's login is checked beside", () -> checks.get() == 2);
     mayEnd.countDown();
     assertThat(ann.join().status()).isEqualTo(200);
     List<Http.Answer> all = answers.stream().map(CompletableFuture::join).toList();

@@ -36,7 +36,6 @@ import org.nodepool.store.schema.Schema;
 class ChangeKeeperTest {
   private static final ExternalMariaDb SERVER = ExternalMariaDb.shared();
   private static final String NAME = "change_keeper_test";
-  private static final Duration LIMIT = Duration.ofSeconds(30);
   private static final long KEPT = 10_000;
   private static final long LOGGED = 20_000;
 
@@ -110,7 +109,7 @@ class ChangeKeeperTest {
   @Test
   void of_two_processes_one_alone_prunes_and_the_other_when_that_one_has_stopped() {
     Site first = new Site("a");
-    Poll.until("it has the turn", LIMIT, first::prunes);
+    Poll.until("it has the turn", first::prunes);
     Site second = new Site("b");
     for (int i = 0; i < 5; i++) {
       assertThatThrownBy(() -> second.keeper.pruneSome().await()).isInstanceOf(TurnLost.class);
@@ -123,7 +122,7 @@ class ChangeKeeperTest {
     assertThat(second.prunes()).isFalse();
     assertThat(least()).isEqualTo(least);
     first.stop();
-    Poll.until("the other has the turn", LIMIT, second::prunes);
+    Poll.until("the other has the turn", second::prunes);
     second.pruneAll();
     assertThat(least()).isEqualTo(greatest() - KEPT + 1);
     second.stop();
@@ -132,7 +131,7 @@ class ChangeKeeperTest {
   @Test
   void what_a_reader_needs_that_was_seen_within_the_last_minute_stays() {
     Site site = new Site("a");
-    Poll.until("it has the turn", LIMIT, site::prunes);
+    Poll.until("it has the turn", site::prunes);
     SERVER.sqlIn(
         NAME,
         "INSERT INTO api_change_reader VALUES ('slow', 5000, UNIX_TIMESTAMP()),"
@@ -157,10 +156,10 @@ class ChangeKeeperTest {
   @Test
   void a_reader_of_the_process_holds_its_rows_and_is_forgotten_when_it_stops() {
     Site site = new Site("a");
-    Poll.until("it has the turn", LIMIT, site::prunes);
+    Poll.until("it has the turn", site::prunes);
     grow();
     site.seen = new SeenChanges(greatest(), List.of(new Gap(12_000, 12_000)), 0, 1);
-    Poll.until("it is told", LIMIT, () -> text("SELECT needs FROM api_change_reader").size() == 1);
+    Poll.until("it is told", () -> text("SELECT needs FROM api_change_reader").size() == 1);
 
     site.pruneAll();
 
@@ -174,7 +173,7 @@ class ChangeKeeperTest {
   @Test
   void a_reader_that_comes_back_later_reads_all_anew_and_misses_nothing() {
     Site site = new Site("a");
-    Poll.until("it has the turn", LIMIT, site::prunes);
+    Poll.until("it has the turn", site::prunes);
     Context context = vertx.getOrCreateContext();
     PoolLog log = on(context, () -> Future.succeededFuture(new PoolLog(site.db)));
     PoolLog.Rows before = on(context, () -> log.all(null));
@@ -206,7 +205,7 @@ class ChangeKeeperTest {
         "INSERT INTO api_change_reader VALUES ('gone', 1, UNIX_TIMESTAMP() - 601),"
             + " ('away', 1, UNIX_TIMESTAMP() - 500)");
 
-    Poll.until("it has the turn", LIMIT, site::prunes);
+    Poll.until("it has the turn", site::prunes);
 
     assertThat(text("SELECT reader FROM api_change_reader")).containsExactly("away");
     site.stop();
@@ -222,7 +221,6 @@ class ChangeKeeperTest {
 
     Poll.until(
         "they are proved",
-        LIMIT,
         () -> {
           first.clock.addAndGet(Duration.ofMinutes(1).toNanos());
           second.clock.addAndGet(Duration.ofMinutes(1).toNanos());
@@ -241,7 +239,6 @@ class ChangeKeeperTest {
 
     Poll.until(
         "there is a reader, and who keeps the log",
-        LIMIT,
         () ->
             service
                     .sql(

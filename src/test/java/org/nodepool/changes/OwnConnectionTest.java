@@ -10,7 +10,6 @@ import io.vertx.core.Vertx;
 import io.vertx.junit5.VertxExtension;
 import io.vertx.sqlclient.SqlConnection;
 import java.time.Clock;
-import java.time.Duration;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -82,7 +81,6 @@ class OwnConnectionTest {
 
     Poll.until(
         "it is used again",
-        Duration.ofSeconds(10),
         () -> {
           double before = last[0];
           last[0] = silence(id);

@@ -75,7 +75,7 @@ class TurnTest {
     Random random = new Random(seed);
     start("a");
     start("b");
-    Poll.until("somebody writes", LIMIT, () -> !written().isEmpty());
+    Poll.until("somebody writes", () -> !written().isEmpty());
 
     for (int round = 0; round < (Extent.isLong() ? 20 : 5); round++) {
       TimeUnit.MILLISECONDS.sleep(random.nextInt(100));
@@ -83,15 +83,15 @@ class TurnTest {
       boolean isKilled = round == 0 || round > 1 && random.nextBoolean();
       if (isKilled) {
         processes.get(last.holder()).destroyForcibly().waitFor();
-        Poll.until("another writes", TAKEN_OVER, () -> last().token() > last.token());
+        Poll.within(TAKEN_OVER, "another writes", () -> last().token() > last.token());
         start(last.holder());
       } else {
         signal("STOP", last.holder());
-        Poll.until("another writes", TAKEN_FROM_A_STOPPED_ONE, () -> isAnother(last));
+        Poll.within(TAKEN_FROM_A_STOPPED_ONE, "another writes", () -> isAnother(last));
         signal("CONT", last.holder());
       }
       long rows = written().size();
-      Poll.until("rows are written", LIMIT, () -> written().size() > rows + 20);
+      Poll.until("rows are written", () -> written().size() > rows + 20);
     }
 
     List<Written> written = written();
@@ -104,14 +104,14 @@ class TurnTest {
   @Test
   void one_that_stops_in_good_order_lets_another_have_the_turn_before_its_lease_ends() {
     Turn first = new Turns(database(), "a").contend("test");
-    Poll.until("it has the turn", LIMIT, first::isHeld);
+    Poll.until("it has the turn", first::isHeld);
     Turn second = new Turns(database(), "b").contend("test");
 
     assertThat(second.isHeld()).isFalse();
     first.stop().await();
     long stopped = System.nanoTime();
     assertThat(first.isHeld()).isFalse();
-    Poll.until("the other has it", LIMIT, second::isHeld);
+    Poll.until("the other has it", second::isHeld);
     assertThat(Duration.ofNanos(System.nanoTime() - stopped))
         .isLessThan(Duration.ofSeconds(Turns.LEASE_SECONDS - 1));
     second.stop().await();
@@ -120,15 +120,14 @@ class TurnTest {
   @Test
   void one_that_renews_its_turn_keeps_it_and_turns_of_other_purposes_are_others() {
     Turn first = new Turns(database(), "a").contend("test");
-    Poll.until("it has the turn", LIMIT, first::isHeld);
+    Poll.until("it has the turn", first::isHeld);
     Turn second = new Turns(database(), "b").contend("test");
     Turn other = new Turns(database(), "b").contend("other");
-    Poll.until("it has another", LIMIT, other::isHeld);
+    Poll.until("it has another", other::isHeld);
 
     long since = System.nanoTime();
     Poll.until(
         "two leases pass",
-        LIMIT,
         () -> {
           assertThat(first.isHeld()).isTrue();
           assertThat(second.isHeld()).isFalse();
@@ -148,7 +147,7 @@ class TurnTest {
                 .mapEmpty();
     assertThatThrownBy(() -> turn.transaction(Failpoint.PRUNE, work).await())
         .isInstanceOf(TurnLost.class);
-    Poll.until("it has the turn", LIMIT, turn::isHeld);
+    Poll.until("it has the turn", turn::isHeld);
     turn.transaction(Failpoint.PRUNE, work).await();
 
     long until = System.currentTimeMillis() / 1000 + Turns.LEASE_SECONDS;
@@ -158,7 +157,7 @@ class TurnTest {
     assertThatThrownBy(() -> turn.transaction(Failpoint.PRUNE, work).await())
         .isInstanceOf(TurnLost.class);
     assertThat(written()).hasSize(1);
-    Poll.until("it knows", LIMIT, () -> !turn.isHeld());
+    Poll.until("it knows", () -> !turn.isHeld());
     turn.stop().await();
     assertThat(SERVER.sqlIn(NAME, "SELECT lease_until FROM api_turn").iterator().next().getLong(0))
         .as("the other's")
@@ -168,7 +167,7 @@ class TurnTest {
   @Test
   void a_token_that_was_given_out_twice_is_of_who_has_it_now() {
     Turn turn = new Turns(database(), "a").contend("test");
-    Poll.until("it has the turn", LIMIT, turn::isHeld);
+    Poll.until("it has the turn", turn::isHeld);
 
     // as after a failover to a server that lagged behind
     SERVER.sqlIn(NAME, "UPDATE api_turn SET holder = 'b'");
@@ -176,7 +175,7 @@ class TurnTest {
     assertThatThrownBy(
             () -> turn.transaction(Failpoint.PRUNE, tx -> Future.succeededFuture()).await())
         .isInstanceOf(TurnLost.class);
-    Poll.until("it knows", LIMIT, () -> !turn.isHeld());
+    Poll.until("it knows", () -> !turn.isHeld());
     turn.stop().await();
   }
 
@@ -189,7 +188,7 @@ class TurnTest {
 
     Turn turn = new Turns(database(), "a").contend("test");
 
-    Poll.until("it has the turn", LIMIT, turn::isHeld);
+    Poll.until("it has the turn", turn::isHeld);
     turn.stop().await();
   }
 

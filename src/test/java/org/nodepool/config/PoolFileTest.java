@@ -438,7 +438,7 @@ class PoolFileTest {
   }
 
   private static void awaitLine(Process program, String line) {
-    Poll.until(line, Duration.ofSeconds(10), () -> program.getInputStream().available() > 0);
+    Poll.until(line, () -> program.getInputStream().available() > 0);
     try {
       byte[] said = program.getInputStream().readNBytes(line.length() + 1);
       assertThat(new String(said)).isEqualTo(line + "\n");

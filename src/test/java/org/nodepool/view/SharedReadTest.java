@@ -104,7 +104,6 @@ class SharedReadTest {
     // a machine that is busy may take longer to come back than anybody waits
     Poll.until(
         "two share a read",
-        Duration.ofSeconds(20),
         () -> {
           own.runOnContext(v -> shared.get(this::answerAndAskAgain));
           Promise<String> first = read();
@@ -138,7 +137,6 @@ class SharedReadTest {
     // a machine that is busy may take longer to come back than anybody waits
     Poll.until(
         "one is waited for",
-        Duration.ofSeconds(20),
         () -> {
           deploy();
           isBegunWhenOneWaitsAndComeBack(1, 3);
@@ -157,7 +155,6 @@ class SharedReadTest {
     // a machine that is busy may take longer than the while
     Poll.until(
         "a read begins at once",
-        Duration.ofSeconds(20),
         () -> {
           deploy();
           boolean isFirstBegun = isBegunWhenOneWaitsAndComeBack(0, 1);
@@ -276,7 +273,6 @@ class SharedReadTest {
     assertThat(Duration.ofNanos(System.nanoTime() - began)).isLessThan(Duration.ofSeconds(4));
     Poll.until(
         "another one begins",
-        Duration.ofSeconds(5),
         () -> {
           ask();
           return !reads.isEmpty();

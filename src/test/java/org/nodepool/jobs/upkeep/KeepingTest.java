@@ -12,7 +12,6 @@ import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.SqlConnection;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
@@ -284,7 +283,7 @@ class KeepingTest {
     user.query("UPDATE dib_image SET state = 4 WHERE id = " + newest).execute().await();
 
     Future<Void> keeping = one.upkeep.keep();
-    Poll.until("it waits for the user", Duration.ofSeconds(10), this::isWaiting);
+    Poll.until("it waits for the user", this::isWaiting);
     user.query("COMMIT").execute().await();
     user.close().await();
     keeping.await();

@@ -15,7 +15,6 @@ import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.Iterator;
@@ -38,8 +37,6 @@ import org.nodepool.store.Database.Address;
 class EmbeddedMariaDbTest {
   /** Relative and with a blank, as an operator may have it; one for all, as unpacking is slow. */
   private static final Path DIR = Path.of("target", "embedded db");
-
-  private static final Duration LIMIT = Duration.ofSeconds(20);
 
   private static Vertx vertx;
 
@@ -112,7 +109,6 @@ class EmbeddedMariaDbTest {
 
     Poll.until(
         "another server",
-        LIMIT,
         () -> servers().stream().anyMatch(s -> s.pid() != killed.pid()) && answers());
     assertThat(column("SELECT id FROM node")).containsExactly("9");
   }
@@ -146,7 +142,7 @@ class EmbeddedMariaDbTest {
 
     kill(jvm.toHandle());
 
-    Poll.until("the server has ended", LIMIT, () -> !isServer(server));
+    Poll.until("the server has ended", () -> !isServer(server));
     db = EmbeddedMariaDb.start(DIR);
     assertThat(column("SELECT 1")).containsExactly("1");
   }
@@ -367,7 +363,7 @@ class EmbeddedMariaDbTest {
 
   private static void kill(ProcessHandle process) {
     process.destroyForcibly();
-    Poll.until("pid " + process.pid() + " is dead", LIMIT, () -> !process.isAlive());
+    Poll.until("pid " + process.pid() + " is dead", () -> !process.isAlive());
   }
 
   private static List<ProcessHandle> servers() {

@@ -11,7 +11,6 @@ import io.vertx.sqlclient.Pool;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.SqlConnection;
 import java.time.Clock;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
@@ -262,7 +261,6 @@ class SchemaTest {
     Future<Schema.Removed> removal = remove();
     Poll.until(
         "the removal waits",
-        Duration.ofSeconds(10),
         () ->
             SERVER
                     .sql(
