@@ -54,7 +54,8 @@ class ArchitectureTest {
           entry("config", Room.knowing().with("java..", "org.yaml.snakeyaml..", "org.slf4j..")),
           entry("store", Room.knowing("model").withVertx()),
           entry("store.schema", Room.knowing("async", "model", "store").withVertx()),
-          entry("store.embedded", Room.knowing("store").withVertx()),
+          entry("store.embedded", Room.knowing("programs", "store").withVertx()),
+          entry("programs", Room.knowing().with("java..", "org.slf4j..")),
           entry("changes", Room.knowing("async", "model", "store", "store.schema").withVertx()),
           entry("view", Room.knowing("model", "store", "changes").withVertx("io.netty.buffer..")),
           entry("events", Room.knowing("model", "store", "view").withVertx()),
@@ -63,7 +64,8 @@ class ArchitectureTest {
           entry("jobs.run", Room.knowing("async", "model", "config", "store", "jobs").withVertx()),
           entry(
               "jobs.build",
-              Room.knowing("async", "model", "config", "store", "jobs", "jobs.run").withVertx()),
+              Room.knowing("async", "model", "config", "programs", "store", "jobs", "jobs.run")
+                  .withVertx()),
           entry(
               "jobs.image",
               Room.knowing("async", "model", "config", "store", "provider", "jobs", "jobs.run")
@@ -182,15 +184,13 @@ class ArchitectureTest {
   }
 
   @Test
-  void programs_are_run_by_builds_and_by_the_embedded_database_alone() {
+  void programs_are_started_in_their_room_alone() {
     noClasses()
         .that()
-        .resideOutsideOfPackage(BASE + ".jobs.build")
-        .and()
-        .doNotHaveFullyQualifiedName(BASE + ".store.embedded.EmbeddedMariaDb")
+        .resideOutsideOfPackage(BASE + ".programs")
         .should()
         .dependOnClassesThat()
-        .haveFullyQualifiedName("java.lang.ProcessBuilder")
+        .belongToAnyOf(ProcessBuilder.class)
         .orShould()
         .callMethod(Runtime.class, "exec", String.class)
         .orShould()

@@ -4,31 +4,15 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolConfig.DiskImage;
 import org.nodepool.model.DibImage;
+import org.nodepool.programs.Environment;
 
 /** How disk-image-create is called, and what it is given of the service's environment. */
 final class BuildCommand {
-  /** All that a build gets of the service's own environment: it has secrets. */
-  private static final Set<String> INHERITED =
-      Set.of(
-          "PATH",
-          "HOME",
-          "LANG",
-          "LC_ALL",
-          "LC_CTYPE",
-          "http_proxy",
-          "https_proxy",
-          "no_proxy",
-          "HTTP_PROXY",
-          "HTTPS_PROXY",
-          "NO_PROXY");
-
   private static final String SYSTEM_PATH =
       "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -50,14 +34,12 @@ final class BuildCommand {
   }
 
   /**
-   * The command line of Nodepool 0.1.0 with 0.4.0's checksums, in a session of its own.
+   * The command line of Nodepool 0.1.0 with 0.4.0's checksums.
    *
    * @param file the image's path without extension
    */
   static List<String> line(DiskImage diskImage, Path file, List<String> types) {
     List<String> command = new ArrayList<>();
-    // a session, and so a process group, of its own: it can be killed as a whole
-    command.add("setsid");
     command.addAll(List.of("disk-image-create", "-x", "-t", String.join(",", types)));
     command.addAll(List.of("--checksum", "--no-tmpfs"));
     if (types.contains("qcow2")) {
@@ -71,13 +53,7 @@ final class BuildCommand {
   /** All that the program is given, with the variables of nodepool.yaml. */
   Map<String, String> variables(DibImage image, DiskImage diskImage, PoolConfig config, Path tmp)
       throws IOException {
-    Map<String, String> variables = new LinkedHashMap<>();
-    environment.forEach(
-        (name, value) -> {
-          if (INHERITED.contains(name)) {
-            variables.put(name, value);
-          }
-        });
+    Map<String, String> variables = Environment.inherited(environment);
     variables.put("PATH", path());
     // bash shows what is not ASCII as it is, and a secret can be found in it
     variables.putIfAbsent("LANG", "C.UTF-8");

@@ -10,9 +10,10 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.nodepool.model.AttemptEnd.JobFailure;
+import org.nodepool.programs.Program;
+import org.nodepool.programs.Running;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -108,26 +109,19 @@ final class BuildSpace {
     }
     Path pgid = dir.resolve("pgid");
     Path said = dir.resolve("sweep.log");
-    Process process =
-        new ProcessBuilder(
-                "bash",
-                "-s",
-                "--",
-                tmp.toRealPath().toString(),
-                Files.exists(pgid) ? Files.readString(pgid) : "")
-            .redirectErrorStream(true)
-            .redirectOutput(said.toFile())
+    String group = Files.exists(pgid) ? Files.readString(pgid) : "";
+    Running sweep =
+        new Program(List.of("bash", "-s", "--", tmp.toRealPath().toString(), group))
+            .fed()
+            .writingTo(said)
             .start();
-    try (var in = process.getOutputStream();
+    try (var in = sweep.input();
         var script = BuildSpace.class.getResourceAsStream("/dib-sweep.sh")) {
       script.transferTo(in);
     }
-    if (!process.waitFor(SWEEP_LIMIT.toSeconds(), TimeUnit.SECONDS)) {
-      process.destroyForcibly();
-      throw new IOException("the sweep of %s took more than %s".formatted(tmp, SWEEP_LIMIT));
-    }
+    int status = sweep.end(SWEEP_LIMIT);
     String text = Files.readString(said).strip().replace("\n", "; ");
-    if (process.exitValue() != 0) {
+    if (status != 0) {
       throw new IOException("the leftovers of a build could not be removed: " + text);
     }
     if (!text.isEmpty()) {

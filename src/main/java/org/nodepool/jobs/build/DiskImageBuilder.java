@@ -1,6 +1,5 @@
 package org.nodepool.jobs.build;
 
-import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,16 +17,14 @@ import org.nodepool.model.DibFile;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
+import org.nodepool.programs.Program;
+import org.nodepool.programs.Running;
 
 /**
  * Runs disk-image-create, in a process group and a temporary directory of its own. Blocks for as
  * long as a build takes; every build has its own thread.
  */
 public final class DiskImageBuilder {
-  private static final Logger log = LoggerFactory.getLogger(DiskImageBuilder.class);
-
   /** For these disk-image-create writes no checksum files; ours are all there is. */
   private static final Set<String> WITHOUT_CHECKSUM_FILES = Set.of("tar", "tgz", "squashfs");
 
@@ -79,16 +76,10 @@ public final class DiskImageBuilder {
     Failpoint.MAKE_SPACE.after();
     Path draft = space.images().resolve(file.getFileName());
     List<String> line = BuildCommand.line(diskImage, draft, types);
-    ProcessBuilder builder = new ProcessBuilder(line);
-    builder.environment().clear();
-    builder.environment().putAll(command.variables(image, diskImage, config, space.tmp()));
-    builder.directory(space.tmp().toFile());
-    builder
-        .redirectErrorStream(true)
-        .redirectInput(ProcessBuilder.Redirect.from(new File("/dev/null")));
-
-    run.log().note("starting " + String.join(" ", line.subList(1, line.size())));
-    BuildOutput output = execute(builder, space, new SecretMask(builder.environment()), run);
+    Map<String, String> variables = command.variables(image, diskImage, config, space.tmp());
+    Program program = new Program(line).withOnly(variables).in(space.tmp()).read();
+    run.log().note("starting " + String.join(" ", line));
+    BuildOutput output = execute(program, space, new SecretMask(variables), run);
     checkGoesOn(run);
     run.progress(1.0, "verify");
     List<DibFile> files = new ArrayList<>();
@@ -107,20 +98,20 @@ public final class DiskImageBuilder {
             });
   }
 
-  private BuildOutput execute(ProcessBuilder builder, BuildSpace space, SecretMask mask, JobRun run)
+  private BuildOutput execute(Program program, BuildSpace space, SecretMask mask, JobRun run)
       throws IOException, InterruptedException {
     checkGoesOn(run);
     Failpoint.START_BUILD.before();
-    Process process = builder.start();
+    Running running = program.start();
     Failpoint.START_BUILD.after();
-    BuildOutput output = new BuildOutput(process.getInputStream(), mask, run);
+    BuildOutput output = new BuildOutput(running.output(), mask, run);
     Thread reader = new Thread(output, "build-output-" + run.job().id());
     reader.setDaemon(true);
     reader.start();
     try {
-      space.noteProcessGroup(process.pid());
-      run.onStop(() -> killGroup(process.pid()));
-      int status = process.waitFor();
+      space.noteProcessGroup(running.pid());
+      run.onStop(running::kill);
+      int status = running.end();
       run.log().note("disk-image-create ended with exit status " + status);
       reader.join(TimeUnit.SECONDS.toMillis(OUTPUT_DRAIN_SECONDS));
       if (status != 0 && run.stopped().isEmpty()) {
@@ -128,8 +119,8 @@ public final class DiskImageBuilder {
       }
     } finally {
       run.onStop(() -> {});
-      if (process.isAlive()) {
-        killGroup(process.pid());
+      if (running.isAlive()) {
+        running.kill();
       }
     }
     return output;
@@ -139,25 +130,6 @@ public final class DiskImageBuilder {
     String where = output.phase() == null ? "" : " in phase " + output.phase();
     String why = output.telling().isEmpty() ? "it printed nothing" : output.telling();
     return "disk-image-create ended with exit status %d%s: %s".formatted(status, where, why);
-  }
-
-  /** Everything it started that has not left its group; the sweep finds the rest. */
-  private static void killGroup(long pgid) {
-    try {
-      new ProcessBuilder("bash", "-c", "kill -KILL -- \"-$1\"", "kill", Long.toString(pgid))
-          .redirectErrorStream(true)
-          .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-          .start();
-    } catch (IOException e) {
-      // no process can be started: what can be done without
-      log.error("build {} is killed one by one", pgid, e);
-      ProcessHandle.of(pgid)
-          .ifPresent(
-              leader -> {
-                leader.descendants().forEach(ProcessHandle::destroyForcibly);
-                leader.destroyForcibly();
-              });
-    }
   }
 
   /**

@@ -3,12 +3,10 @@ package org.nodepool.store.embedded;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.EOFException;
-import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
 import java.io.OutputStream;
-import java.lang.ProcessBuilder.Redirect;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -25,10 +23,10 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.nodepool.programs.Program;
+import org.nodepool.programs.Running;
 import org.nodepool.store.Database;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -52,6 +50,7 @@ public final class EmbeddedMariaDb {
   private static final String HOST = "127.0.0.1";
   private static final String NAME = "nodepool"; // of the database and of its user
 
+  private static final Duration LOOK = Duration.ofMillis(5);
   private static final Duration START_LIMIT = Duration.ofSeconds(60);
   private static final Duration STOP_LIMIT = Duration.ofSeconds(3);
   private static final Duration RESTART_PAUSE = Duration.ofSeconds(1);
@@ -63,7 +62,7 @@ public final class EmbeddedMariaDb {
   private final Path program;
   private final Database.Address address;
   private final DirectoryLock lock;
-  private volatile Process process;
+  private volatile Running process;
   private volatile boolean stopping;
   private volatile Thread restarter;
   private boolean hasEnded;
@@ -75,7 +74,7 @@ public final class EmbeddedMariaDb {
   }
 
   private EmbeddedMariaDb(
-      Path dir, Path program, Database.Address address, Process process, DirectoryLock lock) {
+      Path dir, Path program, Database.Address address, Running process, DirectoryLock lock) {
     this.dir = dir;
     this.program = program;
     this.address = address;
@@ -171,16 +170,16 @@ public final class EmbeddedMariaDb {
   }
 
   /** A server that ends by itself, or is killed, is started again at the same address. */
-  private void watch(Process server) {
+  private void watch(Running server) {
     server
-        .onExit()
+        .ended()
         .thenAccept(
-            ended -> {
+            status -> {
               if (!stopping) {
                 log.error(
                     "embedded database in {}: the server ended by itself with status {}; see {}",
                     dir,
-                    ended.exitValue(),
+                    status,
                     serverLog(dir));
                 restarter = new Thread(this::restart, "mariadbd restart");
                 restarter.start();
@@ -257,23 +256,16 @@ public final class EmbeddedMariaDb {
     long logged = sizeOfLog(dir);
     List<String> command = command(dir, server, half);
     command.add("--bootstrap");
-    Process process = builder(command, dir, half).redirectInput(Redirect.PIPE).start();
-    try {
-      feed(process, server.resolve("share/mariadb_system_tables.sql"));
-      if (!process.waitFor(START_LIMIT.toSeconds(), TimeUnit.SECONDS)) {
-        throw new IOException("MariaDB's system tables were not made within " + START_LIMIT);
-      }
-      if (process.exitValue() != 0) {
-        throw endedTooSoon(process, dir, logged);
-      }
-    } finally {
-      process.destroyForcibly();
+    Running process = program(command, dir, half).fed().start();
+    feed(process, server.resolve("share/mariadb_system_tables.sql"));
+    if (process.end(START_LIMIT) != 0) {
+      throw endedTooSoon(process, dir, logged);
     }
     Files.move(half, data(dir), StandardCopyOption.ATOMIC_MOVE);
   }
 
-  private static void feed(Process process, Path systemTables) {
-    try (OutputStream sql = process.getOutputStream()) {
+  private static void feed(Running process, Path systemTables) {
+    try (OutputStream sql = process.input()) {
       sql.write("CREATE DATABASE mysql;\nUSE mysql;\n".getBytes(UTF_8)); // one statement per line
       Files.copy(systemTables, sql);
     } catch (IOException e) {
@@ -297,7 +289,7 @@ public final class EmbeddedMariaDb {
     }
   }
 
-  private static Process serve(Path dir, Path server, Database.Address address)
+  private static Running serve(Path dir, Path server, Database.Address address)
       throws IOException, InterruptedException {
     Path initFile = dir.resolve("init.sql");
     Path pidFile = data(dir).resolve("mariadbd.pid");
@@ -308,7 +300,7 @@ public final class EmbeddedMariaDb {
     command.add("--init-file=" + initFile);
     command.add("--pid-file=" + pidFile);
     command.add("--port=" + address.port());
-    Process process = launch(builder(command, dir, data(dir)));
+    Running process = program(command, dir, data(dir)).start();
     boolean ready = false;
     try {
       awaitReady(process, pidFile, address, dir, logged);
@@ -338,11 +330,11 @@ public final class EmbeddedMariaDb {
    * statement in that fails, so the greeting says that our user is there.
    */
   private static void awaitReady(
-      Process process, Path pidFile, Database.Address address, Path dir, long logged)
+      Running process, Path pidFile, Database.Address address, Path dir, long logged)
       throws IOException, InterruptedException {
     long end = System.nanoTime() + START_LIMIT.toNanos();
     while (!names(pidFile, process)) {
-      if (process.waitFor(5, TimeUnit.MILLISECONDS)) {
+      if (process.hasEnded(LOOK)) {
         throw endedTooSoon(process, dir, logged);
       }
       if (System.nanoTime() > end) {
@@ -358,14 +350,14 @@ public final class EmbeddedMariaDb {
         throw new EOFException("it does not greet; see " + serverLog(dir));
       }
     } catch (IOException e) {
-      if (process.waitFor(1, TimeUnit.SECONDS)) {
+      if (process.hasEnded(RESTART_PAUSE)) {
         throw endedTooSoon(process, dir, logged);
       }
       throw e;
     }
   }
 
-  private static boolean names(Path pidFile, Process process) throws IOException {
+  private static boolean names(Path pidFile, Running process) throws IOException {
     try {
       return Files.readString(pidFile).strip().equals(Long.toString(process.pid()));
     } catch (NoSuchFileException e) {
@@ -387,105 +379,54 @@ public final class EmbeddedMariaDb {
 
   // ---- the process
 
-  private static List<String> command(Path dir, Path server, Path data)
-      throws IOException, InterruptedException {
-    var command = new ArrayList<String>();
-    // a session of its own, so that Ctrl-C in our terminal does not reach it
-    if (runs("setsid", "true")) {
-      command.add("setsid");
-    }
-    // it ends when we are killed
-    if (runs("setpriv", "--pdeathsig", "TERM", "true")) {
-      command.addAll(List.of("setpriv", "--pdeathsig", "TERM"));
-    }
-    command.addAll(
-        List.of(
-            MariaDbProgram.executable(server).toString(),
-            "--no-defaults", // must be the first
-            "--basedir=" + server,
-            "--datadir=" + data,
-            "--tmpdir=" + dir.resolve("tmp"),
-            "--lc-messages-dir=" + server.resolve("share"),
-            "--log-error=" + serverLog(dir),
-            "--bind-address=" + HOST,
-            "--socket=", // none
-            "--skip-name-resolve",
-            "--skip-ssl", // making its keys takes 13 s, and nothing leaves the host
-            "--character-set-server=utf8mb4",
-            "--max-connections=200",
-            "--innodb-flush-log-at-trx-commit=1",
-            "--innodb-buffer-pool-size=64M",
-            "--innodb-log-file-size=32M",
-            "--innodb-log-buffer-size=2M",
-            "--key-buffer-size=1M",
-            "--aria-pagecache-buffer-size=8M",
-            "--table-open-cache=400",
-            "--performance-schema=OFF"));
+  private static List<String> command(Path dir, Path server, Path data) throws IOException {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                MariaDbProgram.executable(server).toString(),
+                "--no-defaults", // must be the first
+                "--basedir=" + server,
+                "--datadir=" + data,
+                "--tmpdir=" + dir.resolve("tmp"),
+                "--lc-messages-dir=" + server.resolve("share"),
+                "--log-error=" + serverLog(dir),
+                "--bind-address=" + HOST,
+                "--socket=", // none
+                "--skip-name-resolve",
+                "--skip-ssl", // making its keys takes 13 s, and nothing leaves the host
+                "--character-set-server=utf8mb4",
+                "--max-connections=200",
+                "--innodb-flush-log-at-trx-commit=1",
+                "--innodb-buffer-pool-size=64M",
+                "--innodb-log-file-size=32M",
+                "--innodb-log-buffer-size=2M",
+                "--key-buffer-size=1M",
+                "--aria-pagecache-buffer-size=8M",
+                "--table-open-cache=400",
+                "--performance-schema=OFF"));
     if (Files.getAttribute(Path.of("/proc/self"), "unix:uid").equals(0)) {
       command.add("--user=root"); // else it refuses to run as root
     }
     return command;
   }
 
-  private static boolean runs(String... command) throws InterruptedException {
-    try {
-      return new ProcessBuilder(command)
-              .redirectOutput(Redirect.DISCARD)
-              .redirectError(Redirect.DISCARD)
-              .start()
-              .waitFor()
-          == 0;
-    } catch (IOException e) { // not there
-      return false;
-    }
-  }
-
   /**
    * What it says before it has opened its log, such as a library that is missing, goes there too.
    */
-  private static ProcessBuilder builder(List<String> command, Path dir, Path data) {
-    return new ProcessBuilder(command)
-        .directory(data.toFile())
-        .redirectInput(Redirect.from(new File("/dev/null")))
-        .redirectOutput(Redirect.appendTo(serverLog(dir).toFile()))
-        .redirectErrorStream(true);
+  private static Program program(List<String> command, Path dir, Path data) {
+    return new Program(command).in(data).appendingTo(serverLog(dir)).endingWithUs();
   }
 
-  /**
-   * Starts it from a thread that lives as long as it does: to the kernel, the parent whose death
-   * ends the child is the thread that made it.
-   */
-  private static Process launch(ProcessBuilder builder) throws IOException {
-    var started = new CompletableFuture<Process>();
-    var keeper =
-        new Thread(
-            () -> {
-              try {
-                started.complete(builder.start());
-                started.join().onExit().join();
-              } catch (IOException | RuntimeException e) {
-                started.completeExceptionally(e);
-              }
-            },
-            "mariadbd keeper");
-    keeper.setDaemon(true);
-    keeper.start();
+  private static void end(Running process, Duration limit) {
+    process.terminate();
     try {
-      return started.join();
-    } catch (CompletionException e) {
-      throw new IOException("mariadbd does not run: " + e.getCause().getMessage(), e.getCause());
-    }
-  }
-
-  private static void end(Process process, Duration limit) {
-    process.destroy();
-    try {
-      if (!process.waitFor(limit.toMillis(), TimeUnit.MILLISECONDS)) {
+      if (!process.hasEnded(limit)) {
         log.warn("embedded database: kills the server (pid {})", process.pid());
-        process.destroyForcibly().waitFor(KILL_LIMIT.toMillis(), TimeUnit.MILLISECONDS);
+        process.kill();
+        process.hasEnded(KILL_LIMIT);
       }
     } catch (InterruptedException e) {
-      process.destroyForcibly();
+      process.kill();
       Thread.currentThread().interrupt();
     }
   }
@@ -551,7 +492,7 @@ public final class EmbeddedMariaDb {
    *
    * @param logged where in the log the process began
    */
-  private static IOException endedTooSoon(Process process, Path dir, long logged)
+  private static IOException endedTooSoon(Running process, Path dir, long logged)
       throws IOException {
     List<String> errors;
     try (Stream<String> lines = logFrom(dir, logged).lines()) {
@@ -563,8 +504,7 @@ public final class EmbeddedMariaDb {
     }
     String message =
         "mariadbd ended with status %d, its first error: %s; see %s"
-            .formatted(
-                process.exitValue(), errors.isEmpty() ? "none" : errors.get(0), serverLog(dir));
+            .formatted(process.status(), errors.isEmpty() ? "none" : errors.get(0), serverLog(dir));
     return errors.stream().anyMatch(l -> l.contains("Bind on TCP/IP port"))
         ? new PortTaken(message)
         : new IOException(message);
