@@ -35,10 +35,14 @@ import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.JobWaits;
 import org.nodepool.jobs.Jobs;
 import org.nodepool.jobs.Knock;
+import org.nodepool.jobs.NewJobs;
 import org.nodepool.jobs.Uploads;
 import org.nodepool.jobs.run.ThisWorker;
 import org.nodepool.model.Problem;
 import org.nodepool.model.Worker;
+import org.nodepool.provider.Providers;
+import org.nodepool.provider.directory.DirectoryDriver;
+import org.nodepool.provider.openstack.OpenStackDriver;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
 import org.nodepool.store.WorkerTable;
@@ -88,6 +92,7 @@ final class Service {
 
   private Future<String> keeper = Future.failedFuture("it answers no requests");
 
+  private Providers providers;
   private JobWaits waits;
   private int port;
 
@@ -205,7 +210,13 @@ final class Service {
     Store store = Store.of(db, config.database().removeFailedRows());
     JobLogs logs = new JobLogs(config.jobs().logDir(), thisWorker.host(), store.workers());
     Knock knock = new Knock(vertx.eventBus());
-    var accepting = accepting(store, pool::current, knock);
+    providers =
+        new Providers(
+            vertx,
+            pool::current,
+            List.of(new OpenStackDriver(), new DirectoryDriver()),
+            name -> WorkerRole.executorOf(name, vertx, config.jobs()));
+    var accepting = accepting(store, pool::current, providers, knock);
     waits = new JobWaits(vertx, store.jobs(), changes);
     EventPublisher.start(changes, vertx.eventBus());
     if (config.roles().contains(Role.WORKER)) {
@@ -218,6 +229,7 @@ final class Service {
               thisWorker,
               logs,
               accepting.deletions(),
+              providers,
               knock,
               environment);
     }
@@ -230,7 +242,7 @@ final class Service {
             store.attempts(),
             store.workers(),
             store.calls(),
-            () -> providers(pool.current()),
+            () -> shown(pool.current()),
             Clock.systemUTC(),
             new PollStats());
     Supplier<Future<Void>> refresh = refreshing(pool);
@@ -281,11 +293,11 @@ final class Service {
   }
 
   private static ApiVerticle.Accepting accepting(
-      Store store, Supplier<PoolConfig> pool, Knock knock) {
-    Builds builds = new Builds(store.db(), store.dibImages(), store.jobs(), pool, knock);
+      Store store, Supplier<PoolConfig> pool, Providers providers, Knock knock) {
+    NewJobs newJobs = new NewJobs(store.jobs(), store.dibImages(), providers);
+    Builds builds = new Builds(store.db(), store.dibImages(), store.jobs(), newJobs, pool, knock);
     Uploads uploads =
-        new Uploads(
-            store.db(), store.images(), store.dibImages(), store.jobs(), builds, pool, knock);
+        new Uploads(store.db(), store.images(), store.dibImages(), newJobs, builds, pool, knock);
     Deletions deletions =
         new Deletions(
             store.db(),
@@ -294,6 +306,7 @@ final class Service {
             store.dibImages(),
             store.jobs(),
             store.attempts(),
+            newJobs,
             pool,
             knock);
     Jobs jobs =
@@ -309,14 +322,14 @@ final class Service {
     return new ApiVerticle.Accepting(builds, uploads, deletions, jobs);
   }
 
-  private static List<PoolProvider> providers(PoolConfig pool) {
+  private static List<PoolProvider> shown(PoolConfig pool) {
     return pool.providers().values().stream()
         .map(
             provider ->
                 new PoolProvider(
                     provider.name(),
-                    provider.driver().toString(),
-                    provider.region(),
+                    provider.driver().driver(),
+                    provider.driver().region(),
                     List.copyOf(provider.images().keySet())))
         .toList();
   }
@@ -364,8 +377,9 @@ final class Service {
     return refresh;
   }
 
-  private static Void refreshed(PoolFile pool, long asked) {
+  private Void refreshed(PoolFile pool, long asked) {
     pool.refresh(asked);
+    providers.refresh();
     return null;
   }
 
@@ -449,6 +463,7 @@ final class Service {
       // once. This thread begins each step: the context of a verticle that is gone runs nothing
       long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(STOP_LIMIT_SECONDS);
       await(worker == null ? Future.succeededFuture() : worker.stop(), deadline);
+      await(providers == null ? Future.succeededFuture() : providers.close(), deadline);
       if (waits != null) {
         waits.close();
       }

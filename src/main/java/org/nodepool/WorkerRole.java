@@ -64,6 +64,7 @@ final class WorkerRole {
       ThisWorker worker,
       JobLogs logs,
       Deletions deletions,
+      Providers providers,
       Knock knock,
       Map<String, String> environment) {
     this.vertx = vertx;
@@ -72,7 +73,7 @@ final class WorkerRole {
     this.config = config;
     this.worker = worker;
     this.logs = logs;
-    this.providers = new Providers(vertx, this::executorOf);
+    this.providers = providers;
     Path buildsDir = config.stateDir().resolve("builds");
     DiskImageBuilder builder =
         new DiskImageBuilder(
@@ -122,8 +123,8 @@ final class WorkerRole {
           switch (kind) {
             case BUILD -> build;
             case UPLOAD, UPDATE -> upload;
-            case DELETE_NODE -> new DeleteNodeWork(store.nodes(), pool, providers);
-            case DELETE_IMAGE -> new DeleteImageWork(store.images(), pool, providers);
+            case DELETE_NODE -> new DeleteNodeWork(store.nodes(), providers);
+            case DELETE_IMAGE -> new DeleteImageWork(store.images(), providers);
             case DELETE_DIB_IMAGE ->
                 new DeleteDibImageWork(store.dibImages(), store.jobs(), logs, pool, files);
           });
@@ -153,21 +154,22 @@ final class WorkerRole {
     return new Upkeep(store.db(), config.cleanup().enabled(), keeping, pruning);
   }
 
-  /** Threads that one provider alone can block, for ever if it hangs. */
-  private WorkerExecutor executorOf(String provider) {
-    ApiConfig.Jobs limits = config.jobs();
-    return executor(
-        "provider-" + provider,
-        limits.uploadWorkers() + JobVerticle.DELETE_WORKERS,
-        limits.uploadTimeout());
-  }
-
   /** One executor a purpose: the bus would deal jobs to busy workers too. */
   private WorkerExecutor executor(String name, int threads, Duration longest) {
+    return made(executor(vertx, name, threads, longest));
+  }
+
+  /** Threads that one provider alone can block, for ever if it hangs. */
+  static WorkerExecutor executorOf(String provider, Vertx vertx, ApiConfig.Jobs limits) {
+    int threads = limits.uploadWorkers() + JobVerticle.DELETE_WORKERS;
+    return executor(vertx, "provider-" + provider, threads, limits.uploadTimeout());
+  }
+
+  private static WorkerExecutor executor(Vertx vertx, String name, int threads, Duration longest) {
     // Vert.x warns of threads that are blocked for longer
     long warnAfter = longest.plusMinutes(10).toMinutes();
-    return made(
-        vertx.createSharedWorkerExecutor("nodepool-" + name, threads, warnAfter, TimeUnit.MINUTES));
+    return vertx.createSharedWorkerExecutor(
+        "nodepool-" + name, threads, warnAfter, TimeUnit.MINUTES);
   }
 
   private synchronized WorkerExecutor made(WorkerExecutor executor) {

@@ -31,6 +31,7 @@ import net.jqwik.api.Property;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.nodepool.config.DriverConfig;
 import org.nodepool.model.AttemptEnd;
 import org.nodepool.model.Problem;
 
@@ -55,12 +56,20 @@ class ArchitectureTest {
           entry("store", Room.knowing("model").withVertx()),
           entry("store.schema", Room.knowing("async", "model", "store").withVertx()),
           entry("store.embedded", Room.knowing("programs", "store").withVertx()),
-          entry("programs", Room.knowing().with("java..", "org.slf4j..")),
           entry("changes", Room.knowing("async", "model", "store", "store.schema").withVertx()),
           entry("view", Room.knowing("model", "store", "changes").withVertx("io.netty.buffer..")),
           entry("events", Room.knowing("model", "store", "view").withVertx()),
-          entry("provider", Room.knowing("async", "model", "config").withVertx("org.jsoup..")),
-          entry("jobs", Room.knowing("async", "model", "config", "store").withVertx()),
+          entry("programs", Room.knowing().with("java..", "org.slf4j..")),
+          entry("provider", Room.knowing("model", "config").withVertx()),
+          entry("provider.files", Room.knowing("model", "provider").withVertx()),
+          entry(
+              "provider.directory",
+              Room.knowing("model", "config", "provider", "provider.files").withVertx()),
+          entry(
+              "provider.openstack",
+              Room.knowing("async", "model", "config", "provider", "provider.files")
+                  .withVertx("org.jsoup..")),
+          entry("jobs", Room.knowing("async", "model", "config", "store", "provider").withVertx()),
           entry("jobs.run", Room.knowing("async", "model", "config", "store", "jobs").withVertx()),
           entry(
               "jobs.build",
@@ -169,8 +178,8 @@ class ArchitectureTest {
   }
 
   @Test
-  void clouds_are_called_by_providers_alone() {
-    only("provider").mayUse("io.vertx.ext.web.client..", "org.jsoup..");
+  void clouds_are_called_by_their_driver_alone() {
+    only("provider.openstack").mayUse("io.vertx.ext.web.client..", "org.jsoup..");
   }
 
   @Test
@@ -195,6 +204,18 @@ class ArchitectureTest {
         .callMethod(Runtime.class, "exec", String.class)
         .orShould()
         .callMethod(Runtime.class, "exec", String[].class)
+        .check(CODE);
+  }
+
+  /** Where a job may run, and what is deleted how, are the provider's own answers. */
+  @Test
+  void no_other_room_asks_which_driver_a_provider_has() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages(BASE + ".config", BASE + ".provider..")
+        .should()
+        .dependOnClassesThat()
+        .belongToAnyOf(DriverConfig.class.getPermittedSubclasses())
         .check(CODE);
   }
 

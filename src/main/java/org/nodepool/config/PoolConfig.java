@@ -7,7 +7,6 @@ import java.time.Duration;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
@@ -130,58 +129,28 @@ public record PoolConfig(
     }
   }
 
-  /** What a provider is. */
-  public enum Driver {
-    /** An OpenStack cloud. */
-    OPENSTACK,
-    /** A directory of this machine, to which images are copied. */
-    DIRECTORY;
-
-    /** The file's word. */
-    @Override
-    public String toString() {
-      return name().toLowerCase(Locale.ROOT);
-    }
-  }
-
   /**
    * Where images are uploaded to.
    *
-   * @param region the one in use, wherever it is set; null: whichever there is
-   * @param directory of a {@link Driver#DIRECTORY}; null for any other
-   * @param openStack of a {@link Driver#OPENSTACK}; null for any other
+   * @param driver what it is, and how it is used
    * @param imageType the format of the files it takes, diskimage-builder's word; qcow2 by default
    * @param templateHostname see {@link #imageHostname}; {@code template-{image.name}-{timestamp}}
    *     by default, as of Nodepool 0.2.0
    */
   public record ProviderConfig(
       String name,
-      Driver driver,
-      String region,
-      Path directory,
-      OpenStack openStack,
+      DriverConfig driver,
       String imageType,
       String templateHostname,
       Map<String, ProviderImage> images) {
     public ProviderConfig {
       requireNonNull(name, "name");
       requireNonNull(driver, "driver");
-      if ((driver == Driver.DIRECTORY) != (directory != null)) {
-        throw new IllegalArgumentException("a directory is what a directory provider has");
-      }
-      if ((driver == Driver.OPENSTACK) != (openStack != null)) {
-        throw new IllegalArgumentException("openStack is what an OpenStack provider has");
-      }
       requireNonNull(imageType, "imageType");
       if (!isHostname(templateHostname)) {
         throw new IllegalArgumentException("templateHostname");
       }
       images = inOrder(images);
-    }
-
-    /** Whether what it holds is on the host that wrote it alone; a cloud is everywhere. */
-    public boolean isOnOneHost() {
-      return driver == Driver.DIRECTORY;
     }
 
     /**
@@ -193,65 +162,6 @@ public record PoolConfig(
       return hostname(templateHostname, name, imageName, timestamp);
     }
   }
-
-  /**
-   * An OpenStack cloud, and how it is used. What is null is not set.
-   *
-   * @param cloud its entry in clouds.yaml; null: all credentials are in nodepool.yaml
-   * @param access wherever it comes from; never null
-   * @param rate the pause between the beginnings of two calls, zero or more
-   * @param apiTimeout how long a call may take; 60 s by default
-   */
-  public record OpenStack(
-      String cloud,
-      CloudAccess access,
-      String serviceType,
-      String serviceName,
-      Duration rate,
-      Duration apiTimeout,
-      Servers servers) {
-    public OpenStack {
-      requireNonNull(access, "access");
-      requireNonNull(rate, "rate");
-      requireNonNull(apiTimeout, "apiTimeout");
-      requireNonNull(servers, "servers");
-    }
-  }
-
-  /**
-   * How a cloud's servers are started. What is null is not set.
-   *
-   * @param max how many there may be; -1: none, Nodepool's way to drain a provider
-   * @param bootTimeout until a server answers
-   * @param launchTimeout until it is a node
-   * @param floatingIpPool {@code pool}
-   */
-  public record Servers(
-      Integer max,
-      Duration bootTimeout,
-      Duration launchTimeout,
-      String floatingIpPool,
-      String keypair,
-      List<Network> networks,
-      List<String> availabilityZones,
-      boolean ipv6Preferred,
-      Boolean cleanFloatingIps,
-      String nodepoolId) {
-    public Servers {
-      requireNonNull(bootTimeout, "bootTimeout");
-      requireNonNull(launchTimeout, "launchTimeout");
-      networks = List.copyOf(networks);
-      availabilityZones = List.copyOf(availabilityZones);
-    }
-  }
-
-  /**
-   * A network by its id, its label or its name; one of them is not null.
-   *
-   * @param id {@code net-id}
-   * @param label {@code net-label}
-   */
-  public record Network(String id, String label, String name, boolean isPublic) {}
 
   /**
    * An image as one provider has it.

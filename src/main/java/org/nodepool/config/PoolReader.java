@@ -2,10 +2,10 @@ package org.nodepool.config;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.BiFunction;
@@ -13,16 +13,12 @@ import java.util.function.Function;
 import java.util.regex.Pattern;
 import org.nodepool.config.PoolConfig.Cron;
 import org.nodepool.config.PoolConfig.DiskImage;
-import org.nodepool.config.PoolConfig.Driver;
 import org.nodepool.config.PoolConfig.GearmanServer;
 import org.nodepool.config.PoolConfig.Jenkins;
 import org.nodepool.config.PoolConfig.Label;
-import org.nodepool.config.PoolConfig.Network;
 import org.nodepool.config.PoolConfig.NodeSettings;
-import org.nodepool.config.PoolConfig.OpenStack;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.config.PoolConfig.ProviderImage;
-import org.nodepool.config.PoolConfig.Servers;
 import org.nodepool.config.PoolConfig.Target;
 import org.nodepool.config.PoolConfig.ZooKeeperServer;
 
@@ -35,36 +31,8 @@ final class PoolReader {
 
   private static final Pattern ELEMENT = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._+-]*");
   private static final Pattern VARIABLE = Pattern.compile("[A-Za-z_][A-Za-z0-9_]*");
-  private static final List<String> DRIVERS = List.of("openstack", "directory");
-  private static final List<String> IMAGE_TYPES =
+  static final List<String> IMAGE_TYPES =
       List.of("qcow2", "raw", "tar", "tgz", "vhd", "vmdk", "vpc", "squashfs");
-
-  /** Those that are of use to a hypervisor and can be inspected. */
-  private static final List<String> CLOUD_IMAGE_TYPES = List.of("qcow2", "raw", "vhd", "vmdk");
-
-  /** Of a provider, for its driver openstack alone. */
-  private static final List<String> OPENSTACK_KEYS =
-      List.of(
-          "api-timeout",
-          "auth-url",
-          "availability-zones",
-          "boot-timeout",
-          "clean-floating-ips",
-          "cloud",
-          "ipv6-preferred",
-          "keypair",
-          "launch-timeout",
-          "max-servers",
-          "networks",
-          "nodepool-id",
-          "password",
-          "pool",
-          "project-id",
-          "project-name",
-          "rate",
-          "service-name",
-          "service-type",
-          "username");
 
   /** The clouds' own limits for an image's properties. */
   private static final int MAX_META = 5;
@@ -106,9 +74,12 @@ final class PoolReader {
     var zooKeeperServers =
         root.sections("zookeeper-servers").stream().map(PoolReader::zooKeeperServer).toList();
     var diskImages = byName(root, "diskimages", PoolReader::diskImage);
+    List<DriverReader> drivers = List.of(new OpenStackReader(clouds), new DirectoryReader());
     var providers =
         byName(
-            root, "providers", (name, entry) -> provider(name, entry, clouds, diskImages.keySet()));
+            root,
+            "providers",
+            (name, entry) -> provider(name, entry, drivers, diskImages.keySet()));
     var labels = byName(root, "labels", (name, entry) -> label(name, entry, providers));
     // called as the Jenkins is, which knows no rule of ours
     var targets = by(entry -> entry.required("name"), root, "targets", PoolReader::target);
@@ -233,19 +204,15 @@ final class PoolReader {
   }
 
   private static ProviderConfig provider(
-      String name, Section entry, Clouds clouds, Set<String> diskImages) {
-    var driver =
-        Driver.valueOf(entry.choice("driver", "openstack", DRIVERS).toUpperCase(Locale.ROOT));
-    OpenStack openStack = driver == Driver.OPENSTACK ? openStack(entry, clouds) : null;
+      String name, Section entry, List<DriverReader> drivers, Set<String> diskImages) {
+    List<String> words = drivers.stream().map(DriverReader::driver).toList();
+    String word = entry.choice("driver", DriverConfig.OpenStack.DRIVER, words);
+    DriverReader driver = drivers.get(words.indexOf(word));
     var provider =
         new ProviderConfig(
             name,
-            driver,
-            openStack == null ? entry.text("region-name", null) : openStack.access().region(),
-            directory(entry, driver),
-            openStack,
-            entry.choice(
-                "image-type", "qcow2", openStack == null ? IMAGE_TYPES : CLOUD_IMAGE_TYPES),
+            driver.read(entry),
+            entry.choice("image-type", "qcow2", driver.imageTypes()),
             templateHostname(entry),
             byName(entry, "images", (image, of) -> providerImage(image, of, diskImages)));
     for (String image : provider.images().keySet()) {
@@ -257,96 +224,17 @@ final class PoolReader {
                 + " the image %s, gives %s".formatted(image, Section.shown(hostname)));
       }
     }
-    if (driver != Driver.OPENSTACK) {
-      OPENSTACK_KEYS.stream()
-          .filter(entry::has)
-          .forEach(key -> entry.warning(key, "ignored, as the driver is not openstack"));
+    List<String> others = new ArrayList<>();
+    for (DriverReader other : drivers) {
+      if (other != driver) {
+        other.keys().stream()
+            .filter(entry::has)
+            .forEach(key -> entry.warning(key, "ignored, as the driver is not " + other.driver()));
+        others.addAll(other.keys());
+      }
     }
-    entry.warnOfRest(OPENSTACK_KEYS);
+    entry.warnOfRest(others);
     return provider;
-  }
-
-  private static OpenStack openStack(Section entry, Clouds clouds) {
-    return new OpenStack(
-        entry.text("cloud", null),
-        entry.isAbsent("cloud") ? access(entry) : clouds.access(entry),
-        entry.text("service-type", null),
-        entry.text("service-name", null),
-        entry.seconds("rate", Duration.ofSeconds(1)),
-        entry.positiveSeconds("api-timeout", Duration.ofSeconds(60)),
-        servers(entry));
-  }
-
-  private static CloudAccess access(Section entry) {
-    for (String key : List.of("username", "password", "auth-url")) {
-      if (entry.isAbsent(key)) {
-        entry.mistake(key, "is required of a provider without cloud");
-      }
-    }
-    if (entry.isAbsent("project-id") && entry.isAbsent("project-name")) {
-      entry.mistake("project-id", "or project-name is required of a provider without cloud");
-    }
-    Secret password = secret(entry, "password");
-    String projectId = entry.isAbsent("project-id") ? null : entry.text("project-id", null);
-    return new CloudAccess(
-        textOrEmpty(entry, "auth-url"),
-        new CloudAccess.Password(
-            CloudAccess.Named.inDefaultDomain(textOrEmpty(entry, "username")),
-            password == null ? new Secret("") : password,
-            projectId == null
-                ? CloudAccess.Named.inDefaultDomain(textOrEmpty(entry, "project-name"))
-                : CloudAccess.Named.byId(projectId)),
-        entry.text("region-name", null),
-        "public",
-        null,
-        null,
-        true);
-  }
-
-  /** That it is missing is said already. */
-  private static String textOrEmpty(Section entry, String key) {
-    return entry.isAbsent(key) ? "" : entry.text(key, "");
-  }
-
-  private static Servers servers(Section entry) {
-    return new Servers(
-        entry.integer("max-servers", -1, Integer.MAX_VALUE, "a number"),
-        entry.positiveSeconds("boot-timeout", Duration.ofSeconds(60)),
-        entry.positiveSeconds("launch-timeout", Duration.ofSeconds(3600)),
-        entry.text("pool", null),
-        entry.text("keypair", null),
-        entry.sections("networks").stream().map(PoolReader::network).toList(),
-        entry.texts("availability-zones"),
-        entry.bool("ipv6-preferred", false),
-        entry.bool("clean-floating-ips"),
-        entry.text("nodepool-id", null));
-  }
-
-  private static Network network(Section entry) {
-    if (entry.isAbsent("net-id") && entry.isAbsent("net-label") && entry.isAbsent("name")) {
-      entry.mistake("net-id", "or net-label or name is required");
-    }
-    var network =
-        new Network(
-            entry.text("net-id", null),
-            entry.text("net-label", null),
-            entry.text("name", null),
-            entry.bool("public", false));
-    entry.warnOfRest();
-    return network;
-  }
-
-  private static Path directory(Section entry, Driver driver) {
-    if (driver == Driver.DIRECTORY) {
-      if (!entry.has("directory")) {
-        entry.mistake("directory", "is required of a provider whose driver is directory");
-      }
-      return entry.path("directory", ".");
-    }
-    if (!entry.isAbsent("directory")) {
-      entry.warning("directory", "ignored, as the driver is not directory");
-    }
-    return null;
   }
 
   private static String templateHostname(Section entry) {

@@ -32,12 +32,13 @@ public final class Builds {
       Database db,
       DibImageTable dibImages,
       JobTable jobs,
+      NewJobs newJobs,
       Supplier<PoolConfig> config,
       Knock knock) {
     this.db = db;
     this.dibImages = dibImages;
     this.jobs = jobs;
-    this.newJobs = new NewJobs(jobs, dibImages, config);
+    this.newJobs = newJobs;
     this.config = config;
     this.knock = knock;
   }

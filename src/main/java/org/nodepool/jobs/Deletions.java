@@ -79,13 +79,14 @@ public final class Deletions {
       DibImageTable dibImages,
       JobTable jobs,
       AttemptTable attempts,
+      NewJobs newJobs,
       Supplier<PoolConfig> config,
       Knock knock) {
     this.db = db;
     this.nodeTable = nodes;
     this.imageTable = images;
     this.jobs = jobs;
-    this.newJobs = new NewJobs(jobs, dibImages, config);
+    this.newJobs = newJobs;
     this.earlyEnds = new EarlyEnds(jobs);
     this.abandoned = new AbandonedImages(images, attempts);
     this.config = config;

@@ -1,26 +1,24 @@
 package org.nodepool.jobs;
 
 import io.vertx.core.Future;
-import java.util.function.Supplier;
-import org.nodepool.config.PoolConfig;
-import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.Job;
 import org.nodepool.model.Subject.What;
+import org.nodepool.provider.Providers;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.JobTable.Draft;
 import org.nodepool.store.Tx;
 
 /** Queues jobs for the hosts where their kind says that they can be done. Thread-safe. */
-final class NewJobs {
+public final class NewJobs {
   private final JobTable jobs;
   private final DibImageTable dibImages;
-  private final Supplier<PoolConfig> config;
+  private final Providers providers;
 
-  NewJobs(JobTable jobs, DibImageTable dibImages, Supplier<PoolConfig> config) {
+  public NewJobs(JobTable jobs, DibImageTable dibImages, Providers providers) {
     this.jobs = jobs;
     this.dibImages = dibImages;
-    this.config = config;
+    this.providers = providers;
   }
 
   /**
@@ -55,7 +53,6 @@ final class NewJobs {
 
   /** A provider that keeps images on one host has no servers. */
   private boolean isOnOneHost(Draft draft) {
-    ProviderConfig provider = config.get().providers().get(draft.providerName());
-    return draft.subject().what() == What.IMAGE && provider != null && provider.isOnOneHost();
+    return draft.subject().what() == What.IMAGE && providers.isOnOneHost(draft.providerName());
   }
 }

@@ -17,7 +17,6 @@ import org.nodepool.model.Subject;
 import org.nodepool.model.Subject.What;
 import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
-import org.nodepool.store.JobTable;
 import org.nodepool.store.JobTable.Draft;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.Tx;
@@ -40,14 +39,14 @@ public final class Uploads {
       Database db,
       SnapshotImageTable images,
       DibImageTable dibImages,
-      JobTable jobs,
+      NewJobs newJobs,
       Builds builds,
       Supplier<PoolConfig> config,
       Knock knock) {
     this.db = db;
     this.images = images;
     this.dibImages = dibImages;
-    this.newJobs = new NewJobs(jobs, dibImages, config);
+    this.newJobs = newJobs;
     this.builds = builds;
     this.config = config;
     this.knock = knock;

@@ -6,8 +6,8 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentSkipListMap;
 import org.nodepool.model.ProviderCall;
 
-/** Remembers the last call to each provider. Safe for use by any thread. */
-final class CallNotes {
+/** Remembers the last call to each provider. Thread-safe. */
+public final class CallNotes {
   private final Clock clock;
   private final Map<String, ProviderCall> last = new ConcurrentSkipListMap<>();
 
@@ -15,14 +15,14 @@ final class CallNotes {
     this.clock = clock;
   }
 
-  void succeeded(String provider) {
+  public void succeeded(String provider) {
     note(provider, null);
   }
 
   /**
    * @param why a sentence for people
    */
-  void failed(String provider, String why) {
+  public void failed(String provider, String why) {
     note(provider, why);
   }
 

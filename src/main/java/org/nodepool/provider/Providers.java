@@ -1,38 +1,97 @@
 package org.nodepool.provider;
 
+import static java.util.stream.Collectors.toMap;
+
+import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
 import java.time.Clock;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Function;
+import java.util.function.Supplier;
+import org.nodepool.config.DriverConfig;
 import org.nodepool.config.PoolConfig;
-import org.nodepool.config.PoolConfig.Driver;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
 import org.nodepool.model.ProviderCall;
 
 /**
- * The providers of a configuration. Each is made once, as long as its entry stays the same: it
- * keeps its login, and the pace at which it may be called. Safe for use by any thread.
+ * The providers of the configuration as it is now. Each is made when it is first asked for, and
+ * once, as long as its driver's settings stay the same: so all callers share its login, and the
+ * pace at which it may be called. It and they are thread-safe: a call is made on the provider's own
+ * context, and its future completes on the caller's.
  */
 public final class Providers {
   private final Vertx vertx;
+  private final Supplier<PoolConfig> pool;
+  private final Map<Class<? extends DriverConfig>, Driver<?>> drivers;
   private final Function<String, WorkerExecutor> executors;
-  private final Map<String, WorkerExecutor> executorOf = new HashMap<>();
   private final CallNotes notes = new CallNotes(Clock.systemUTC());
   private final Map<String, Made> made = new HashMap<>();
+  private boolean isClosed;
 
-  private record Made(ProviderConfig config, Provider provider) {}
+  private record Made(DriverConfig config, OwnContext provider) {}
 
   /**
-   * @param executors makes the executor on which the provider of that name blocks; each has its
-   *     own, for one that hangs keeps its threads
+   * @param pool the configuration as it is now
+   * @param drivers one for each {@link DriverConfig}
+   * @param executors makes what the provider of that name blocks; each has its own, for one that
+   *     hangs keeps its threads
    */
-  public Providers(Vertx vertx, Function<String, WorkerExecutor> executors) {
+  public Providers(
+      Vertx vertx,
+      Supplier<PoolConfig> pool,
+      List<Driver<?>> drivers,
+      Function<String, WorkerExecutor> executors) {
     this.vertx = vertx;
+    this.pool = pool;
+    this.drivers = drivers.stream().collect(toMap(Driver::config, driver -> driver));
     this.executors = executors;
+    for (Class<?> config : DriverConfig.class.getPermittedSubclasses()) {
+      if (!this.drivers.containsKey(config)) {
+        throw new IllegalArgumentException("no driver for " + config);
+      }
+    }
+  }
+
+  /**
+   * The provider of that name, as it is configured whenever it is called; empty when it is not
+   * configured any more.
+   */
+  public Optional<Provider> find(String name) {
+    return config(name).map(config -> new Named(this, name));
+  }
+
+  /** A provider that is looked up for each call, so that nobody keeps one that is closed. */
+  private record Named(Providers all, String name) implements Provider {
+    @Override
+    public ImageStore images() {
+      return new ImageStore() {
+        @Override
+        public Future<Void> upload(Upload upload, Observer observer) {
+          return all.call(name, provider -> provider.images().upload(upload, observer));
+        }
+
+        @Override
+        public Future<Void> delete(String externalId) {
+          return all.call(name, provider -> provider.images().delete(externalId));
+        }
+
+        @Override
+        public Future<Void> deleteLeftovers(String uuid) {
+          return all.call(name, provider -> provider.images().deleteLeftovers(uuid));
+        }
+      };
+    }
+
+    @Override
+    public Compute servers() {
+      return externalId -> all.call(name, provider -> provider.servers().delete(externalId));
+    }
   }
 
   /**
@@ -40,30 +99,97 @@ public final class Providers {
    *
    * @throws ProviderFailure when it is not configured any more
    */
-  public Provider toDeleteFrom(PoolConfig pool, String name) {
-    ProviderConfig config = pool.providers().get(name);
-    if (config == null) {
-      throw new ProviderFailure(
-          ("Provider %s is no longer in nodepool.yaml. Put it back, or delete the record alone with"
-                  + " ?record_only=true.")
-              .formatted(name));
-    }
-    return of(config);
+  public Provider toDeleteFrom(String name) {
+    return find(name)
+        .orElseThrow(
+            () ->
+                new ProviderFailure(
+                    ("Provider %s is no longer in nodepool.yaml. Put it back, or delete the record"
+                            + " alone with ?record_only=true.")
+                        .formatted(name)));
   }
 
-  public synchronized Provider of(ProviderConfig config) {
-    Made before = made.get(config.name());
-    if (before == null || !before.config().equals(config)) {
-      made.put(config.name(), new Made(config, make(config)));
-    }
-    return made.get(config.name()).provider();
+  /**
+   * Whether what it holds is on the host that wrote it alone; a cloud is everywhere. False when it
+   * is not configured any more.
+   */
+  public boolean isOnOneHost(String name) {
+    return config(name).filter(config -> driver(config.driver()).isOnOneHost()).isPresent();
   }
 
-  private Provider make(ProviderConfig config) {
-    WorkerExecutor executor = executorOf.computeIfAbsent(config.name(), executors);
-    return config.driver() == Driver.DIRECTORY
-        ? new DirectoryProvider(config, executor, notes)
-        : new OpenStackProvider(vertx, executor, config, notes);
+  private Optional<ProviderConfig> config(String name) {
+    return Optional.ofNullable(pool.get().providers().get(name));
+  }
+
+  private Driver<?> driver(DriverConfig config) {
+    return drivers.get(config.getClass());
+  }
+
+  /** Begun before anybody else can close it. */
+  private synchronized <T> Future<T> call(String name, Function<Provider, Future<T>> call) {
+    try {
+      return current(name).call(call);
+    } catch (ProviderFailure e) {
+      return Future.failedFuture(e);
+    }
+  }
+
+  private OwnContext current(String name) {
+    if (isClosed) {
+      throw new ProviderFailure("The service is being stopped.");
+    }
+    DriverConfig config =
+        config(name)
+            .map(ProviderConfig::driver)
+            .orElseThrow(
+                () ->
+                    new ProviderFailure(
+                        "Provider %s is no longer in nodepool.yaml.".formatted(name)));
+    Made before = made.get(name);
+    if (before != null && before.config().equals(config) && before.provider().isUsable()) {
+      return before.provider();
+    }
+    OwnContext provider = made(name, driver(config), config);
+    made.put(name, new Made(config, provider));
+    if (before != null) {
+      before.provider().closeAfterLastCall();
+    }
+    return provider;
+  }
+
+  private <C extends DriverConfig> OwnContext made(
+      String name, Driver<C> driver, DriverConfig config) {
+    return OwnContext.of(
+        vertx,
+        () -> executors.apply(name),
+        executor ->
+            driver.make(
+                name, driver.config().cast(config), new Driver.Tools(vertx, executor, notes)));
+  }
+
+  /**
+   * Closes those that are not configured any more, or otherwise, after their last calls. To be
+   * called whenever the configuration has changed.
+   */
+  public synchronized void refresh() {
+    Map<String, ProviderConfig> now = pool.get().providers();
+    for (String name : List.copyOf(made.keySet())) {
+      ProviderConfig config = now.get(name);
+      if (config == null || !made.get(name).config().equals(config.driver())) {
+        made.remove(name).provider().closeAfterLastCall();
+      }
+    }
+  }
+
+  /** Closes all, whatever they do; no other is made from then on. Does not fail. */
+  public Future<Void> close() {
+    List<Future<Void>> closing = new ArrayList<>();
+    synchronized (this) {
+      isClosed = true;
+      made.values().forEach(each -> closing.add(each.provider().close()));
+      made.clear();
+    }
+    return Future.join(closing).otherwiseEmpty().mapEmpty();
   }
 
   /** The last call of this process to each provider that it has called; by name. */

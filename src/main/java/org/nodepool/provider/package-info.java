@@ -1,5 +1,6 @@
 /**
- * The holders of uploaded images: directories and clouds. One class a driver behind {@link
- * org.nodepool.provider.Provider}. Knows {@code config}'s records and {@code model}.
+ * What providers do for us: {@link org.nodepool.provider.ImageStore}, {@link
+ * org.nodepool.provider.Compute}. {@link org.nodepool.provider.Providers} has them, each on a
+ * context of its own; a package below, a driver. Knows {@code config}'s records and {@code model}.
  */
 package org.nodepool.provider;

@@ -133,12 +133,11 @@ class CloudsTest {
   @Test
   void what_the_provider_says_itself_comes_first() throws Exception {
     CloudAccess access =
-        read(
+        access(
+            read(
                 AUTH + "\nregion_name: north",
                 "{name: p, cloud: c, username: bob, password: other, auth-url: https://d, project-id: '7',"
-                    + " region-name: south}")
-            .openStack()
-            .access();
+                    + " region-name: south}"));
     assertThat(access.authUrl()).isEqualTo("https://d");
     assertThat(access.region()).isEqualTo("south");
     assertThat(access.credentials())
@@ -232,7 +231,11 @@ class CloudsTest {
   }
 
   private CloudAccess access(String yaml) throws Exception {
-    return read(yaml, "{name: p, cloud: c}").openStack().access();
+    return access(read(yaml, "{name: p, cloud: c}"));
+  }
+
+  private static CloudAccess access(PoolConfig.ProviderConfig provider) {
+    return ((DriverConfig.OpenStack) provider.driver()).access();
   }
 
   private PoolConfig.ProviderConfig read(String cloud, String provider) throws Exception {

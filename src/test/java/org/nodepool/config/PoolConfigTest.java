@@ -20,18 +20,17 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.nodepool.config.DriverConfig.Network;
+import org.nodepool.config.DriverConfig.OpenStack;
+import org.nodepool.config.DriverConfig.Servers;
 import org.nodepool.config.PoolConfig.Cron;
 import org.nodepool.config.PoolConfig.DiskImage;
-import org.nodepool.config.PoolConfig.Driver;
 import org.nodepool.config.PoolConfig.GearmanServer;
 import org.nodepool.config.PoolConfig.Jenkins;
 import org.nodepool.config.PoolConfig.Label;
-import org.nodepool.config.PoolConfig.Network;
 import org.nodepool.config.PoolConfig.NodeSettings;
-import org.nodepool.config.PoolConfig.OpenStack;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.config.PoolConfig.ProviderImage;
-import org.nodepool.config.PoolConfig.Servers;
 import org.nodepool.config.PoolConfig.Target;
 import org.nodepool.config.PoolConfig.ZooKeeperServer;
 
@@ -182,10 +181,7 @@ class PoolConfigTest {
                 "files",
                 new ProviderConfig(
                     "files",
-                    Driver.DIRECTORY,
-                    "north",
-                    directory.resolveSibling("var/files"),
-                    null,
+                    new DriverConfig.Directory(directory.resolveSibling("var/files"), "north"),
                     "raw",
                     "{provider.name}-{image.name}-{timestamp}",
                     Map.of(
@@ -253,10 +249,10 @@ class PoolConfigTest {
               - {name: by-file, cloud: hp, max-servers: -1, rate: 2}
             """);
     ProviderConfig full = pool.providers().get("full");
-    assertThat(full.driver()).isEqualTo(Driver.OPENSTACK);
-    assertThat(full.region()).isEqualTo("north");
+    assertThat(full.driver().driver()).isEqualTo("openstack");
+    assertThat(full.driver().region()).isEqualTo("north");
     assertThat(full.imageType()).isEqualTo("vhd");
-    assertThat(full.openStack())
+    assertThat(openStack(full))
         .isEqualTo(
             new OpenStack(
                 "rax",
@@ -313,9 +309,6 @@ class PoolConfigTest {
         .isEqualTo(
             new ProviderConfig(
                 "plain",
-                Driver.OPENSTACK,
-                null,
-                null,
                 new OpenStack(
                     null,
                     new CloudAccess(
@@ -347,7 +340,7 @@ class PoolConfigTest {
                 "qcow2",
                 "template-{image.name}-{timestamp}",
                 Map.of()));
-    OpenStack byFile = pool.providers().get("by-file").openStack();
+    OpenStack byFile = openStack(pool.providers().get("by-file"));
     assertThat(byFile.servers().max()).isEqualTo(-1);
     assertThat(byFile.rate()).isEqualTo(Duration.ofSeconds(2));
     assertThat(pool.warnings()).isEmpty();
@@ -444,8 +437,8 @@ class PoolConfigTest {
                     false,
                     List.of())));
     ProviderConfig provider = pool.providers().get("local-directory");
-    assertThat(provider.driver()).isEqualTo(Driver.DIRECTORY);
-    assertThat(provider.directory()).isEqualTo(conf.resolveSibling("var/local-directory"));
+    assertThat(provider.driver())
+        .isEqualTo(new DriverConfig.Directory(conf.resolveSibling("var/local-directory"), null));
     assertThat(provider.images().get("tiny-os").diskImage()).isEqualTo("tiny-os");
     assertThat(provider.images().get("tiny-os").meta()).isNotEmpty();
     assertThat(pool.labels().get("tiny-os"))
@@ -870,7 +863,7 @@ class PoolConfigTest {
   @Test
   void a_directory_without_its_driver_is_a_warning() throws Exception {
     PoolConfig pool = read("providers: [{name: p, cloud: c, directory: /x}]");
-    assertThat(pool.providers().get("p").directory()).isNull();
+    assertThat(pool.providers().get("p").driver()).isInstanceOf(OpenStack.class);
     assertThat(pool.warnings())
         .containsExactly(
             "nodepool.yaml: providers.p.directory: ignored, as the driver is not directory");
@@ -914,7 +907,7 @@ class PoolConfigTest {
             """);
     assertThat(pool.imagesDir()).isNull();
     assertThat(pool.elementsPath()).isNull();
-    assertThat(pool.providers().get("p").region()).isNull();
+    assertThat(pool.providers().get("p").driver().region()).isNull();
     assertThat(pool.providers().get("p").images().get("i"))
         .isEqualTo(new ProviderImage("i", null, null, Map.of(), null, null, false, DEFAULT_NODES));
   }
@@ -928,7 +921,7 @@ class PoolConfigTest {
               - &base {name: a, cloud: c, region-name: north, image-type: raw}
               - {<<: *base, name: b, image-type: vhd}
             """);
-    assertThat(pool.providers().get("b").region()).isEqualTo("north");
+    assertThat(pool.providers().get("b").driver().region()).isEqualTo("north");
     assertThat(pool.providers().get("b").imageType()).isEqualTo("vhd");
     assertThat(pool.warnings()).isEmpty();
   }
@@ -973,14 +966,6 @@ class PoolConfigTest {
   }
 
   @Test
-  void a_provider_without_a_directory_is_no_directory_provider() {
-    assertThatThrownBy(
-            () ->
-                new ProviderConfig("p", Driver.DIRECTORY, null, null, null, "qcow2", "x", Map.of()))
-        .isInstanceOf(IllegalArgumentException.class);
-  }
-
-  @Test
   void a_provider_without_a_cloud_is_complete_as_one_with_it_is() throws Exception {
     PoolConfig pool =
         read(
@@ -990,8 +975,8 @@ class PoolConfigTest {
                  auth-url: https://cloud.example.org/v3}
               - {name: by-file, cloud: c}
             """);
-    assertThat(pool.providers().get("plain").openStack().access()).isEqualTo(ACCESS);
-    assertThat(pool.providers().get("by-file").openStack().access()).isEqualTo(ACCESS);
+    assertThat(openStack(pool.providers().get("plain")).access()).isEqualTo(ACCESS);
+    assertThat(openStack(pool.providers().get("by-file")).access()).isEqualTo(ACCESS);
   }
 
   @ParameterizedTest
@@ -1115,5 +1100,9 @@ class PoolConfigTest {
 
   private static ConfigException refused(Path file) {
     return catchThrowableOfType(ConfigException.class, () -> PoolConfig.read(file, clouds()));
+  }
+
+  private static OpenStack openStack(ProviderConfig provider) {
+    return (OpenStack) provider.driver();
   }
 }

@@ -82,7 +82,8 @@ class PoolFileTest {
   }
 
   private Secret password() {
-    CloudAccess access = pool.current().providers().get("p").openStack().access();
+    DriverConfig cloud = pool.current().providers().get("p").driver();
+    CloudAccess access = ((DriverConfig.OpenStack) cloud).access();
     return ((CloudAccess.Password) access.credentials()).password();
   }
 

@@ -9,18 +9,17 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.nodepool.config.DriverConfig.Network;
+import org.nodepool.config.DriverConfig.OpenStack;
+import org.nodepool.config.DriverConfig.Servers;
 import org.nodepool.config.PoolConfig.Cron;
 import org.nodepool.config.PoolConfig.DiskImage;
-import org.nodepool.config.PoolConfig.Driver;
 import org.nodepool.config.PoolConfig.GearmanServer;
 import org.nodepool.config.PoolConfig.Jenkins;
 import org.nodepool.config.PoolConfig.Label;
-import org.nodepool.config.PoolConfig.Network;
 import org.nodepool.config.PoolConfig.NodeSettings;
-import org.nodepool.config.PoolConfig.OpenStack;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.config.PoolConfig.ProviderImage;
-import org.nodepool.config.PoolConfig.Servers;
 import org.nodepool.config.PoolConfig.Target;
 
 /** Whole files with the keys and in the forms that installations of Nodepool have them. */
@@ -111,9 +110,6 @@ class WholePoolTest {
         .isEqualTo(
             new ProviderConfig(
                 "north",
-                Driver.OPENSTACK,
-                "NORTH",
-                null,
                 new OpenStack(
                     "performance",
                     new CloudAccess(
@@ -162,9 +158,9 @@ class WholePoolTest {
     Map<String, ProviderConfig> providers = read("pool.yaml").providers();
     assertThat(providers).containsOnlyKeys("north", "az-cloud", "by-name.1");
     ProviderConfig zones = providers.get("az-cloud");
-    assertThat(zones.region()).isEqualTo("region-b.geo-1");
+    assertThat(zones.driver().region()).isEqualTo("region-b.geo-1");
     assertThat(zones.imageType()).isEqualTo("raw");
-    assertThat(zones.openStack())
+    assertThat(openStack(zones))
         .isEqualTo(
             new OpenStack(
                 null,
@@ -204,17 +200,17 @@ class WholePoolTest {
                     false,
                     nodes(30720, null, DEFAULT_KEY, false))));
     ProviderConfig named = providers.get("by-name.1");
-    assertThat(named.region()).isNull();
+    assertThat(named.driver().region()).isNull();
     assertThat(named.imageType()).isEqualTo("qcow2");
-    assertThat(named.openStack().serviceName()).isEqualTo("nova");
-    assertThat(named.openStack().access().credentials())
+    assertThat(openStack(named).serviceName()).isEqualTo("nova");
+    assertThat(openStack(named).access().credentials())
         .isEqualTo(
             new CloudAccess.Password(
                 CloudAccess.Named.inDefaultDomain("<%= tripleo_username %>"),
                 new Secret("<%= tripleo_password %>"),
                 CloudAccess.Named.inDefaultDomain("<%= tripleo_project %>")));
-    assertThat(named.openStack().rate()).isEqualTo(Duration.ofSeconds(1));
-    assertThat(named.openStack().servers())
+    assertThat(openStack(named).rate()).isEqualTo(Duration.ofSeconds(1));
+    assertThat(openStack(named).servers())
         .isEqualTo(
             servers(
                 null,
@@ -247,9 +243,9 @@ class WholePoolTest {
             new Label("fake-label", "fake-image", 2, List.of("fake-provider"), 0, null),
             new Label("multi-fake", "multi-fake", 2, List.of("fake-provider"), 2, null));
     ProviderConfig provider = pool.providers().get("fake-provider");
-    assertThat(provider.openStack().access().authUrl()).isEqualTo("fake");
-    assertThat(provider.openStack().rate()).isEqualTo(Duration.ofNanos(100_000));
-    assertThat(provider.openStack().servers())
+    assertThat(openStack(provider).access().authUrl()).isEqualTo("fake");
+    assertThat(openStack(provider).rate()).isEqualTo(Duration.ofNanos(100_000));
+    assertThat(openStack(provider).servers())
         .isEqualTo(
             servers(
                 96,
@@ -339,5 +335,9 @@ class WholePoolTest {
 
   private static ConfigException refused(String name) {
     return catchThrowableOfType(ConfigException.class, () -> read(name));
+  }
+
+  private static OpenStack openStack(ProviderConfig provider) {
+    return (OpenStack) provider.driver();
   }
 }

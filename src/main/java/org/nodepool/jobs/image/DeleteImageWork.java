@@ -2,8 +2,6 @@ package org.nodepool.jobs.image;
 
 import io.vertx.core.Future;
 import java.util.function.Function;
-import java.util.function.Supplier;
-import org.nodepool.config.PoolConfig;
 import org.nodepool.jobs.run.JobRun;
 import org.nodepool.jobs.run.Work;
 import org.nodepool.model.SnapshotImage;
@@ -17,13 +15,10 @@ import org.nodepool.store.Tx;
  */
 public final class DeleteImageWork implements Work {
   private final SnapshotImageTable images;
-  private final Supplier<PoolConfig> config;
   private final Providers providers;
 
-  public DeleteImageWork(
-      SnapshotImageTable images, Supplier<PoolConfig> config, Providers providers) {
+  public DeleteImageWork(SnapshotImageTable images, Providers providers) {
     this.images = images;
-    this.config = config;
     this.providers = providers;
   }
 
@@ -40,9 +35,9 @@ public final class DeleteImageWork implements Work {
     if (image.externalId() == null && image.serverExternalId() == null) {
       return Future.succeededFuture();
     }
-    Provider provider = providers.toDeleteFrom(config.get(), image.providerName());
-    return unlessNull(image.serverExternalId(), provider::deleteServer)
-        .compose(v -> unlessNull(image.externalId(), provider::deleteImage));
+    Provider provider = providers.toDeleteFrom(image.providerName());
+    return unlessNull(image.serverExternalId(), provider.servers()::delete)
+        .compose(v -> unlessNull(image.externalId(), provider.images()::delete));
   }
 
   private static Future<Void> unlessNull(String id, Function<String, Future<Void>> delete) {

@@ -6,14 +6,14 @@ import org.nodepool.model.AttemptEnd.JobFailure;
 import org.nodepool.model.AttemptEnd.NotOurs;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.SnapshotImage;
-import org.nodepool.provider.Provider;
+import org.nodepool.provider.ImageStore;
 import org.nodepool.store.Database;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.Tx;
 
 /** Stores what the provider calls an image as soon as it is known, and how far its upload is. */
-final class UploadObserver implements Provider.Observer {
+final class UploadObserver implements ImageStore.Observer {
   private final Database db;
   private final SnapshotImageTable images;
   private final JobTable jobs;

@@ -26,7 +26,7 @@ import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.State;
 import org.nodepool.model.Subject;
 import org.nodepool.model.Subject.What;
-import org.nodepool.provider.Provider;
+import org.nodepool.provider.ImageStore;
 import org.nodepool.provider.Providers;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.Database;
@@ -160,27 +160,23 @@ public final class UploadWork implements Work {
    * does the attempt. That nothing more comes of it is for the worker to say whose attempt it was.
    */
   private Future<Void> sweepEarlier(Job job) {
-    ProviderConfig provider = provider(job);
     return attempts
         .of(job.id())
         .map(
             all ->
                 all.stream()
                     .filter(attempt -> attempt.number() < job.attempts() && !attempt.isSwept())
-                    .filter(attempt -> isInReach(provider, attempt))
+                    .filter(attempt -> isInReach(job.providerName(), attempt))
                     .toList())
-        .compose(
-            earlier ->
-                InTurn.each(earlier, (Attempt attempt) -> sweepEarlier(job, provider, attempt)));
+        .compose(earlier -> InTurn.each(earlier, (Attempt attempt) -> sweepEarlier(job, attempt)));
   }
 
-  private boolean isInReach(ProviderConfig provider, Attempt attempt) {
-    return !provider.isOnOneHost() || attempt.host().equals(worker.host());
+  private boolean isInReach(String provider, Attempt attempt) {
+    return !providers.isOnOneHost(provider) || attempt.host().equals(worker.host());
   }
 
-  private Future<Void> sweepEarlier(Job job, ProviderConfig provider, Attempt attempt) {
-    return providers
-        .of(provider)
+  private Future<Void> sweepEarlier(Job job, Attempt attempt) {
+    return images(job)
         .deleteLeftovers(job.attemptUuid(attempt.number()))
         .compose(
             v ->
@@ -199,8 +195,8 @@ public final class UploadWork implements Work {
               .formatted(image.imageName(), provider.name()));
     }
     run.log().note("sending %s to provider %s".formatted(source.path(), provider.name()));
-    Provider.Upload upload =
-        new Provider.Upload(
+    ImageStore.Upload upload =
+        new ImageStore.Upload(
             source.path(),
             source.file().type(),
             source.file().sizeBytes(),
@@ -210,14 +206,22 @@ public final class UploadWork implements Work {
             image.id(),
             source.dibImage().id(),
             configured.meta());
-    return providers.of(provider).upload(upload, new UploadObserver(db, images, jobs, image, run));
+    return images(run.job()).upload(upload, new UploadObserver(db, images, jobs, image, run));
+  }
+
+  private ImageStore images(Job job) {
+    return providers.find(job.providerName()).orElseThrow(() -> isGone(job)).images();
+  }
+
+  private static JobFailure isGone(Job job) {
+    return new JobFailure(
+        "Provider %s is no longer in nodepool.yaml.".formatted(job.providerName()));
   }
 
   private ProviderConfig provider(Job job) {
     ProviderConfig provider = config.get().providers().get(job.providerName());
     if (provider == null) {
-      throw new JobFailure(
-          "Provider %s is no longer in nodepool.yaml.".formatted(job.providerName()));
+      throw isGone(job);
     }
     return provider;
   }
@@ -225,11 +229,14 @@ public final class UploadWork implements Work {
   @Override
   public Future<Void> sweep(Remains remains) {
     String name = remains.job().providerName();
-    ProviderConfig provider = config.get().providers().get(name);
-    return provider == null
-        ? Future.failedFuture(
-            new ProviderAway("Provider %s is not in nodepool.yaml.".formatted(name), null))
-        : providers.of(provider).deleteLeftovers(remains.uuid());
+    return providers
+        .find(name)
+        .map(provider -> provider.images().deleteLeftovers(remains.uuid()))
+        .orElseGet(
+            () ->
+                Future.failedFuture(
+                    new ProviderAway(
+                        "Provider %s is not in nodepool.yaml.".formatted(name), null)));
   }
 
   @Override

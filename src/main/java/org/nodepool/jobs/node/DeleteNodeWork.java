@@ -3,15 +3,13 @@ package org.nodepool.jobs.node;
 import io.vertx.core.Future;
 import java.util.List;
 import java.util.Objects;
-import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.nodepool.async.InTurn;
-import org.nodepool.config.PoolConfig;
 import org.nodepool.jobs.run.JobRun;
 import org.nodepool.jobs.run.Work;
 import org.nodepool.model.Node;
 import org.nodepool.model.SubNode;
-import org.nodepool.provider.Provider;
+import org.nodepool.provider.Compute;
 import org.nodepool.provider.Providers;
 import org.nodepool.store.NodeTable;
 import org.nodepool.store.Tx;
@@ -19,12 +17,10 @@ import org.nodepool.store.Tx;
 /** Deletes a node: its servers at the provider first, its rows last. */
 public final class DeleteNodeWork implements Work {
   private final NodeTable nodes;
-  private final Supplier<PoolConfig> config;
   private final Providers providers;
 
-  public DeleteNodeWork(NodeTable nodes, Supplier<PoolConfig> config, Providers providers) {
+  public DeleteNodeWork(NodeTable nodes, Providers providers) {
     this.nodes = nodes;
-    this.config = config;
     this.providers = providers;
   }
 
@@ -41,13 +37,13 @@ public final class DeleteNodeWork implements Work {
     if (!node.hasServer()) {
       return Future.succeededFuture();
     }
-    Provider provider = providers.toDeleteFrom(config.get(), node.providerName());
+    Compute compute = providers.toDeleteFrom(node.providerName()).servers();
     Stream<String> subnodes = node.subnodes().stream().map(SubNode::externalId);
     List<String> servers =
         Stream.concat(subnodes, Stream.ofNullable(node.externalId()))
             .filter(Objects::nonNull)
             .toList();
-    return InTurn.each(servers, provider::deleteServer);
+    return InTurn.each(servers, compute::delete);
   }
 
   private Future<Void> remove(Tx tx, long id) {

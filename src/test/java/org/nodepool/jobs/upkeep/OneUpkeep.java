@@ -9,6 +9,7 @@ import java.time.Clock;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
+import org.nodepool.TestProviders;
 import org.nodepool.TestService;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.CloudsFile;
@@ -16,6 +17,7 @@ import org.nodepool.config.PoolFile;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.Knock;
+import org.nodepool.jobs.NewJobs;
 import org.nodepool.model.Event;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.ChangeLog;
@@ -58,8 +60,9 @@ public final class OneUpkeep implements AutoCloseable {
     DibImageTable dibImages = new DibImageTable(db, false);
     JobTable jobs = new JobTable(db, attempts);
     Knock knock = new Knock(vertx.eventBus());
+    NewJobs newJobs = new NewJobs(jobs, dibImages, TestProviders.of(vertx, pool::current));
     Deletions deletions =
-        new Deletions(db, nodes, images, dibImages, jobs, attempts, pool::current, knock);
+        new Deletions(db, nodes, images, dibImages, jobs, attempts, newJobs, pool::current, knock);
     JobLogs logs = new JobLogs(config.jobs().logDir(), "here", workers);
     upkeep =
         new Upkeep(

@@ -1,8 +1,7 @@
-package org.nodepool.provider;
+package org.nodepool.provider.openstack;
 
 import io.vertx.core.Future;
 import java.util.function.Function;
-import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
 
 /**
@@ -11,23 +10,20 @@ import org.nodepool.model.AttemptEnd.ProviderFailure;
  */
 final class CloudService {
   private final Identity identity;
-  private final ProviderConfig config;
+  private final String provider;
   private final String type;
   private final String override;
   private final VersionDiscovery version;
 
   /**
+   * @param provider its name
    * @param type as the catalog has it
    * @param override where the service is whatever the catalog says; null when that decides
    */
   CloudService(
-      Identity identity,
-      ProviderConfig config,
-      String type,
-      String override,
-      VersionDiscovery version) {
+      Identity identity, String provider, String type, String override, VersionDiscovery version) {
     this.identity = identity;
-    this.config = config;
+    this.provider = provider;
     this.type = type;
     this.override = override;
     this.version = version;
@@ -52,6 +48,6 @@ final class CloudService {
   ProviderFailure refused(String what, CloudAnswer answer) {
     return new ProviderFailure(
         "Provider %s refuses %s (%d): %s"
-            .formatted(config.name(), what, answer.status(), answer.reason()));
+            .formatted(provider, what, answer.status(), answer.reason()));
   }
 }

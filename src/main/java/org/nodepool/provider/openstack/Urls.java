@@ -1,4 +1,4 @@
-package org.nodepool.provider;
+package org.nodepool.provider.openstack;
 
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;

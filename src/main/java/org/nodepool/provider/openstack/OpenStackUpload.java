@@ -1,4 +1,4 @@
-package org.nodepool.provider;
+package org.nodepool.provider.openstack;
 
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
@@ -8,22 +8,23 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.core.json.JsonObject;
 import io.vertx.core.streams.ReadStream;
 import java.net.ConnectException;
-import java.nio.file.Files;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.nodepool.async.Backoff;
-import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
 import org.nodepool.model.Failpoint;
+import org.nodepool.provider.ImageStore;
+import org.nodepool.provider.files.FileDigests;
+import org.nodepool.provider.files.ImageInspection;
 
 /**
  * One upload of one file to a cloud: the file is inspected and hashed, an image made, its id told,
  * the data sent, and the cloud asked until it says that it holds just them. An upload that fails
- * leaves what it has made to {@link Provider#deleteLeftovers}. To be used once, on one context.
+ * leaves what it has made to {@link ImageStore#deleteLeftovers}. To be used once, on one context.
  */
 final class OpenStackUpload {
   /** The property by which what an attempt left is found again. */
@@ -57,9 +58,9 @@ final class OpenStackUpload {
   private final WorkerExecutor executor;
   private final CloudCalls calls;
   private final ImageService images;
-  private final ProviderConfig config;
-  private final Provider.Upload upload;
-  private final Provider.Observer observer;
+  private final String provider;
+  private final ImageStore.Upload upload;
+  private final ImageStore.Observer observer;
   private FileStream stream;
   private boolean isMakingUnclear;
   private boolean isSentBefore;
@@ -69,14 +70,14 @@ final class OpenStackUpload {
       WorkerExecutor executor,
       CloudCalls calls,
       ImageService images,
-      ProviderConfig config,
-      Provider.Upload upload,
-      Provider.Observer observer) {
+      String provider,
+      ImageStore.Upload upload,
+      ImageStore.Observer observer) {
     this.vertx = vertx;
     this.executor = executor;
     this.calls = calls;
     this.images = images;
-    this.config = config;
+    this.provider = provider;
     this.upload = upload;
     this.observer = observer;
   }
@@ -102,7 +103,7 @@ final class OpenStackUpload {
   private Future<Void> inspect() {
     return executor.executeBlocking(
         () -> {
-          checkThere();
+          upload.checkThere();
           ImageInspection.check(upload.file(), upload.type());
           return null;
         },
@@ -113,20 +114,13 @@ final class OpenStackUpload {
     return executor.executeBlocking(
         () -> {
           long began = System.nanoTime();
-          checkThere();
+          upload.checkThere();
           FileDigests digests = FileDigests.of(upload.file(), observer, algorithms);
           long ms = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - began);
           observer.note("hashed %d bytes in %d ms".formatted(digests.sizeBytes(), ms));
           return digests;
         },
         false);
-  }
-
-  private void checkThere() {
-    if (!Files.isRegularFile(upload.file())) {
-      throw new ProviderFailure(
-          "The file of the dib image is gone: %s.".formatted(upload.file().getFileName()));
-    }
   }
 
   /** What is sent is what was built. */
@@ -148,7 +142,7 @@ final class OpenStackUpload {
   private Future<ImageService.CloudImage> make() {
     return calls.again(
         () -> {
-          checkGoesOn();
+          observer.checkGoesOn();
           return isMakingUnclear
               ? images
                   .with(UUID, upload.uuid())
@@ -183,7 +177,7 @@ final class OpenStackUpload {
   private Future<Void> send(String id) {
     return calls.again(
         () -> {
-          checkGoesOn();
+          observer.checkGoesOn();
           if (!isSentBefore) {
             isSentBefore = true;
             return sendOnce(id);
@@ -261,7 +255,7 @@ final class OpenStackUpload {
         .compose(
             v -> {
               if (!sent.future().isComplete()) {
-                checkGoesOn();
+                observer.checkGoesOn();
               }
               boolean isAsked =
                   !sent.future().isComplete()
@@ -290,12 +284,6 @@ final class OpenStackUpload {
             });
   }
 
-  private void checkGoesOn() {
-    if (observer.isStopped()) {
-      throw new ProviderFailure("The upload was stopped.");
-    }
-  }
-
   /**
    * The image as it is once it is active.
    *
@@ -303,7 +291,7 @@ final class OpenStackUpload {
    * @param odd how often it was in a state that leads nowhere
    */
   private Future<ImageService.CloudImage> activated(String id, int looks, int odd) {
-    checkGoesOn();
+    observer.checkGoesOn();
     return images
         .find(id)
         .map(
@@ -330,7 +318,7 @@ final class OpenStackUpload {
   }
 
   private String named() {
-    return "Provider " + config.name();
+    return "Provider " + provider;
   }
 
   private Future<Void> verify(ImageService.CloudImage held, FileDigests local) {

@@ -1,43 +1,39 @@
-package org.nodepool.provider;
+package org.nodepool.provider.openstack;
 
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
 import java.util.List;
 import org.nodepool.async.InTurn;
-import org.nodepool.config.PoolConfig.ProviderConfig;
-import org.nodepool.model.AttemptEnd.NotSupportedYet;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
 import org.nodepool.model.Failpoint;
+import org.nodepool.provider.Driver;
+import org.nodepool.provider.ImageStore;
 
-/** An OpenStack cloud: Identity v3 and Image v2. To be used on one context alone. */
-final class OpenStackProvider implements Provider {
+/** The images of an OpenStack cloud (Image v2). To be used on one context alone. */
+final class OpenStackImages implements ImageStore {
   private final Vertx vertx;
   private final WorkerExecutor executor;
-  private final ProviderConfig config;
+  private final String provider;
   private final CloudCalls calls;
   private final ImageService images;
 
-  /**
-   * @param executor for reading files
-   * @param config of an OpenStack cloud
-   */
-  OpenStackProvider(Vertx vertx, WorkerExecutor executor, ProviderConfig config, CallNotes notes) {
-    this.vertx = vertx;
-    this.executor = executor;
-    this.config = config;
-    this.calls = new CloudCalls(vertx, config, notes);
-    this.images = new ImageService(calls, new Identity(calls, config), config);
+  OpenStackImages(Driver.Tools tools, String provider, CloudCalls calls, ImageService images) {
+    this.vertx = tools.vertx();
+    this.executor = tools.executor();
+    this.provider = provider;
+    this.calls = calls;
+    this.images = images;
   }
 
   @Override
   public Future<Void> upload(Upload upload, Observer observer) {
-    return new OpenStackUpload(vertx, executor, calls, images, config, upload, observer).run();
+    return new OpenStackUpload(vertx, executor, calls, images, provider, upload, observer).run();
   }
 
   @Override
-  public Future<Void> deleteImage(String externalId) {
+  public Future<Void> delete(String externalId) {
     Failpoint.DELETE_COPY.before();
     return later(images.delete(externalId)).onSuccess(v -> Failpoint.DELETE_COPY.after());
   }
@@ -61,14 +57,6 @@ final class OpenStackProvider implements Provider {
 
   private Future<Void> deleteAll(List<ImageService.CloudImage> found) {
     return InTurn.each(found, (ImageService.CloudImage image) -> images.delete(image.id()));
-  }
-
-  @Override
-  public Future<Void> deleteServer(String externalId) {
-    return Future.failedFuture(
-        new NotSupportedYet(
-            "Deleting servers at OpenStack clouds (provider %s) is not supported yet by this version."
-                .formatted(config.name())));
   }
 
   /** A deletion is not given up, whatever the cloud says: it may be asked again. */

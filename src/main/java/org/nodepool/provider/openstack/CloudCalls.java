@@ -1,4 +1,4 @@
-package org.nodepool.provider;
+package org.nodepool.provider.openstack;
 
 import io.vertx.core.AsyncResult;
 import io.vertx.core.Future;
@@ -17,9 +17,11 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.nodepool.async.Backoff;
 import org.nodepool.config.CloudAccess;
-import org.nodepool.config.PoolConfig.ProviderConfig;
+import org.nodepool.config.DriverConfig.OpenStack;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
+import org.nodepool.provider.CallNotes;
+import org.nodepool.provider.Driver;
 
 /**
  * HTTP calls to one cloud, at the pace that is configured for it. To be used on one context alone.
@@ -35,7 +37,8 @@ final class CloudCalls {
   private static final Backoff BACKOFF = new Backoff(Duration.ofSeconds(1), Duration.ofSeconds(10));
 
   private final Vertx vertx;
-  private final ProviderConfig config;
+  private final String provider;
+  private final OpenStack config;
   private final CallNotes notes;
   private final WebClient client;
   private final Duration timeout;
@@ -49,22 +52,25 @@ final class CloudCalls {
     Future<HttpResponse<Buffer>> send(HttpRequest<Buffer> request);
   }
 
-  /**
-   * @param config of an OpenStack cloud
-   */
-  CloudCalls(Vertx vertx, ProviderConfig config, CallNotes notes) {
-    this.vertx = vertx;
+  CloudCalls(String provider, OpenStack config, Driver.Tools tools) {
+    this.vertx = tools.vertx();
+    this.provider = provider;
     this.config = config;
-    this.notes = notes;
-    this.timeout = config.openStack().apiTimeout();
-    this.rate = config.openStack().rate();
+    this.notes = tools.notes();
+    this.timeout = config.apiTimeout();
+    this.rate = config.rate();
     this.client = WebClient.create(vertx, options(config));
   }
 
+  /** Ends the calls that are under way; there may be no other. */
+  void close() {
+    client.close();
+  }
+
   /** A connection serves one call: none can be found closed by the server when it is used again. */
-  private static WebClientOptions options(ProviderConfig config) {
-    CloudAccess access = config.openStack().access();
-    Duration timeout = config.openStack().apiTimeout();
+  private static WebClientOptions options(OpenStack config) {
+    CloudAccess access = config.access();
+    Duration timeout = config.apiTimeout();
     WebClientOptions options =
         new WebClientOptions()
             .setUserAgent("nodepool")
@@ -177,7 +183,7 @@ final class CloudCalls {
     }
     CloudAnswer answer = new CloudAnswer(response.result());
     if (answer.status() < 400 || answer.status() == 404) {
-      notes.succeeded(config.name());
+      notes.succeeded(provider);
       return Future.succeededFuture(answer);
     }
     String why =
@@ -185,7 +191,7 @@ final class CloudCalls {
     if (answer.mayPass()) {
       return away(why, null, answer.pause());
     }
-    notes.failed(config.name(), why);
+    notes.failed(provider, why);
     return Future.succeededFuture(answer);
   }
 
@@ -200,8 +206,8 @@ final class CloudCalls {
   }
 
   private <T> Future<T> away(String why, Throwable cause, Duration pause) {
-    notes.failed(config.name(), why);
+    notes.failed(provider, why);
     return Future.failedFuture(
-        new ProviderAway("Provider %s: %s".formatted(config.name(), why), cause, pause));
+        new ProviderAway("Provider %s: %s".formatted(provider, why), cause, pause));
   }
 }

@@ -1,4 +1,4 @@
-package org.nodepool.provider;
+package org.nodepool.provider.openstack;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -1,4 +1,4 @@
-package org.nodepool.provider;
+package org.nodepool.provider.directory;
 
 import io.vertx.core.Future;
 import io.vertx.core.WorkerExecutor;
@@ -16,33 +16,35 @@ import java.nio.file.StandardOpenOption;
 import java.security.NoSuchAlgorithmException;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
-import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
 import org.nodepool.model.Failpoint;
+import org.nodepool.provider.CallNotes;
+import org.nodepool.provider.Driver;
+import org.nodepool.provider.ImageStore;
+import org.nodepool.provider.files.FileDigests;
 
 /**
  * A directory that holds images as a cloud would: {@code <name>-<uuid>.<type>}, whole or not there
  * at all, and beside it {@code <that>.json} with what is known of it. The external id is the file's
  * name.
  */
-final class DirectoryProvider implements Provider {
+final class DirectoryImages implements ImageStore {
   private static final Pattern EXTERNAL_ID = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]*");
   private static final int BUFFER_BYTES = 1 << 20;
   private static final String PART = ".part";
   private static final String SHA_256 = "SHA-256";
 
-  private final ProviderConfig config;
+  private final String provider;
+  private final Path directory;
   private final WorkerExecutor executor;
   private final CallNotes notes;
 
-  /**
-   * @param executor what copies files
-   */
-  DirectoryProvider(ProviderConfig config, WorkerExecutor executor, CallNotes notes) {
-    this.config = config;
-    this.executor = executor;
-    this.notes = notes;
+  DirectoryImages(String provider, Path directory, Driver.Tools tools) {
+    this.provider = provider;
+    this.directory = directory;
+    this.executor = tools.executor();
+    this.notes = tools.notes();
   }
 
   @Override
@@ -54,7 +56,7 @@ final class DirectoryProvider implements Provider {
   }
 
   @Override
-  public Future<Void> deleteImage(String externalId) {
+  public Future<Void> delete(String externalId) {
     return blocking(
         "delete from",
         () -> {
@@ -63,8 +65,8 @@ final class DirectoryProvider implements Provider {
           Files.deleteIfExists(file);
           Files.deleteIfExists(sidecar(file));
           Failpoint.DELETE_COPY.after();
-          if (Files.isDirectory(config.directory())) {
-            sync(config.directory());
+          if (Files.isDirectory(directory)) {
+            sync(directory);
           }
         });
   }
@@ -76,7 +78,7 @@ final class DirectoryProvider implements Provider {
         () -> {
           Failpoint.DELETE_LEFTOVERS.before();
           try (DirectoryStream<Path> files =
-              Files.newDirectoryStream(config.directory(), "*" + uuid + "*")) {
+              Files.newDirectoryStream(directory, "*" + uuid + "*")) {
             for (Path file : files) {
               Files.deleteIfExists(file);
             }
@@ -87,18 +89,10 @@ final class DirectoryProvider implements Provider {
         });
   }
 
-  /** A directory has none. */
-  @Override
-  public Future<Void> deleteServer(String externalId) {
-    return Future.succeededFuture();
-  }
-
   private void write(Upload upload, String externalId, Observer observer)
       throws IOException, NoSuchAlgorithmException {
-    if (!Files.isRegularFile(upload.file())) {
-      throw new ProviderFailure("The file of the dib image is gone: " + upload.file() + ".");
-    }
-    Files.createDirectories(config.directory());
+    upload.checkThere();
+    Files.createDirectories(directory);
     Path file = file(externalId);
     Path part = file.resolveSibling(file.getFileName() + PART);
     Failpoint.WRITE_COPY.before();
@@ -111,7 +105,7 @@ final class DirectoryProvider implements Provider {
     Failpoint.WRITE_SIDECAR.before();
     writeSidecar(upload, sidecar(file));
     Failpoint.WRITE_SIDECAR.after();
-    sync(config.directory());
+    sync(directory);
   }
 
   private static void copy(Upload upload, Path target, Observer observer) throws IOException {
@@ -121,7 +115,7 @@ final class DirectoryProvider implements Provider {
             FileChannel.open(target, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
       long copied = 0;
       while (in.read(buffer) >= 0) {
-        checkGoesOn(observer);
+        observer.checkGoesOn();
         buffer.flip();
         copied += buffer.limit();
         while (buffer.hasRemaining()) {
@@ -150,12 +144,6 @@ final class DirectoryProvider implements Provider {
     }
   }
 
-  private static void checkGoesOn(Observer observer) {
-    if (observer.isStopped()) {
-      throw new ProviderFailure("The upload was stopped.");
-    }
-  }
-
   private void writeSidecar(Upload upload, Path sidecar) throws IOException {
     JsonObject json =
         new JsonObject()
@@ -176,9 +164,9 @@ final class DirectoryProvider implements Provider {
     if (!EXTERNAL_ID.matcher(externalId).matches()) {
       throw new ProviderFailure(
           "'%s' is not the name of an image in provider %s."
-              .formatted(externalId.replaceAll("\\p{Cntrl}", "?"), config.name()));
+              .formatted(externalId.replaceAll("\\p{Cntrl}", "?"), provider));
     }
-    return config.directory().resolve(externalId);
+    return directory.resolve(externalId);
   }
 
   private static Path sidecar(Path file) {
@@ -205,13 +193,12 @@ final class DirectoryProvider implements Provider {
               } catch (IOException e) {
                 throw new ProviderAway(
                     "Provider %s cannot %s its directory: %s (%s)."
-                        .formatted(
-                            config.name(), act, e.getMessage(), e.getClass().getSimpleName()),
+                        .formatted(provider, act, e.getMessage(), e.getClass().getSimpleName()),
                     e);
               }
             },
             false)
-        .onSuccess(v -> notes.succeeded(config.name()))
-        .onFailure(e -> notes.failed(config.name(), e.getMessage()));
+        .onSuccess(v -> notes.succeeded(provider))
+        .onFailure(e -> notes.failed(provider, e.getMessage()));
   }
 }

@@ -1,4 +1,4 @@
-package org.nodepool.provider;
+package org.nodepool.provider.files;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;

@@ -1,4 +1,4 @@
-package org.nodepool.provider;
+package org.nodepool.provider.openstack;
 
 import io.vertx.core.Future;
 import io.vertx.core.json.JsonArray;
@@ -16,7 +16,6 @@ import org.nodepool.config.CloudAccess;
 import org.nodepool.config.CloudAccess.ApplicationCredential;
 import org.nodepool.config.CloudAccess.Named;
 import org.nodepool.config.CloudAccess.Password;
-import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
 
@@ -36,7 +35,7 @@ final class Identity {
   private static final Duration SHORT_LIFE = Duration.ofMinutes(5);
 
   private final CloudCalls calls;
-  private final ProviderConfig config;
+  private final String provider;
   private final CloudAccess access;
   private final VersionDiscovery version;
   private Future<Session> session;
@@ -55,11 +54,11 @@ final class Identity {
   /** A token, and where the service is that was asked for. */
   record Access(String token, String endpoint) {}
 
-  Identity(CloudCalls calls, ProviderConfig config) {
+  Identity(CloudCalls calls, String provider, CloudAccess access) {
     this.calls = calls;
-    this.config = config;
-    this.access = config.openStack().access();
-    this.version = new VersionDiscovery(calls, config.name(), "Identity", 3);
+    this.provider = provider;
+    this.access = access;
+    this.version = new VersionDiscovery(calls, provider, "Identity", 3);
   }
 
   /**
@@ -87,7 +86,7 @@ final class Identity {
   private CloudAnswer accepted(CloudAnswer answer) {
     if (answer.status() == 401) {
       throw new ProviderAway(
-          "Provider %s: a new login is not accepted: %s".formatted(config.name(), answer.reason()),
+          "Provider %s: a new login is not accepted: %s".formatted(provider, answer.reason()),
           null);
     }
     return answer;
@@ -129,7 +128,7 @@ final class Identity {
     if (answer.status() != 201 || token == null) {
       throw new ProviderFailure(
           "Provider %s: Identity at %s refuses the login: %s"
-              .formatted(config.name(), access.authUrl(), answer.reason()));
+              .formatted(provider, access.authUrl(), answer.reason()));
     }
     JsonObject body = answer.json().getJsonObject("token", new JsonObject());
     Duration life = life(body);
@@ -206,7 +205,7 @@ final class Identity {
           if (access.endpointInterface().equals(endpoint.getString("interface"))) {
             String region = endpoint.getString("region_id", endpoint.getString("region", ""));
             regions.add(region);
-            if (config.region() == null || config.region().equals(region)) {
+            if (access.region() == null || access.region().equals(region)) {
               urls.add(endpoint.getString("url"));
             }
           }
@@ -217,16 +216,16 @@ final class Identity {
       throw new ProviderFailure(
           "Provider %s: the cloud has no %s service (%s) in region %s; it has one in: %s."
               .formatted(
-                  config.name(),
+                  provider,
                   type,
                   access.endpointInterface(),
-                  Objects.requireNonNullElse(config.region(), "any"),
+                  Objects.requireNonNullElse(access.region(), "any"),
                   regions.isEmpty() ? "none" : String.join(", ", regions)));
     }
-    if (config.region() == null && regions.size() > 1) {
+    if (access.region() == null && regions.size() > 1) {
       throw new ProviderFailure(
           "Provider %s: the cloud has several regions, and region-name does not say which: %s."
-              .formatted(config.name(), String.join(", ", regions)));
+              .formatted(provider, String.join(", ", regions)));
     }
     return Urls.withoutSlash(urls.get(0));
   }

@@ -1,4 +1,4 @@
-package org.nodepool.provider;
+package org.nodepool.provider.openstack;
 
 import io.vertx.core.Future;
 import io.vertx.core.Handler;
@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
+import org.nodepool.provider.ImageStore;
 
 /**
  * A file on its way out, as fast as it is taken and never faster. It fails with {@link
@@ -24,7 +25,7 @@ final class FileStream implements ReadStream<Buffer> {
   private final Vertx vertx;
   private final AsyncFile file;
   private final long sizeBytes;
-  private final Provider.Observer observer;
+  private final ImageStore.Observer observer;
   private final Duration patience;
   private final long watch;
   private Handler<Buffer> onData;
@@ -36,7 +37,11 @@ final class FileStream implements ReadStream<Buffer> {
   private boolean isOver;
 
   private FileStream(
-      Vertx vertx, AsyncFile file, long sizeBytes, Provider.Observer observer, Duration patience) {
+      Vertx vertx,
+      AsyncFile file,
+      long sizeBytes,
+      ImageStore.Observer observer,
+      Duration patience) {
     this.vertx = vertx;
     this.file = file;
     this.sizeBytes = sizeBytes;
@@ -50,7 +55,7 @@ final class FileStream implements ReadStream<Buffer> {
    * @param patience how long nothing may be taken
    */
   static Future<FileStream> open(
-      Vertx vertx, Path path, long sizeBytes, Provider.Observer observer, Duration patience) {
+      Vertx vertx, Path path, long sizeBytes, ImageStore.Observer observer, Duration patience) {
     return vertx
         .fileSystem()
         .open(path.toString(), new OpenOptions().setRead(true).setWrite(false).setCreate(false))

@@ -1,11 +1,11 @@
-package org.nodepool.provider;
+package org.nodepool.provider.openstack;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.vertx.core.json.JsonObject;
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import org.nodepool.provider.Urls.Version;
+import org.nodepool.provider.openstack.Urls.Version;
 
 /** Where the versions of services are, in the forms in which services have said so. */
 class UrlsTest {

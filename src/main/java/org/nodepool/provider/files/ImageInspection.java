@@ -1,4 +1,4 @@
-package org.nodepool.provider;
+package org.nodepool.provider.files;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 
@@ -25,7 +25,7 @@ import org.nodepool.model.AttemptEnd.ProviderFailure;
  * Format Specification", VMware's "Virtual Disk Format 5.0", and of what QEMU probes for. Only
  * headers are read, a bounded part of any file.
  */
-final class ImageInspection {
+public final class ImageInspection {
   /** As much as QEMU has ever probed. */
   private static final int PROBED_BYTES = 2048;
 
@@ -107,7 +107,7 @@ final class ImageInspection {
    * @param type diskimage-builder's word; files of others than qcow2, raw, vhd and vmdk are not
    *     inspected, as no cloud opens them as a disk under that name
    */
-  static void check(Path file, String type) throws IOException {
+  public static void check(Path file, String type) throws IOException {
     try (FileChannel in = FileChannel.open(file, StandardOpenOption.READ)) {
       ImageInspection inspection = new ImageInspection(in, file.getFileName().toString(), type);
       switch (type) {

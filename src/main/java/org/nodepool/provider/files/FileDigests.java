@@ -1,4 +1,4 @@
-package org.nodepool.provider;
+package org.nodepool.provider.files;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -11,13 +11,14 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
+import org.nodepool.provider.ImageStore;
 
 /**
  * The hashes of a file, by one reading.
  *
  * @param hex by the algorithm's name as Java has it; lower case
  */
-record FileDigests(long sizeBytes, Map<String, String> hex) {
+public record FileDigests(long sizeBytes, Map<String, String> hex) {
   private static final int BUFFER_BYTES = 1 << 20;
 
   /**
@@ -26,7 +27,7 @@ record FileDigests(long sizeBytes, Map<String, String> hex) {
    * @param algorithms as Java calls them
    * @throws NoSuchAlgorithmException when Java does not have one of them
    */
-  static FileDigests of(Path file, Provider.Observer observer, String... algorithms)
+  public static FileDigests of(Path file, ImageStore.Observer observer, String... algorithms)
       throws IOException, NoSuchAlgorithmException {
     Map<String, MessageDigest> digests = new LinkedHashMap<>();
     for (String algorithm : algorithms) {
@@ -36,9 +37,7 @@ record FileDigests(long sizeBytes, Map<String, String> hex) {
     long size = 0;
     try (FileChannel in = FileChannel.open(file, StandardOpenOption.READ)) {
       while (in.read(buffer) >= 0) {
-        if (observer.isStopped()) {
-          throw new ProviderFailure("The upload was stopped.");
-        }
+        observer.checkGoesOn();
         buffer.flip();
         size += buffer.limit();
         digests.values().forEach(digest -> digest.update(buffer.duplicate()));

@@ -1,4 +1,4 @@
-package org.nodepool.provider;
+package org.nodepool.provider.openstack;
 
 import io.vertx.core.Future;
 import io.vertx.core.buffer.Buffer;
@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
-import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
 
@@ -24,7 +23,7 @@ final class ImageService {
   private static final Pattern ID = Pattern.compile("[A-Za-z0-9_-]+");
 
   private final CloudCalls calls;
-  private final ProviderConfig config;
+  private final String provider;
   private final CloudService service;
 
   /**
@@ -56,16 +55,19 @@ final class ImageService {
     }
   }
 
-  ImageService(CloudCalls calls, Identity identity, ProviderConfig config) {
+  /**
+   * @param endpoint where the service is whatever the catalog says; null when that decides
+   */
+  ImageService(CloudCalls calls, Identity identity, String provider, String endpoint) {
     this.calls = calls;
-    this.config = config;
+    this.provider = provider;
     this.service =
         new CloudService(
             identity,
-            config,
+            provider,
             "image",
-            config.openStack().access().imageEndpoint(),
-            new VersionDiscovery(calls, config.name(), "Image", 2));
+            endpoint,
+            new VersionDiscovery(calls, provider, "Image", 2));
   }
 
   /**
@@ -153,7 +155,7 @@ final class ImageService {
               if (status == 403 || status == 409) {
                 throw new ProviderAway(
                     "Provider %s does not delete image %s now: %s"
-                        .formatted(config.name(), id, answer.reason()),
+                        .formatted(provider, id, answer.reason()),
                     null);
               }
               if (status != 204 && status != 404) {
@@ -168,7 +170,7 @@ final class ImageService {
     if (!ID.matcher(id).matches()) {
       throw new ProviderFailure(
           "'%s' is not the id of an image in provider %s."
-              .formatted(id.replaceAll("\\p{Cntrl}", "?"), config.name()));
+              .formatted(id.replaceAll("\\p{Cntrl}", "?"), provider));
     }
     return access.endpoint() + "/images/" + id;
   }

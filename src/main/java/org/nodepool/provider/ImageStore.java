@@ -1,0 +1,89 @@
+package org.nodepool.provider;
+
+import io.vertx.core.Future;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import org.nodepool.model.AttemptEnd.ProviderAway;
+import org.nodepool.model.AttemptEnd.ProviderFailure;
+
+/**
+ * What holds images for us: a cloud, or a directory in its place. Every future fails with {@link
+ * ProviderFailure} when the provider refuses, and with {@link ProviderAway} for a fault that may
+ * pass. A deletion that fails may be asked again.
+ */
+public interface ImageStore {
+  /**
+   * A file that is to be sent, and the image that it is to become.
+   *
+   * @param file the verified file; {@code type} its format, as in its name
+   * @param sha256 lower case hex
+   * @param name what the image is to be called at the provider
+   * @param uuid of this attempt; part of the external name, so that leftovers are found by it
+   * @param imageId the image's row
+   * @param dibImageId the row of the dib image whose file it is
+   * @param meta properties to go with the image
+   */
+  record Upload(
+      Path file,
+      String type,
+      long sizeBytes,
+      String sha256,
+      String name,
+      String uuid,
+      long imageId,
+      long dibImageId,
+      Map<String, String> meta) {
+
+    /**
+     * Blocks.
+     *
+     * @throws ProviderFailure when there is no such file
+     */
+    public void checkThere() {
+      if (!Files.isRegularFile(file)) {
+        throw new ProviderFailure(
+            "The file of the dib image is gone: %s.".formatted(file.getFileName()));
+      }
+    }
+  }
+
+  /** The caller that waits for an upload. Called from any thread. */
+  interface Observer {
+    /**
+     * The provider has, or will have, an image of this id; the upload goes on once it is stored.
+     */
+    Future<Void> created(String externalId);
+
+    /** How much has been sent, 0 to 1. */
+    void sent(double fraction);
+
+    /** A line for the log of the upload. */
+    void note(String line);
+
+    /** Whether the upload is to end, by failing, as soon as it can. */
+    boolean isStopped();
+
+    /**
+     * @throws ProviderFailure when it is stopped
+     */
+    default void checkGoesOn() {
+      if (isStopped()) {
+        throw new ProviderFailure("The upload was stopped.");
+      }
+    }
+  }
+
+  /** Completes when the provider holds the whole file and its size and checksum are right. */
+  Future<Void> upload(Upload upload, Observer observer);
+
+  /** Completes when the provider has no such image, also if it never had. */
+  Future<Void> delete(String externalId);
+
+  /**
+   * Removes all that an attempt at an upload may have left.
+   *
+   * @param uuid of the attempt
+   */
+  Future<Void> deleteLeftovers(String uuid);
+}

@@ -1,0 +1,2 @@
+/** What drivers do alike with the files of images. */
+package org.nodepool.provider.files;
