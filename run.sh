@@ -30,8 +30,8 @@ usage() {
 ./run.sh torture [MINUTES [SEED]]    jobs of all kinds while workers, the API and the database are
                                      killed, stopped and cut off; 10 minutes, unless it is said,
                                      and then what must hold is looked at. A seed repeats a load
-./run.sh bench [polls|upload]        how fast it is, beside what it is measured by, in one run of
-                                     less than 20 minutes, or one half of it
+./run.sh bench [polls|upload|history] how fast it is, beside what it is measured by: one part, or all
+                                     of them, half an hour
 ./run.sh format                      put the code into its form
 ./run.sh help                        this
 END
@@ -208,16 +208,18 @@ case ${1:-} in
     ;;
   bench)
     part=${2:-}
-    [[ $part =~ ^(polls|upload)?$ ]] || fail "bench takes polls or upload, or nothing for both"
+    [[ $part =~ ^(polls|upload|history)?$ ]] || fail "bench takes polls, upload or history, or nothing for all"
     check_tools
     case $part in
       polls) setup "${bench_packages[@]}" ;;
       upload) setup "${packages[@]}" "${test_packages[@]}" ;;
+      history) setup curl ;;
       *) setup "${packages[@]}" "${test_packages[@]}" "${bench_packages[@]}" ;;
     esac
     build
-    [ "$part" = upload ] || "$here/bench/polls.sh"
-    [ "$part" = polls ] || "$here/bench/upload.sh"
+    for each in polls upload history; do
+      [ -n "$part" ] && [ "$part" != "$each" ] || "$here/bench/$each.sh"
+    done
     ;;
   format)
     check_tools

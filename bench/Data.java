@@ -22,6 +22,8 @@ import java.util.concurrent.TimeUnit;
  * Data changes DBURI NODES    reads numbers, one a line: so many nodes a second change their state
  *                             from then on. Each is answered by what came of the one before
  * Data probes DBURI SECONDS   looks at what the database does meanwhile
+ * Data jobs DBURI JOBS        so many jobs more that have ended
+ * Data count DBURI            of all jobs
  * Data version DBURI          of the database server
  * </pre>
  */
@@ -41,6 +43,23 @@ public final class Data implements AutoCloseable {
       "SELECT COUNT(*) FROM information_schema.processlist WHERE id <> CONNECTION_ID()"
           + " AND command IN ('Query', 'Execute') AND info LIKE 'SELECT%'"
           + " AND (info LIKE '%MAX(id)%api_change%' OR info LIKE '%FROM node %')";
+
+  /** Most are of nodes that are gone, a few built or sent an image; of ten one has failed. */
+  private static final String INSERT_JOBS =
+      "INSERT INTO api_job (uuid, kind, state, subject, image_name, provider_name, dib_image_id,"
+          + " host, worker, attempts, created, started, finished, progress, error)"
+          + " SELECT UUID(), ELT(1 + LEAST(2, n % 10), 'build', 'upload', 'delete-node'),"
+          + " IF(n % 7 = 0, 'failed', 'succeeded'),"
+          + " CONCAT(ELT(1 + LEAST(2, n % 10), '/v1/dib_images/', '/v1/images/', '/v1/nodes/'),"
+          + " 1000000 + n), IF(n % 10 < 2, CONCAT('image-', n % 40), NULL),"
+          + " ELT(1 + n % 3, 'rax-dfw', 'rax-iad', 'hpcloud-b1'), IF(n % 10 < 2, 1000000 + n, NULL),"
+          + " 'worker-1.example.org', '0f2a4a56-34e6-4be5-8d3a-1f2c3b4d5e6f', 1,"
+          + " UNIX_TIMESTAMP() - 600000 + n, UNIX_TIMESTAMP() - 600000 + n,"
+          + " UNIX_TIMESTAMP() - 599990 + n, 1,"
+          + " IF(n % 7 = 0, 'The server did not answer within PT10M.', NULL)"
+          + " FROM (SELECT ? + seq AS n FROM seq_1_to_COUNT) numbers";
+
+  private static final int JOBS_AT_ONCE = 5_000;
 
   private static final String[] PROVIDERS = {
     "rax-dfw", "rax-iad", "rax-ord", "hpcloud-b1", "hpcloud-b2"
@@ -66,8 +85,10 @@ public final class Data implements AutoCloseable {
       int number = arguments.length > 2 ? Integer.parseInt(arguments[2]) : 0;
       switch (arguments[0]) {
         case "rows" -> data.fill(number);
+        case "jobs" -> data.addJobs(number);
         case "changes" -> data.serveChanges(number);
         case "probes" -> data.look(number);
+        case "count" -> System.out.println(data.run("SELECT COUNT(*) FROM api_job").getLong(0));
         case "version" -> System.out.println(data.run("SELECT VERSION()").getString(0));
         default -> throw new IllegalArgumentException(arguments[0]);
       }
@@ -96,6 +117,14 @@ public final class Data implements AutoCloseable {
       await(pool.withTransaction(c -> c.preparedQuery(INSERT).executeBatch(rows)));
     }
     run(EVERY_TWENTIETH_HAS_A_SUBNODE);
+  }
+
+  private void addJobs(int jobs) throws Exception {
+    long before = run("SELECT COALESCE(MAX(id), 0) FROM api_job").getLong(0);
+    for (int done = 0; done < jobs; done += JOBS_AT_ONCE) {
+      String insert = INSERT_JOBS.replace("COUNT", "" + Math.min(jobs - done, JOBS_AT_ONCE));
+      await(pool.preparedQuery(insert).execute(Tuple.of(before + done)));
+    }
   }
 
   private static Tuple node(int id) {

@@ -49,10 +49,12 @@ import org.nodepool.store.WorkerTable;
 import org.nodepool.store.embedded.EmbeddedMariaDb;
 import org.nodepool.store.schema.Schema;
 import org.nodepool.store.schema.SchemaWatch;
+import org.nodepool.view.JobView;
 import org.nodepool.view.Picture;
 import org.nodepool.view.PollStats;
 import org.nodepool.view.PoolProvider;
 import org.nodepool.view.PoolReads;
+import org.nodepool.view.PoolView;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -207,7 +209,7 @@ final class Service {
       Map<String, String> environment)
       throws IOException, InterruptedException {
     var thisWorker = new ThisWorker(Installation.hostName(), installation.id());
-    Store store = Store.of(db, config.database().removeFailedRows());
+    Store store = Store.of(db, config.database().removeFailedRows(), config.jobs().keepMost());
     JobLogs logs = new JobLogs(config.jobs().logDir(), thisWorker.host(), store.workers());
     Knock knock = new Knock(vertx.eventBus());
     providers =
@@ -233,12 +235,13 @@ final class Service {
               knock,
               environment);
     }
-    Picture picture = new Picture(db, triggers::noteLogging);
+    Picture<PoolView> rows = Picture.ofPool(db, triggers::noteLogging);
+    Picture<JobView> jobs = Picture.ofJobs(db, store.history(), triggers::noteLogging);
     PoolReads.Sources reads =
         new PoolReads.Sources(
             db,
-            picture,
-            store.jobs(),
+            rows,
+            jobs,
             store.attempts(),
             store.workers(),
             store.calls(),
@@ -261,8 +264,10 @@ final class Service {
       working.onFailure(e -> log.error("no job will be run", e));
     }
     if (config.roles().contains(Role.API)) {
-      await(vertx.deployVerticle(picture));
-      Map<String, ChangeKeeper.Reader> readers = Map.of("picture of " + installation.id(), picture);
+      await(Future.all(vertx.deployVerticle(rows), vertx.deployVerticle(jobs)));
+      await(rows.begin());
+      Map<String, ChangeKeeper.Reader> readers =
+          Map.of("picture of " + installation.id(), rows, "jobs of " + installation.id(), jobs);
       keeper =
           vertx.deployVerticle(new ChangeKeeper(db, new Turns(db, installation.id()), readers));
       var settings =
@@ -283,12 +288,12 @@ final class Service {
                   shared,
                   reads,
                   store.nodes(),
-                  store.jobs(),
                   accepting,
                   logs,
                   waits,
                   () -> beforeWrites(refresh),
                   readiness));
+      jobs.begin(); // whoever polls the pool does not wait for very many jobs
     }
   }
 

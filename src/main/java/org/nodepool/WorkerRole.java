@@ -146,7 +146,7 @@ final class WorkerRole {
     Pruning pruning =
         new Pruning(
             store.db(),
-            store.jobs(),
+            store.history(),
             store.workers(),
             logs,
             made(vertx.createSharedWorkerExecutor("nodepool-upkeep", 1)),

@@ -47,7 +47,8 @@ class RolesTest {
     assertThat(build.status()).isEqualTo(201);
     assertThat(http.get(build.job()).json().getString("state")).isEqualTo("queued");
     int loops = Math.max(2, Runtime.getRuntime().availableProcessors());
-    assertThat(service.vertx().deploymentIDs()).hasSize(loops + 2); // picture and keeper: no worker
+    assertThat(service.vertx().deploymentIDs())
+        .hasSize(loops + 3); // two pictures, a keeper: no worker
   }
 
   @Test

@@ -21,7 +21,6 @@ import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.JobWaits;
 import org.nodepool.jobs.Jobs;
 import org.nodepool.jobs.Uploads;
-import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
 import org.nodepool.view.PoolReads;
 
@@ -106,7 +105,6 @@ public final class ApiVerticle extends VerticleBase {
   private final Shared shared;
   private final PoolReads.Sources sources;
   private final NodeTable nodes;
-  private final JobTable jobTable;
   private final Accepting accepting;
   private final JobLogs logs;
   private final JobWaits waits;
@@ -124,7 +122,6 @@ public final class ApiVerticle extends VerticleBase {
       Shared shared,
       PoolReads.Sources sources,
       NodeTable nodes,
-      JobTable jobTable,
       Accepting accepting,
       JobLogs logs,
       JobWaits waits,
@@ -134,7 +131,6 @@ public final class ApiVerticle extends VerticleBase {
     this.shared = shared;
     this.sources = sources;
     this.nodes = nodes;
-    this.jobTable = jobTable;
     this.accepting = accepting;
     this.logs = logs;
     this.waits = waits;
@@ -153,7 +149,7 @@ public final class ApiVerticle extends VerticleBase {
             new NodeHandlers(nodes, accepting.deletions()),
             new ImageHandlers(accepting.uploads(), accepting.deletions()),
             new DibImageHandlers(accepting.builds(), accepting.uploads(), accepting.deletions()),
-            new JobHandlers(reads, polls, jobTable, accepting.jobs(), logs, waits),
+            new JobHandlers(reads, polls, accepting.jobs(), logs, waits),
             new ProviderHandlers(reads),
             new EventHandlers(vertx),
             new OpenApiHandlers(),
@@ -166,8 +162,9 @@ public final class ApiVerticle extends VerticleBase {
     var guards =
         new Routes.Guards(
             shared.metrics, login, crossOrigin, beforeWrites, settings.protectReads());
-    return vertx
-        .executeBlocking(this::options)
+    return reads
+        .open()
+        .compose(v -> vertx.executeBlocking(this::options))
         .compose(
             options ->
                 vertx

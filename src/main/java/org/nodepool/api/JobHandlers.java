@@ -16,7 +16,6 @@ import org.nodepool.jobs.JobWaits;
 import org.nodepool.jobs.Jobs;
 import org.nodepool.model.Job;
 import org.nodepool.model.Problem;
-import org.nodepool.store.JobTable;
 import org.nodepool.view.Kind;
 import org.nodepool.view.OneQuery;
 import org.nodepool.view.PoolReads;
@@ -32,16 +31,13 @@ final class JobHandlers {
 
   private final PoolReads reads;
   private final Polls polls;
-  private final JobTable table;
   private final Jobs jobs;
   private final JobLogs logs;
   private final JobWaits waits;
 
-  JobHandlers(
-      PoolReads reads, Polls polls, JobTable table, Jobs jobs, JobLogs logs, JobWaits waits) {
+  JobHandlers(PoolReads reads, Polls polls, Jobs jobs, JobLogs logs, JobWaits waits) {
     this.reads = reads;
     this.polls = polls;
-    this.table = table;
     this.jobs = jobs;
     this.logs = logs;
     this.waits = waits;
@@ -93,12 +89,17 @@ final class JobHandlers {
 
   Future<Answer> cancel(RoutingContext ctx) {
     Input.noQuery(ctx);
-    return jobs.cancel(Input.id(ctx, JOB)).map(Answer::cancelled);
+    return shown(ctx).compose(job -> jobs.cancel(job.id())).map(Answer::cancelled);
   }
 
   Future<Answer> retry(RoutingContext ctx) {
     Input.noQuery(ctx);
-    return jobs.retry(Input.id(ctx, JOB)).map(Answer::retried);
+    return shown(ctx).compose(job -> jobs.retry(job.id())).map(Answer::retried);
+  }
+
+  /** The job; fails for one that is not shown any more, whether it is there or not. */
+  private Future<Job> shown(RoutingContext ctx) {
+    return reads.job(Input.id(ctx, JOB));
   }
 
   Future<Answer> attempts(RoutingContext ctx) {
@@ -110,8 +111,7 @@ final class JobHandlers {
   Future<Answer> log(RoutingContext ctx) {
     Input.onlyQuery(ctx, FOLLOW);
     boolean follow = Input.flag(ctx, FOLLOW);
-    return table
-        .get(Input.id(ctx, JOB))
+    return shown(ctx)
         .map(this::withLog)
         .compose(job -> logs.find(job).compose(file -> log(ctx, job, file, follow)));
   }

@@ -70,22 +70,22 @@ public final class Metrics {
         "nodepool.probes",
         "reads that ask whether anything has changed",
         sources,
-        s -> s.stats().probes() + s.picture().probes());
+        s -> s.stats().probes() + s.pool().probes() + s.jobs().probes());
     count(
         "nodepool.refreshes",
-        "times that the picture of the pool was made newer",
+        "times that the picture of the pool, or that of the jobs, was made newer",
         sources,
-        s -> s.picture().refreshes());
+        s -> s.pool().refreshes() + s.jobs().refreshes());
     count(
         "nodepool.full.reads",
         "times that all rows were read for it",
         sources,
-        s -> s.picture().fullReads());
+        s -> s.pool().fullReads() + s.jobs().fullReads());
     count(
         "nodepool.differences",
         "rows found changed of which the change log said nothing",
         sources,
-        s -> s.picture().differences());
+        s -> s.pool().differences() + s.jobs().differences());
     gauge(
         "nodepool.waiters",
         "clients that wait for another answer",

@@ -27,6 +27,7 @@ final class OwnConnection {
 
   private final Database db;
   private final long silenceMs;
+  private final boolean isCounted;
   private final Set<Read<?>> underWay = new LinkedHashSet<>();
   private long lastUsed;
 
@@ -42,7 +43,9 @@ final class OwnConnection {
     SqlConnection connection;
 
     private SqlConnection opened(SqlConnection made) {
-      db.noteOwnConnection();
+      if (isCounted) {
+        db.noteOwnConnection();
+      }
       connection = Database.logged(made);
       made.closeHandler(v -> forget());
       return made;
@@ -119,12 +122,16 @@ final class OwnConnection {
     }
   }
 
-  OwnConnection(Database db) {
-    this(db, SILENCE_MS);
+  /**
+   * @param isCounted whether rows that were read before it was made must be read again
+   */
+  OwnConnection(Database db, boolean isCounted) {
+    this(db, isCounted, SILENCE_MS);
   }
 
-  OwnConnection(Database db, long silenceMs) {
+  OwnConnection(Database db, boolean isCounted, long silenceMs) {
     this.db = db;
+    this.isCounted = isCounted;
     this.silenceMs = silenceMs;
     db.vertx()
         .setPeriodic(

@@ -1,10 +1,12 @@
 package org.nodepool.changes;
 
 import io.vertx.core.Future;
+import io.vertx.sqlclient.SqlClient;
 import io.vertx.sqlclient.SqlConnection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.nodepool.async.InTurn;
 import org.nodepool.changes.ChangeTable.Change;
 import org.nodepool.store.Columns;
@@ -24,9 +26,9 @@ public final class PoolLog {
   private static final String BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 
   /**
-   * All rows at one moment.
+   * The rows at one moment.
    *
-   * @param tables for each that is logged, its rows in no order; nodes without their subnodes
+   * @param tables for each source, its rows in no order; nodes without their subnodes
    * @param seen what of the change log is in them; null when changes are not logged, so that
    *     everything has to be read each time
    */
@@ -63,8 +65,23 @@ public final class PoolLog {
     }
   }
 
+  /**
+   * The rows of a table that are read.
+   *
+   * @param rows gives all of them, in no order
+   */
+  public record Source<T>(Columns<T> table, Function<SqlClient, Future<List<T>>> rows) {
+    public static <T> Source<T> whole(Columns<T> table) {
+      return new Source<>(table, table::all);
+    }
+
+    private Future<?> read(SqlConnection connection, Map<Columns<?>, List<?>> all) {
+      return rows.apply(connection).map(read -> all.put(table, read));
+    }
+  }
+
   private final Database db;
-  private final List<Columns<?>> tables;
+  private final List<Source<?>> sources;
   private final Triggers triggers;
   private final OwnConnection own;
   private final ChangeTable table;
@@ -73,19 +90,43 @@ public final class PoolLog {
   /** Whether somebody gives out ids in a way of his own: then every number may be one. */
   private boolean isMixed;
 
-  public PoolLog(Database db) {
-    this(db, Columns.LOGGED);
+  /** Reads these tables whole, which are all that are logged. */
+  static PoolLog ofAll(Database db, List<Columns<?>> tables) {
+    return new PoolLog(db, tables.stream().<Source<?>>map(Source::whole).toList(), tables, true);
+  }
+
+  /** Reads no rows: it can only tell whether anything is new. */
+  public static PoolLog prober(Database db) {
+    return new PoolLog(db, List.of());
+  }
+
+  /** Reads the same rows for another one, which must then read what was changed since. */
+  public static PoolLog beside(Database db, List<Source<?>> sources) {
+    return new PoolLog(db, sources, Columns.LOGGED, false);
   }
 
   /**
-   * @param tables that are logged
+   * @param sources of the tables that are read
    */
-  PoolLog(Database db, List<Columns<?>> tables) {
+  public PoolLog(Database db, List<Source<?>> sources) {
+    this(db, sources, Columns.LOGGED, true);
+  }
+
+  /**
+   * @param logged all tables that are logged; changes of those that are not read are left out
+   */
+  private PoolLog(
+      Database db, List<Source<?>> sources, List<Columns<?>> logged, boolean isCounted) {
     this.db = db;
-    this.tables = tables;
-    this.triggers = new Triggers(tables);
-    this.own = new OwnConnection(db);
-    this.table = new ChangeTable(db, tables);
+    this.sources = sources;
+    this.triggers = new Triggers(logged);
+    this.own = new OwnConnection(db, isCounted);
+    this.table = new ChangeTable(db, sources.stream().<Columns<?>>map(Source::table).toList());
+  }
+
+  /** Connects, so that no later one of its connections makes others read all rows again. */
+  public Future<Void> open() {
+    return own.read(Database.ANSWER_LIMIT_MS, connection -> Future.succeededFuture());
   }
 
   /**
@@ -137,7 +178,7 @@ public final class PoolLog {
   }
 
   /**
-   * Everything.
+   * All rows of the sources.
    *
    * @param seen whose gaps are still to be watched; null when nothing was seen before
    */
@@ -168,8 +209,7 @@ public final class PoolLog {
     return seen.compose(
         now -> {
           Map<Columns<?>, List<?>> rows = new HashMap<>();
-          return InTurn.each(
-                  tables, (Columns<?> of) -> of.all(connection).map(all -> rows.put(of, all)))
+          return InTurn.each(sources, (Source<?> source) -> source.read(connection, rows))
               .map(new Rows(rows, now));
         });
   }

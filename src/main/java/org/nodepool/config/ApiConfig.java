@@ -131,6 +131,7 @@ public record ApiConfig(
    * @param maxAttempts how many attempts may be lost, because their worker died, before the job has
    *     failed; 1 to 100
    * @param keep how long a job is kept after its end
+   * @param keepMost how many jobs are kept that have ended, and those besides that somebody needs
    * @param diskFloorBytes no build begins with less room than this; 0: none is too little
    * @param logDir one log file a job
    */
@@ -141,6 +142,7 @@ public record ApiConfig(
       Duration uploadTimeout,
       int maxAttempts,
       Duration keep,
+      int keepMost,
       long diskFloorBytes,
       Path logDir) {
     public Jobs {
@@ -303,6 +305,7 @@ public record ApiConfig(
         jobs.duration("upload_timeout", "PT6H"),
         jobs.integer("max_attempts", 2, 1, 100, "a number"),
         jobs.duration("keep", "P30D"),
+        jobs.integer("keep_most", 20_000, 1, 1_000_000, "a number"),
         jobs.size("disk_floor", "1 GiB"),
         jobs.path("log_dir", "../var/log/jobs"));
   }

@@ -48,13 +48,13 @@ public final class Columns<T> {
           row ->
               new Node(
                   row.key("id"),
-                  row.text("provider_name"),
-                  row.text("label_name"),
-                  row.text("target_name"),
+                  row.word("provider_name"),
+                  row.word("label_name"),
+                  row.word("target_name"),
                   row.text("hostname"),
                   row.text("nodename"),
                   row.text("external_id"),
-                  row.text("az"),
+                  row.word("az"),
                   row.text("ip"),
                   row.text("ip_private"),
                   row.state(),
@@ -81,8 +81,8 @@ public final class Columns<T> {
           row ->
               new SnapshotImage(
                   row.key("id"),
-                  row.text("provider_name"),
-                  row.text("image_name"),
+                  row.word("provider_name"),
+                  row.word("image_name"),
                   row.text("hostname"),
                   row.number("version"),
                   row.text("external_id"),
@@ -96,7 +96,7 @@ public final class Columns<T> {
           row ->
               new DibImage(
                   row.key("id"),
-                  row.text("image_name"),
+                  row.word("image_name"),
                   row.text("filename"),
                   row.number("version"),
                   row.state(),
@@ -113,12 +113,12 @@ public final class Columns<T> {
                   row.text("kind", JobKind::named),
                   row.state(JobState::named),
                   row.text("subject", Subject::at),
-                  row.text("image_name"),
-                  row.text("provider_name"),
+                  row.word("image_name"),
+                  row.word("provider_name"),
                   row.number("dib_image_id"),
-                  row.text("host"),
-                  row.text("needs_host"),
-                  row.text("worker"),
+                  row.word("host"),
+                  row.word("needs_host"),
+                  row.word("worker"),
                   row.count("attempts"),
                   row.count("lost"),
                   row.flag("is_cleanup"),
@@ -149,6 +149,9 @@ public final class Columns<T> {
 
     /** Null for NULL. */
     String text(String column);
+
+    /** As {@link #text}, of which many rows have the same: they share it. */
+    String word(String column);
 
     /**
      * Null for NULL.
@@ -405,6 +408,11 @@ public final class Columns<T> {
     }
 
     @Override
+    public String word(String column) {
+      return text(column);
+    }
+
+    @Override
     public <V> V text(String column, Function<String, V> read) {
       return add(column, Type.TEXT, "TEXT", null);
     }
@@ -475,6 +483,12 @@ public final class Columns<T> {
     @Override
     public String text(String column) {
       return row.getString(name(column));
+    }
+
+    @Override
+    public String word(String column) {
+      String text = text(column);
+      return text == null ? null : text.intern();
     }
 
     @Override

@@ -10,7 +10,6 @@ import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.SqlClient;
 import io.vertx.sqlclient.SqlResult;
 import io.vertx.sqlclient.Tuple;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -87,38 +86,6 @@ public final class JobTable {
   // Jobs for no provider are as those for one more.
   private static final String IS_FOR = "(COALESCE(j.provider_name, '') = ?)";
 
-  // Ended long ago, and nobody needs them. Kept are: the last one on a row that is there, and the
-  // one that made it; the last build of an image that succeeded, and the last that failed; the
-  // build of what an unfinished job is about; what may have left something on a disk.
-  private static final String PRUNABLE =
-      SELECT
-          + "WHERE j.finished < ? AND j.kind IN "
-          + KNOWN
-          + " AND NOT ((j.kind IN "
-          + MAKING
-          + """
-                OR NOT EXISTS (
-                  SELECT 1 FROM api_job l WHERE l.subject = j.subject AND l.id > j.id))
-                AND CASE j.subject_what
-          """
-          + Stream.of(What.values()).map(JobTable::whetherItIsThere).collect(joining())
-          + """
-                END)
-            AND NOT (j.kind = 'build' AND j.state IN ('succeeded', 'failed') AND NOT EXISTS (
-                  SELECT 1 FROM api_job l
-                   WHERE l.kind = 'build' AND l.state = j.state AND l.image_name = j.image_name
-                     AND l.id > j.id))
-            AND NOT EXISTS (
-                  SELECT 1 FROM api_job u
-                   WHERE u.dib_image_id = j.dib_image_id AND u.finished IS NULL)
-            AND NOT EXISTS (
-                  SELECT 1 FROM api_job_attempt a WHERE a.job_id = j.id AND a.is_swept = 0)
-          ORDER BY j.id
-          LIMIT ?
-          """;
-  private static final String LOCK_ALL = OF_IDS + " FOR UPDATE";
-  private static final String DELETE_ALL = "DELETE FROM api_job WHERE id IN (%s)";
-  private static final String UUIDS = "SELECT uuid FROM api_job WHERE uuid IN (%s)";
   private static final String INSERT =
       """
       INSERT INTO api_job (uuid, kind, state, subject, image_name, provider_name, dib_image_id,
@@ -508,44 +475,6 @@ public final class JobTable {
         .map(rows -> rows.size() == 0 ? null : rows.iterator().next().getString("host"));
   }
 
-  /**
-   * Jobs that ended so long ago and that nobody needs any more, by id.
-   *
-   * @param limit how many at most
-   */
-  public Future<List<Job>> prunable(Duration keep, int limit) {
-    return db.read(c -> select(c, PRUNABLE, Tuple.of(db.now() - keep.toSeconds(), limit)));
-  }
-
-  /**
-   * Removes those of these jobs that are still there, with their attempts; gives their number. What
-   * is prunable stays so, and is not looked at again.
-   */
-  public Future<Integer> removeAll(Tx tx, List<Job> prunable) {
-    Tuple ids = Tuple.from(prunable.stream().map(Job::id).toList());
-    String places = Statements.places(prunable.size());
-    return select(tx.connection(), LOCK_ALL.formatted(places), ids)
-        .compose(
-            there ->
-                attempts
-                    .removeAll(tx, ids)
-                    .compose(
-                        v ->
-                            tx.connection()
-                                .preparedQuery(DELETE_ALL.formatted(places))
-                                .execute(ids))
-                    .map(
-                        deleted -> {
-                          there.forEach(job -> tx.record(Event.removed(job, tx.now())));
-                          return there.size();
-                        }));
-  }
-
-  /** Which of these are the uuids of jobs. */
-  public Future<Set<String>> known(List<String> uuids) {
-    return column("uuid", UUIDS, uuids);
-  }
-
   /** The column's values of the rows that one of these values picks, of which there may be none. */
   private Future<Set<String>> column(String column, String sql, List<String> values) {
     if (values.isEmpty()) {
@@ -584,7 +513,7 @@ public final class JobTable {
   }
 
   /** The kinds as a list that stands behind IN. */
-  private static String in(Set<JobKind> kinds) {
+  static String in(Set<JobKind> kinds) {
     return kinds.stream().map(kind -> "'" + kind + "'").collect(joining(", ", "(", ")"));
   }
 
@@ -601,16 +530,13 @@ public final class JobTable {
         .formatted(in(JobKind.kindsThat(kind -> kind.waits().contains(wait))), other);
   }
 
-  /** A branch of a CASE: whether the subject of the job j, one of these, is in its table. */
-  private static String whetherItIsThere(What what) {
-    String table =
-        switch (what) {
-          case NODE -> "node";
-          case IMAGE -> "snapshot_image";
-          case DIB_IMAGE -> "dib_image";
-        };
-    return "WHEN '%s' THEN EXISTS (SELECT 1 FROM %s r WHERE r.id = j.subject_id)%n"
-        .formatted(what.collection(), table);
+  /** The table that has those rows. */
+  static String table(What what) {
+    return switch (what) {
+      case NODE -> "node";
+      case IMAGE -> "snapshot_image";
+      case DIB_IMAGE -> "dib_image";
+    };
   }
 
   private static Optional<Job> first(List<Job> rows) {

@@ -26,7 +26,7 @@ import org.slf4j.LoggerFactory;
  * waiting. A long poll begins without a probe of its own: the picture's next look is one, and until
  * then the client can be kept waiting. To be used on one context alone.
  */
-final class LongPolls {
+final class LongPolls<V extends View> {
   /** The phase of a queued job changes without a change of a row. */
   private static final long JOBS_MS = 1_000;
 
@@ -36,17 +36,17 @@ final class LongPolls {
   private static final Logger log = LoggerFactory.getLogger(LongPolls.class);
 
   private final Vertx vertx;
-  private final Picture picture;
+  private final Picture<V> picture;
   private final PollStats stats;
-  private final BiFunction<PoolView, Query<?>, Future<Page>> answers;
+  private final BiFunction<V, Query<?>, Future<Page>> answers;
   private final Function<Query<?>, Future<Page>> freshAnswers;
-  private final Supplier<Future<PoolView>> probe;
+  private final Supplier<Future<V>> probe;
   private final Map<Query<?>, PollGroup> groups = new HashMap<>();
   private final Picture.Listener listener;
   private int count;
 
   /** The polls of one query. */
-  private static final class PollGroup {
+  private final class PollGroup {
     final Query<?> query;
     final Set<Pending> pending = new LinkedHashSet<>();
     Table<?> seen;
@@ -153,11 +153,11 @@ final class LongPolls {
    */
   LongPolls(
       Vertx vertx,
-      Picture picture,
+      Picture<V> picture,
       PollStats stats,
-      BiFunction<PoolView, Query<?>, Future<Page>> answers,
+      BiFunction<V, Query<?>, Future<Page>> answers,
       Function<Query<?>, Future<Page>> freshAnswers,
-      Supplier<Future<PoolView>> probe) {
+      Supplier<Future<V>> probe) {
     this.vertx = vertx;
     this.picture = picture;
     this.stats = stats;
@@ -199,7 +199,7 @@ final class LongPolls {
       picture.watch();
     }
     long asOf = picture.asOf();
-    PoolView view = picture.current();
+    V view = picture.current();
     if (view.canBeProbed()) {
       // no look will find a change that is in the view already
       answers.apply(view, query).onComplete(seen -> poll.look(seen, asOf));
@@ -212,7 +212,7 @@ final class LongPolls {
 
   private void lookAtChanges() {
     long asOf = picture.asOf(); // before the view: that is then as new at least
-    PoolView view = picture.current();
+    V view = picture.current();
     for (PollGroup group : List.copyOf(groups.values())) {
       Table<?> table = view.table(group.query.kind());
       if (table != group.seen) {
@@ -224,7 +224,7 @@ final class LongPolls {
 
   private void lookAtJobs() {
     long asOf = picture.asOf();
-    PoolView view = picture.current();
+    V view = picture.current();
     for (PollGroup group : List.copyOf(groups.values())) {
       if (group.query.kind() == Kind.JOB) {
         look(view, asOf, group);
@@ -241,7 +241,7 @@ final class LongPolls {
     }
   }
 
-  private void look(PoolView view, long asOf, PollGroup group) {
+  private void look(V view, long asOf, PollGroup group) {
     // a poll that comes before there is an answer looks for itself
     List<Pending> waiting = List.copyOf(group.pending);
     answers

@@ -6,7 +6,6 @@ import io.vertx.core.Promise;
 import io.vertx.core.VerticleBase;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ThreadLocalRandom;
@@ -17,22 +16,18 @@ import org.nodepool.changes.ChangeKeeper;
 import org.nodepool.changes.PoolLog;
 import org.nodepool.changes.SeenChanges;
 import org.nodepool.changes.SeenChanges.Gap;
-import org.nodepool.model.DibImage;
-import org.nodepool.model.Job;
-import org.nodepool.model.Node;
-import org.nodepool.model.SnapshotImage;
-import org.nodepool.store.Columns;
 import org.nodepool.store.Database;
+import org.nodepool.store.JobHistory;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Keeps the newest {@link PoolView} that this process has. It is made newer when somebody asks for
- * it ({@link #refreshed}), out of the change log, and every half minute out of all rows: a change
- * that fires no trigger is seen then. Without the change log, all rows are read each time. It works
- * on an event loop of its own; its public methods are for any thread.
+ * Keeps the newest {@link View} of some tables that this process has. It is made newer when
+ * somebody asks for it ({@link #refreshed}), out of the change log, and every half minute out of
+ * all rows: a change that fires no trigger is seen then. Without the change log, all rows are read
+ * each time. It works on an event loop of its own; its public methods are for any thread.
  */
-public final class Picture extends VerticleBase implements ChangeKeeper.Reader {
+public final class Picture<V extends View> extends VerticleBase implements ChangeKeeper.Reader {
   private static final Logger log = LoggerFactory.getLogger(Picture.class);
 
   /** A change is noticed by those who wait for it after half of that, on average. */
@@ -46,6 +41,7 @@ public final class Picture extends VerticleBase implements ChangeKeeper.Reader {
   private static final long STALE_NANOS = TimeUnit.MINUTES.toNanos(1);
 
   private final Database db;
+  private final Painter<V> painter;
   private final Consumer<Boolean> onLooked;
   private final List<Listener> listeners = new CopyOnWriteArrayList<>();
   private final LongAdder probes = new LongAdder();
@@ -53,14 +49,21 @@ public final class Picture extends VerticleBase implements ChangeKeeper.Reader {
   private final LongAdder fullReads = new LongAdder();
   private final LongAdder differences = new LongAdder();
 
-  private volatile PoolView current = PoolView.EMPTY;
+  private volatile V current;
   private volatile long asOf = System.nanoTime();
   private volatile Context own;
 
   // what follows is for the own context alone
 
   private PoolLog rows;
-  private Promise<PoolView> next;
+
+  /** Reads all rows beside, each half minute: nobody waits for that. */
+  private PoolLog others;
+
+  /** The rows that it has read, until the next refresh; null when there are none. */
+  private PoolLog.Rows read;
+
+  private Promise<V> next;
   private boolean isRefreshing;
 
   /** Whether the next refresh reads all rows, whatever the log says. */
@@ -71,28 +74,55 @@ public final class Picture extends VerticleBase implements ChangeKeeper.Reader {
   private int looks;
   private boolean isLooking;
 
-  private final Subnodes subnodes = new Subnodes();
   private final Set<Gap> neverFilled = new HashSet<>();
 
+  private Picture(Database db, Painter<V> painter, Consumer<Boolean> onLooked) {
+    this.db = db;
+    this.painter = painter;
+    this.onLooked = onLooked;
+    this.current = painter.empty();
+  }
+
   /**
+   * Nodes and images.
+   *
    * @param onLooked is told, whenever all rows were read, whether changes are logged
    */
-  public Picture(Database db, Consumer<Boolean> onLooked) {
-    this.db = db;
-    this.onLooked = onLooked;
+  public static Picture<PoolView> ofPool(Database db, Consumer<Boolean> onLooked) {
+    return new Picture<>(db, new PoolPainter(), onLooked);
+  }
+
+  /**
+   * The jobs that are shown.
+   *
+   * @param onLooked as in {@link #ofPool}
+   */
+  public static Picture<JobView> ofJobs(
+      Database db, JobHistory history, Consumer<Boolean> onLooked) {
+    return new Picture<>(db, new JobPainter(history), onLooked);
   }
 
   @Override
   public Future<?> start() {
     own = context;
-    rows = new PoolLog(db);
+    rows = new PoolLog(db, painter.sources(true));
+    others = PoolLog.beside(db, painter.sources(false));
     vertx.setTimer(readAllPause(), timer -> readAllAgain());
-    // so that the first who asks is answered at once; a database that is away is no reason to fail
-    return refreshed().otherwiseEmpty();
+    return rows.open().otherwiseEmpty();
+  }
+
+  /**
+   * Reads all rows for the first time: whoever asks after that is answered at once. Completes also
+   * when they cannot be read.
+   */
+  public Future<Void> begin() {
+    Promise<Void> begun = Promise.promise();
+    own.runOnContext(v -> refreshed().<Void>mapEmpty().otherwiseEmpty().onComplete(begun));
+    return begun.future();
   }
 
   /** The newest view; it may be old, and is empty before the first was read. */
-  PoolView current() {
+  V current() {
     return current;
   }
 
@@ -202,18 +232,18 @@ public final class Picture extends VerticleBase implements ChangeKeeper.Reader {
    *
    * @param caller the context that asks
    */
-  Future<PoolView> refreshed(Context caller) {
-    Promise<PoolView> answer = Promise.promise();
+  Future<V> refreshed(Context caller) {
+    Promise<V> answer = Promise.promise();
     own.runOnContext(
         v -> refreshed().onComplete(done -> caller.runOnContext(w -> answer.handle(done))));
     return answer.future();
   }
 
-  private Future<PoolView> refreshed() {
+  private Future<V> refreshed() {
     if (next == null) {
       next = Promise.promise();
     }
-    Future<PoolView> mine = next.future();
+    Future<V> mine = next.future();
     if (!isRefreshing) {
       refresh();
     }
@@ -221,7 +251,7 @@ public final class Picture extends VerticleBase implements ChangeKeeper.Reader {
   }
 
   private void refresh() {
-    Promise<PoolView> answer = next;
+    Promise<V> answer = next;
     next = null;
     isRefreshing = true;
     long began = System.nanoTime();
@@ -242,8 +272,8 @@ public final class Picture extends VerticleBase implements ChangeKeeper.Reader {
             });
   }
 
-  private void publish(PoolView view, long began) {
-    PoolView before = current;
+  private void publish(V view, long began) {
+    V before = current;
     current = view;
     asOf = began;
     if (view != before) {
@@ -251,70 +281,74 @@ public final class Picture extends VerticleBase implements ChangeKeeper.Reader {
     }
   }
 
-  private Future<PoolView> newer() {
+  private Future<V> newer() {
+    PoolLog.Rows beside = read;
+    read = null;
     if (mustReadAll || !current.canBeProbed()) {
       return readAll();
     }
-    return rows.since(current.seen())
-        .compose(changes -> changes == null ? readAll() : Future.succeededFuture(changed(changes)));
+    Future<V> base =
+        beside == null
+            ? Future.succeededFuture(current)
+            : Future.succeededFuture(beside).map(this::replaced);
+    return base.compose(this::caughtUp)
+        .compose(view -> view == null ? readAll() : Future.succeededFuture(view));
   }
 
-  private Future<PoolView> readAll() {
+  /** With what was changed since; null when all rows are to be read. */
+  private Future<V> caughtUp(V base) {
+    return rows.since(base.seen()).map(changes -> changes == null ? null : changed(base, changes));
+  }
+
+  private Future<V> readAll() {
     return rows.all(current.seen()).map(this::replaced);
   }
 
-  private PoolView replaced(PoolLog.Rows all) {
-    PoolView before = current;
+  private V replaced(PoolLog.Rows all) {
+    V before = current;
     fullReads.increment();
-    subnodes.replace(all.of(Columns.SUBNODE));
-    List<Node> nodes = all.of(Columns.NODE).stream().map(subnodes::whole).toList();
-    Map<Long, Node> node = before.nodes().differences(nodes);
-    Map<Long, SnapshotImage> image = before.images().differences(all.of(Columns.SNAPSHOT_IMAGE));
-    Map<Long, DibImage> dibImage = before.dibImages().differences(all.of(Columns.DIB_IMAGE));
-    Map<Long, Job> job = before.jobs().differences(all.of(Columns.JOB));
-    int different = node.size() + image.size() + dibImage.size() + job.size();
+    Painter.Whole<V> whole = painter.whole(before, all, settled(all.seen()));
     onLooked.accept(all.seen() != null);
     // with nothing new in the log, nor in its gaps, the rows should be as they were
     if (before.canBeProbed() && before.seen().isAsFarAs(all.seen())) {
-      differences.add(different);
-      if (different > 0) {
-        log.warn("{} rows were changed without a trigger", different);
+      differences.add(whole.differences());
+      if (whole.differences() > 0) {
+        log.warn("{} rows were changed without a trigger", whole.differences());
       }
     }
     mustReadAll = false;
-    return new PoolView(
-        before.nodes().with(node),
-        before.images().with(image),
-        before.dibImages().with(dibImage),
-        before.jobs().with(job),
-        settled(all.seen()));
+    return whole.view();
   }
 
-  private PoolView changed(PoolLog.Changes changes) {
+  /** Null when all rows are to be read. */
+  private V changed(V base, PoolLog.Changes changes) {
     SeenChanges seen = settled(changes.seen());
-    if (changes.changes().isEmpty()) {
-      return seen.equals(current.seen()) ? current : current.with(seen);
-    }
-    Map<Long, Node> nodes = changes.of(Columns.NODE);
-    for (Long id : subnodes.apply(changes.of(Columns.SUBNODE))) {
-      if (!nodes.containsKey(id)) {
-        current.nodes().find(id).ifPresent(node -> nodes.put(id, node));
-      }
-    }
-    nodes.replaceAll((id, node) -> node == null ? null : subnodes.whole(node));
-    return new PoolView(
-        current.nodes().with(nodes),
-        current.images().with(changes.of(Columns.SNAPSHOT_IMAGE)),
-        current.dibImages().with(changes.of(Columns.DIB_IMAGE)),
-        current.jobs().with(changes.of(Columns.JOB)),
-        seen);
+    return changes.changes().isEmpty() && seen.equals(base.seen())
+        ? base
+        : painter.changed(base, changes, seen);
   }
 
   private void readAllAgain() {
-    mustReadAll = true;
-    refreshed()
+    readBeside()
+        .compose(v -> refreshed())
         .onFailure(e -> log.debug("no look at all rows", e))
         .onComplete(done -> vertx.setTimer(readAllPause(), timer -> readAllAgain()));
+  }
+
+  /** Without a log there is nothing to add to what was read beside. */
+  private Future<Void> readBeside() {
+    if (mustReadAll || !current.canBeProbed()) {
+      mustReadAll = true;
+      return Future.succeededFuture();
+    }
+    return others
+        .all(current.seen())
+        .map(
+            all -> {
+              read = all;
+              mustReadAll = mustReadAll || all.seen() == null;
+              return null;
+            });
   }
 
   /** Not all processes at once. */

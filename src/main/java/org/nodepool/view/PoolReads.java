@@ -28,7 +28,6 @@ import org.nodepool.model.Resource;
 import org.nodepool.model.Worker;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.Database;
-import org.nodepool.store.JobTable;
 import org.nodepool.store.ProviderCallTable;
 import org.nodepool.store.WorkerTable;
 
@@ -42,14 +41,15 @@ public final class PoolReads {
   /**
    * The sources of all answers; safe for use by any thread.
    *
+   * @param jobs apart from the pool, so that who polls that does not wait for very many jobs
    * @param workers that could run the jobs
    * @param providers of the configuration as it is now, in the order of the file
    * @param clock the time from which tables show ages, and by which pauses end
    */
   public record Sources(
       Database db,
-      Picture picture,
-      JobTable jobs,
+      Picture<PoolView> pool,
+      Picture<JobView> jobs,
       AttemptTable attempts,
       WorkerTable workers,
       ProviderCallTable providerCalls,
@@ -62,9 +62,59 @@ public final class PoolReads {
   private final Sources sources;
   private final Context context;
   private final PoolLog log;
-  private final SharedRead<PoolView> fresh;
+  private final Side<PoolView> pool;
+  private final Side<JobView> jobs;
   private final SharedRead<List<Worker>> workers;
-  private final LongPolls longPolls;
+
+  /** What is read of one picture. */
+  private final class Side<V extends View> {
+    final Picture<V> picture;
+    final SharedRead<V> fresh;
+    final LongPolls<V> longPolls;
+
+    Side(Vertx vertx, Picture<V> picture) {
+      this.picture = picture;
+      this.fresh = new SharedRead<>(vertx, this::probe);
+      this.longPolls =
+          new LongPolls<>(
+              vertx,
+              picture,
+              sources.stats(),
+              (view, query) -> PoolReads.this.answer(view, query, System.nanoTime()),
+              PoolReads.this::answer,
+              fresh::get);
+    }
+
+    private Future<V> probe() {
+      V view = picture.current();
+      if (!view.canBeProbed()) {
+        return picture.refreshed(context);
+      }
+      sources.stats().probed();
+      return log.isAll(view.seen())
+          .compose(isAll -> isAll ? Future.succeededFuture(view) : picture.refreshed(context));
+    }
+
+    void answer(Query<?> query, long asked, Receiver receiver) {
+      fresh.get(
+          read -> {
+            if (read.failed()) {
+              receiver.failed(read.cause());
+            } else if (isExplained(read.result(), query)) {
+              PoolReads.this
+                  .answer(read.result(), query, asked)
+                  .onSuccess(receiver::answered)
+                  .onFailure(receiver::failed);
+            } else {
+              PoolReads.this.answer(read.result(), query, receiver);
+            }
+          });
+    }
+
+    Future<Page> answer(Query<?> query, long asked) {
+      return fresh.get().compose(view -> PoolReads.this.answer(view, query, asked));
+    }
+  }
 
   /** The jobs that {@code explained} was made of. */
   private Table<Job> stored;
@@ -78,34 +128,24 @@ public final class PoolReads {
   public PoolReads(Vertx vertx, Sources sources) {
     this.sources = sources;
     this.context = vertx.getOrCreateContext();
-    this.log = new PoolLog(sources.db());
-    this.fresh = new SharedRead<>(vertx, this::probe);
+    this.log = PoolLog.prober(sources.db());
+    this.pool = new Side<>(vertx, sources.pool());
+    this.jobs = new Side<>(vertx, sources.jobs());
     this.workers = new SharedRead<>(vertx, sources.workers()::list);
-    this.longPolls =
-        new LongPolls(
-            vertx,
-            sources.picture(),
-            sources.stats(),
-            (view, query) -> answer(view, query, System.nanoTime()),
-            this::answer,
-            fresh::get);
   }
 
-  private Future<PoolView> probe() {
-    PoolView view = sources.picture().current();
-    if (!view.canBeProbed()) {
-      return sources.picture().refreshed(context);
-    }
-    sources.stats().probed();
-    return log.isAll(view.seen())
-        .compose(
-            isAll -> isAll ? Future.succeededFuture(view) : sources.picture().refreshed(context));
+  /** Connects. Does not fail. */
+  public Future<Void> open() {
+    return log.open().otherwiseEmpty();
+  }
+
+  private Side<?> side(Kind<?> kind) {
+    return kind == Kind.JOB ? jobs : pool;
   }
 
   /** The answer to a query; fails with what the query fails with. */
-  public <T extends Resource> Future<Page> answer(Query<T> query) {
-    long asked = System.nanoTime();
-    return fresh.get().compose(view -> answer(view, query, asked));
+  public Future<Page> answer(Query<?> query) {
+    return side(query.kind()).answer(query, System.nanoTime());
   }
 
   /** Is told one of both, once. */
@@ -121,21 +161,10 @@ public final class PoolReads {
    * @param asked when the request came, by {@link System#nanoTime}
    */
   public void answer(Query<?> query, long asked, Receiver receiver) {
-    fresh.get(
-        read -> {
-          if (read.failed()) {
-            receiver.failed(read.cause());
-          } else if (isExplained(read.result(), query)) {
-            answer(read.result(), query, asked)
-                .onSuccess(receiver::answered)
-                .onFailure(receiver::failed);
-          } else {
-            answer(read.result(), query, receiver);
-          }
-        });
+    side(query.kind()).answer(query, asked, receiver);
   }
 
-  private <T extends Resource> void answer(PoolView view, Query<T> query, Receiver receiver) {
+  private <T extends Resource> void answer(View view, Query<T> query, Receiver receiver) {
     Page page;
     try {
       page = view.table(query.kind()).answer(query, sources.clock());
@@ -146,17 +175,17 @@ public final class PoolReads {
     receiver.answered(page);
   }
 
-  private <T extends Resource> Future<Page> answer(PoolView view, Query<T> query, long asked) {
+  private <T extends Resource> Future<Page> answer(View view, Query<T> query, long asked) {
     if (isExplained(view, query)) {
-      return explained(view.jobs(), asked).map(jobs -> page(jobs, query));
+      return explained(view.table(Kind.JOB), asked).map(known -> page(known, query));
     }
     return Future.succeededFuture(view.table(query.kind()))
         .map(table -> table.answer(query, sources.clock()));
   }
 
   /** Whether the answer tells what a queued job waits for. */
-  private boolean isExplained(PoolView view, Query<?> query) {
-    return query.kind() == Kind.JOB && waits(view.jobs(), query);
+  private boolean isExplained(View view, Query<?> query) {
+    return query.kind() == Kind.JOB && waits(view.table(Kind.JOB), query);
   }
 
   @SuppressWarnings("unchecked") // a query of jobs
@@ -221,7 +250,7 @@ public final class PoolReads {
 
   /** How many jobs there are of each kind and state that there is one of. */
   public Future<Map<JobCount, Long>> jobCounts() {
-    return fresh
+    return jobs.fresh
         .get()
         .map(
             view ->
@@ -233,14 +262,14 @@ public final class PoolReads {
   /** The job as people see it; fails with {@link Problem.NotFound}. */
   public Future<Job> job(long id) {
     long asked = System.nanoTime();
-    return fresh
+    return jobs.fresh
         .get()
         .compose(
             view ->
                 waits(view.jobs(), new OneQuery<>(Kind.JOB, id))
                     ? explained(view.jobs(), asked)
                     : Future.succeededFuture(view.jobs()))
-        .map(jobs -> jobs.find(id).orElseThrow(() -> Problem.NotFound.row("job", id)));
+        .map(known -> known.find(id).orElseThrow(() -> Problem.NotFound.row("job", id)));
   }
 
   /** A poll that waits for another answer than its client has. */
@@ -262,7 +291,7 @@ public final class PoolReads {
    */
   public <T extends Resource> LongPoll begin(
       Query<T> query, Predicate<Representation> isKnown, Duration limit) {
-    return longPolls.begin(query, isKnown, limit);
+    return side(query.kind()).longPolls.begin(query, isKnown, limit);
   }
 
   /** The attempts at that job, the first one first. */
@@ -275,9 +304,7 @@ public final class PoolReads {
             .of(jobId)
             .compose(
                 rows ->
-                    sources
-                        .jobs()
-                        .get(jobId)
+                    job(jobId)
                         .map(
                             job ->
                                 new Page(Representation.of(Json.array(Kind.ATTEMPT_KEYS, rows))))));
@@ -298,6 +325,7 @@ public final class PoolReads {
 
   /** Answers the polls that wait. */
   public void close() {
-    longPolls.close();
+    pool.longPolls.close();
+    jobs.longPolls.close();
   }
 }

@@ -60,6 +60,11 @@ public final class Table<T extends Resource> {
     return list.entries().map(Entry::row);
   }
 
+  /** How many rows there are. */
+  int size() {
+    return list.blocks().stream().mapToInt(block -> block.entries().size()).sum();
+  }
+
   Stream<Entry<T>> inListOrder() {
     return list.entries();
   }

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.function.Supplier;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
+import org.nodepool.store.JobHistory;
 import org.nodepool.store.WorkerTable;
 import org.nodepool.view.Picture;
 import org.nodepool.view.PoolReads;
@@ -65,16 +66,22 @@ public final class BareApi implements AutoCloseable {
             new Database.Address("127.0.0.1", 1, "none", "nobody", null),
             Clock.systemUTC(),
             new ChangeLog());
-    Picture picture = new Picture(db, isLogged -> {});
     PoolReads.Sources nothing =
         new PoolReads.Sources(
-            db, picture, null, null, new WorkerTable(db), null, null, Clock.systemUTC(), null);
+            db,
+            Picture.ofPool(db, isLogged -> {}),
+            Picture.ofJobs(db, new JobHistory(db, null, 1), isLogged -> {}),
+            null,
+            new WorkerTable(db),
+            null,
+            null,
+            Clock.systemUTC(),
+            null);
     ApiVerticle api =
         new ApiVerticle(
             settings,
             new ApiVerticle.Shared(maxConnections, new Metrics(nothing), patience),
             nothing,
-            null,
             null,
             new ApiVerticle.Accepting(null, null, null, null),
             null,

@@ -17,7 +17,7 @@ public final class DeclaredRoutes {
               new NodeHandlers(null, null),
               new ImageHandlers(null, null),
               new DibImageHandlers(null, null, null),
-              new JobHandlers(null, null, null, null, null, null),
+              new JobHandlers(null, null, null, null, null),
               new ProviderHandlers(null),
               new EventHandlers(vertx),
               new OpenApiHandlers(),

@@ -175,7 +175,7 @@ class ChangeKeeperTest {
     Site site = new Site("a");
     Poll.until("it has the turn", site::prunes);
     Context context = vertx.getOrCreateContext();
-    PoolLog log = on(context, () -> Future.succeededFuture(new PoolLog(site.db)));
+    PoolLog log = on(context, () -> Future.succeededFuture(PoolLog.ofAll(site.db, Columns.LOGGED)));
     PoolLog.Rows before = on(context, () -> log.all(null));
     SERVER.sqlIn(
         NAME,

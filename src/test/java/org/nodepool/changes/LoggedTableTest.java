@@ -84,7 +84,7 @@ class LoggedTableTest {
         "INSERT INTO api_launch VALUES (6)");
     Schema.apply(db, TABLES).await();
     assertThat(new Triggers(TABLES).ensure(db).await()).isEmpty();
-    log = on(() -> Future.succeededFuture(new PoolLog(db, TABLES)));
+    log = on(() -> Future.succeededFuture(PoolLog.ofAll(db, TABLES)));
   }
 
   @Test

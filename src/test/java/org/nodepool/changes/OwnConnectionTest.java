@@ -37,7 +37,7 @@ class OwnConnectionTest {
     context = vertx.getOrCreateContext();
     db = new Database(vertx, service.address(), Clock.systemUTC(), new ChangeLog());
     db.setOpen(true);
-    own = on(() -> Future.succeededFuture(new OwnConnection(db))).await();
+    own = on(() -> Future.succeededFuture(new OwnConnection(db, true))).await();
   }
 
   @Test
@@ -75,7 +75,7 @@ class OwnConnectionTest {
 
   @Test
   void a_connection_that_nobody_uses_is_not_left_in_silence() {
-    own = on(() -> Future.succeededFuture(new OwnConnection(db, 200))).await();
+    own = on(() -> Future.succeededFuture(new OwnConnection(db, true, 200))).await();
     long id = on(this::id).await();
     double[] last = {0};
 

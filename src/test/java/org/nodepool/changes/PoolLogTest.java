@@ -31,6 +31,7 @@ import org.nodepool.TestService;
 import org.nodepool.changes.SeenChanges.Gap;
 import org.nodepool.model.Failpoint;
 import org.nodepool.store.ChangeLog;
+import org.nodepool.store.Columns;
 import org.nodepool.store.Database;
 
 /** Which ids of the change log are waited for, and when one is given up. */
@@ -58,8 +59,8 @@ class PoolLogTest {
     db.setOpen(true);
     table = new ChangeTable(db);
     proofs = new GapProofs(table, Duration.ofMinutes(1), clock::get);
-    log = on(() -> Future.succeededFuture(new PoolLog(db)));
-    another = on(() -> Future.succeededFuture(new PoolLog(db)));
+    log = on(() -> Future.succeededFuture(PoolLog.ofAll(db, Columns.LOGGED)));
+    another = on(() -> Future.succeededFuture(PoolLog.ofAll(db, Columns.LOGGED)));
     seen = on(() -> log.all(null)).seen();
   }
 

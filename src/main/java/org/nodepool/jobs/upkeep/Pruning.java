@@ -5,29 +5,48 @@ import io.vertx.core.WorkerExecutor;
 import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import org.nodepool.async.InTurn;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.model.Failpoint;
-import org.nodepool.model.Job;
 import org.nodepool.store.Database;
-import org.nodepool.store.JobTable;
+import org.nodepool.store.JobHistory;
+import org.nodepool.store.JobHistory.Prunable;
 import org.nodepool.store.WorkerTable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Forgets what is past: jobs that ended long ago, with their attempts; their logs, on whichever
- * host they lie, for each worker looks in its own directory; and workers that are no more.
+ * Forgets what is past: jobs that ended long ago, or before as many others as are kept, with their
+ * attempts; their logs, on whichever host they lie, for each worker looks in its own directory; and
+ * workers that are no more.
  */
 public final class Pruning {
   private static final Logger log = LoggerFactory.getLogger(Pruning.class);
 
-  /** So that no transaction takes long. */
-  private static final int BATCH = 500;
+  /** So that no transaction takes long, and who polls has few changes to read at once. */
+  private static final int BATCH = 100;
+
+  /** After each batch that many times as long as it took, for those who poll. */
+  private static final int REST = 4;
+
+  /** So many are looked for at once: to know which are needed takes its time. */
+  private static final int LOOK = 100 * BATCH;
+
+  /** So many logs are looked at at once. */
+  private static final int LOGS = 500;
+
+  /**
+   * A log that nobody has written to for so long goes without its job. Not at once: a service may
+   * be put on another database by mistake.
+   */
+  private static final Duration LOG_REST = Duration.ofDays(1);
 
   private final Database db;
-  private final JobTable jobs;
+  private final JobHistory jobs;
   private final WorkerTable workers;
   private final JobLogs logs;
   private final WorkerExecutor executor;
@@ -39,7 +58,7 @@ public final class Pruning {
    */
   public Pruning(
       Database db,
-      JobTable jobs,
+      JobHistory jobs,
       WorkerTable workers,
       JobLogs logs,
       WorkerExecutor executor,
@@ -60,28 +79,48 @@ public final class Pruning {
   }
 
   private Future<Void> pruneJobs() {
-    return jobs.prunable(keep, BATCH)
+    return jobs.prunable(keep, LOOK)
         .compose(
-            batch ->
-                batch.isEmpty()
-                    ? Future.succeededFuture()
-                    : remove(batch)
-                        .compose(
-                            v -> batch.size() < BATCH ? Future.succeededFuture() : pruneJobs()));
+            found ->
+                removeAll(found)
+                    .compose(v -> found.size() < LOOK ? Future.succeededFuture() : pruneJobs()));
   }
 
-  private Future<Void> remove(List<Job> batch) {
-    return db.transaction(Failpoint.PRUNE, tx -> jobs.removeAll(tx, batch))
-        .map(
-            removed -> {
-              log.info("{} jobs that ended more than {} ago are forgotten", removed, keep);
-              return null;
+  private Future<Void> removeAll(List<Prunable> found) {
+    List<List<Prunable>> batches = new ArrayList<>();
+    for (int from = 0; from < found.size(); from += BATCH) {
+      batches.add(found.subList(from, Math.min(found.size(), from + BATCH)));
+    }
+    return InTurn.each(batches, this::remove)
+        .onSuccess(
+            v -> {
+              if (!found.isEmpty()) {
+                log.info("{} jobs that ended are forgotten", found.size());
+              }
             });
   }
 
-  /** A log goes when nothing has been written to it for that long and its job is forgotten. */
+  private Future<Void> remove(List<Prunable> batch) {
+    long began = System.nanoTime();
+    return db.transaction(Failpoint.PRUNE, tx -> jobs.removeAll(tx, batch))
+        .compose(
+            removed -> {
+              List<String> uuids = batch.stream().map(Prunable::uuid).toList();
+              return executor.executeBlocking(() -> deleteLogs(uuids, Set.of()), false);
+            })
+        .compose(
+            v ->
+                batch.size() < BATCH
+                    ? Future.succeededFuture()
+                    : db.vertx()
+                        .timer(REST * (System.nanoTime() - began), TimeUnit.NANOSECONDS)
+                        .mapEmpty());
+  }
+
+  /** Those of jobs that other workers have forgotten. */
   private Future<Void> pruneLogs() {
-    Instant then = Instant.ofEpochSecond(db.now()).minus(keep);
+    Duration rest = keep.compareTo(LOG_REST) < 0 ? keep : LOG_REST;
+    Instant then = Instant.ofEpochSecond(db.now()).minus(rest);
     return executor
         .executeBlocking(() -> logs.untouchedSince(then), false)
         .compose(this::pruneLogs);
@@ -91,7 +130,7 @@ public final class Pruning {
     if (uuids.isEmpty()) {
       return Future.succeededFuture();
     }
-    List<String> batch = uuids.subList(0, Math.min(BATCH, uuids.size()));
+    List<String> batch = uuids.subList(0, Math.min(LOGS, uuids.size()));
     return jobs.known(batch)
         .compose(known -> executor.executeBlocking(() -> deleteLogs(batch, known), false))
         .compose(v -> pruneLogs(uuids.subList(batch.size(), uuids.size())));

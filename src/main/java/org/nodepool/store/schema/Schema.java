@@ -60,7 +60,8 @@ public final class Schema {
           new Step(5, "005_changes.sql"),
           new Step(6, "006_subjects.sql"),
           new Step(7, "007_turns.sql"),
-          new Step(8, "008_change_readers.sql"));
+          new Step(8, "008_change_readers.sql"),
+          new Step(9, "009_history.sql"));
 
   /**
    * All that {@link #remove} takes, in its order: first the record of what was applied, so that
@@ -104,6 +105,8 @@ public final class Schema {
 
   /** MySQL knows no ADD COLUMN IF NOT EXISTS: that it is there already is an error, and fine. */
   private static final int DUPLICATE_COLUMN = 1060;
+
+  private static final int DUPLICATE_KEY_NAME = 1061;
 
   private static final Pattern CREATED =
       Pattern.compile("CREATE TABLE IF NOT EXISTS (?<table>\\w+)");
@@ -543,7 +546,8 @@ public final class Schema {
         .<Void>mapEmpty()
         .recover(
             e -> {
-              if (Database.isError(e, DUPLICATE_COLUMN)) {
+              if (Database.isError(e, DUPLICATE_COLUMN)
+                  || Database.isError(e, DUPLICATE_KEY_NAME)) {
                 return Future.succeededFuture();
               }
               if (attempts == 1 || !Database.isError(e, Database.LOCK_WAIT_TIMEOUT)) {

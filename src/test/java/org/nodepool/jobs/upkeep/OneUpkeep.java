@@ -23,6 +23,7 @@ import org.nodepool.store.AttemptTable;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
+import org.nodepool.store.JobHistory;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
 import org.nodepool.store.SnapshotImageTable;
@@ -79,7 +80,7 @@ public final class OneUpkeep implements AutoCloseable {
                 config.cleanup().imageAge()),
             new Pruning(
                 db,
-                jobs,
+                new JobHistory(db, attempts, config.jobs().keepMost()),
                 workers,
                 logs,
                 vertx.createSharedWorkerExecutor("upkeep of a test", 1),

@@ -57,7 +57,7 @@ class PruningTest {
     long job = job("delete-node", "succeeded", "/v1/nodes/1", OLD);
     attempt(job, 1, true);
     attempt(job, 2, true);
-    long other = job("delete-node", "succeeded", "/v1/nodes/2", YOUNG);
+    long other = job("delete-image", "succeeded", "/v1/images/2", YOUNG);
     attempt(other, 1, true);
 
     prune();
@@ -201,6 +201,72 @@ class PruningTest {
   }
 
   @Test
+  void more_than_are_kept_go_the_oldest_end_first_with_attempts_and_logs() throws Exception {
+    Path log = keepMost(3);
+    long late = job("upload", "failed", "/v1/images/9", Duration.ofMinutes(1));
+    long first = job("upload", "failed", "/v1/images/1", Duration.ofMinutes(5));
+    attempt(first, 1, true);
+    service.sql("UPDATE api_job SET uuid = ? WHERE id = ?", name(log), first);
+    long second = job("upload", "cancelled", "/v1/images/2", Duration.ofMinutes(4));
+    long third = job("delete-image", "succeeded", "/v1/images/3", Duration.ofMinutes(3));
+    long fourth = job("delete-image", "succeeded", "/v1/images/4", Duration.ofMinutes(3));
+    long open = aJob().kind("delete-node").subject("/v1/nodes/1").in(service);
+
+    prune();
+
+    assertThat(jobs()).containsExactly(late, third, fourth, open);
+    assertThat(second).isLessThan(third);
+    assertThat(numbers("SELECT job_id FROM api_job_attempt")).isEmpty();
+    assertThat(log).doesNotExist();
+    service.sql("DELETE FROM api_job");
+  }
+
+  @Test
+  void of_more_than_are_kept_those_that_somebody_needs_stay() throws Exception {
+    keepMost(1);
+    String image = "/v1/images/" + service.image("directory", 2, "id");
+    long made = job("upload", "succeeded", image, Duration.ofMinutes(9));
+    job("delete-image", "failed", image, Duration.ofMinutes(8));
+    long last = job("delete-image", "failed", image, Duration.ofMinutes(7));
+    long good = build("tiny", "succeeded", 1_000_001);
+    long bad = build("tiny", "failed", 1_000_002);
+    long unswept = job("upload", "failed", "/v1/images/1000001", Duration.ofMinutes(6));
+    attempt(unswept, 1, false);
+    job("upload", "failed", "/v1/images/1000002", Duration.ofMinutes(5));
+    long newest = job("upload", "failed", "/v1/images/1000003", Duration.ofMinutes(4));
+
+    prune();
+
+    assertThat(jobs()).containsExactly(made, last, good, bad, unswept, newest);
+  }
+
+  @Test
+  void a_job_of_a_node_that_succeeded_goes_after_a_day_the_last_of_a_node_that_is_there_stays() {
+    String there = "/v1/nodes/" + service.node("directory", 2);
+    job("delete-node", "succeeded", there, Duration.ofHours(30));
+    long last = job("delete-node", "succeeded", there, Duration.ofHours(25));
+    job("delete-node", "succeeded", "/v1/nodes/1000001", Duration.ofHours(25));
+    long young = job("delete-node", "succeeded", "/v1/nodes/1000002", Duration.ofHours(23));
+    long failed = job("delete-node", "failed", "/v1/nodes/1000003", Duration.ofHours(25));
+    long other = job("delete-image", "succeeded", "/v1/images/1000001", Duration.ofHours(25));
+
+    prune();
+
+    assertThat(jobs()).containsExactly(last, young, failed, other);
+  }
+
+  /** Upkeep with that setting; gives a young log. */
+  private Path keepMost(int most) throws Exception {
+    one.close();
+    one = new OneUpkeep(service, settings.replace("{", "{keep_most: %d, ".formatted(most)));
+    return log(UUID.randomUUID() + ".log", Duration.ofSeconds(1));
+  }
+
+  private static String name(Path log) {
+    return log.getFileName().toString().replace(".log", "");
+  }
+
+  @Test
   void what_two_workers_forget_at_once_is_told_once() throws Exception {
     for (int i = 1; i <= 50; i++) {
       job("delete-node", "succeeded", "/v1/nodes/" + i, OLD);
@@ -241,9 +307,9 @@ class PruningTest {
   }
 
   @Test
-  void a_log_of_nobody_stays_while_it_is_young() throws Exception {
-    Path young = log(UUID.randomUUID() + ".log", YOUNG);
-    Path old = log(UUID.randomUUID() + ".log", OLD);
+  void a_log_of_nobody_stays_for_a_day() throws Exception {
+    Path young = log(UUID.randomUUID() + ".log", Duration.ofHours(23));
+    Path old = log(UUID.randomUUID() + ".log", Duration.ofHours(25));
 
     prune();
 
@@ -304,7 +370,7 @@ class PruningTest {
     worker("late", YOUNG);
     worker("named by a job", OLD);
     worker("named by an attempt", OLD);
-    long job = job("delete-node", "succeeded", "/v1/nodes/1", YOUNG);
+    long job = job("delete-image", "succeeded", "/v1/images/1", YOUNG);
     service.sql("UPDATE api_job SET worker = 'named by a job' WHERE id = ?", job);
     attempt(job, 1, true);
 

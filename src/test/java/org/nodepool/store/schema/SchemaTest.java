@@ -41,7 +41,7 @@ class SchemaTest {
 
   @Test
   void an_empty_database_gets_the_four_tables_of_nodepool_and_ours() {
-    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4, 5, 6, 7, 8);
+    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9);
 
     assertThat(tables()).isEqualTo(ALL_TABLES);
     assertThat(
@@ -82,7 +82,8 @@ class SchemaTest {
             "005_changes.sql",
             "006_subjects.sql",
             "007_turns.sql",
-            "008_change_readers.sql");
+            "008_change_readers.sql",
+            "009_history.sql");
   }
 
   @Test
@@ -94,7 +95,7 @@ class SchemaTest {
 
     List<Integer> applied = new ArrayList<>();
     starts.forEach(start -> applied.addAll(start.await()));
-    assertThat(applied).containsExactlyInAnyOrder(1, 2, 3, 4, 5, 6, 7, 8);
+    assertThat(applied).containsExactlyInAnyOrder(1, 2, 3, 4, 5, 6, 7, 8, 9);
   }
 
   @Test
@@ -196,7 +197,7 @@ class SchemaTest {
     assertThat(db.isOpen()).isFalse();
 
     run("ALTER TABLE subnode ADD COLUMN ip_private VARCHAR(255)");
-    assertThat(Schema.apply(db).await()).containsExactly(1, 2, 3, 4, 5, 6, 7, 8);
+    assertThat(Schema.apply(db).await()).containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9);
     assertThat(db.isOpen()).isTrue();
   }
 
@@ -344,7 +345,7 @@ class SchemaTest {
         .execute()
         .await();
 
-    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4, 5, 6, 7, 8);
+    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9);
     other.close().await();
   }
 
