@@ -293,6 +293,7 @@ final class Service {
                   waits,
                   () -> beforeWrites(refresh),
                   readiness));
+      await(rows.begin()); // once more: connections were made meanwhile
       jobs.begin(); // whoever polls the pool does not wait for very many jobs
     }
   }

@@ -175,6 +175,19 @@ class ProvidersTest {
   }
 
   @Test
+  void it_outlives_the_verticle_that_called_it_first() throws Exception {
+    configure(cloud.provider("glance", "images: []"));
+    Context caller = context(ThreadingModel.WORKER);
+    on(caller, () -> providers.find("glance").orElseThrow().images().delete(NOWHERE)).await();
+
+    vertx.undeploy(caller.deploymentID()).await();
+
+    assertThat(driver.closed).hasValue(0);
+    providers.find("glance").orElseThrow().images().delete(NOWHERE).await();
+    assertThat(driver.made).hasValue(1);
+  }
+
+  @Test
   void a_hundred_changes_of_its_entry_leave_one_client() throws Exception {
     for (int i = 1; i <= 100; i++) {
       configure(cloud.provider("glance", "api-timeout: " + i, "images: []"));

@@ -42,10 +42,14 @@ final class OwnConnection {
     /** Null before it is open. */
     SqlConnection connection;
 
+    /** {@link Database#ownConnections} when it was opened. */
+    long counted;
+
     private SqlConnection opened(SqlConnection made) {
       if (isCounted) {
         db.noteOwnConnection();
       }
+      counted = db.ownConnections();
       connection = Database.logged(made);
       made.closeHandler(v -> forget());
       return made;
@@ -153,6 +157,14 @@ final class OwnConnection {
       return Database.notOpen();
     }
     lastUsed = System.nanoTime();
+    boolean mayBeToAnotherServer =
+        !isCounted
+            && link != null
+            && link.connection != null
+            && link.counted != db.ownConnections();
+    if (mayBeToAnotherServer && underWay.isEmpty()) {
+      link.drop();
+    }
     Read<T> read = new Read<>(limitMs, statements);
     read.begin();
     return read.result.future();

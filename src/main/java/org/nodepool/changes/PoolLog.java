@@ -6,6 +6,7 @@ import io.vertx.sqlclient.SqlConnection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 import org.nodepool.async.InTurn;
 import org.nodepool.changes.ChangeTable.Change;
@@ -13,7 +14,7 @@ import org.nodepool.store.Columns;
 import org.nodepool.store.Database;
 
 /**
- * Reads the pool and its jobs as they are at one moment, and then what was changed since, whoever
+ * Reads the rows of some tables as they are at one moment, and then what was changed since, whoever
  * changed it. It has a connection for itself. To be used on one context alone; a read that asks
  * whether there is anything new may begin while another one is under way, and waits for it. Every
  * future fails with {@link org.nodepool.model.Problem.Unavailable} when the database is away.
@@ -88,11 +89,16 @@ public final class PoolLog {
   private SeenChanges.Ids given = SeenChanges.Ids.ALL;
 
   /** Whether somebody gives out ids in a way of his own: then every number may be one. */
-  private boolean isMixed;
+  private final AtomicBoolean isMixed;
 
   /** Reads these tables whole, which are all that are logged. */
   static PoolLog ofAll(Database db, List<Columns<?>> tables) {
-    return new PoolLog(db, tables.stream().<Source<?>>map(Source::whole).toList(), tables, true);
+    return new PoolLog(
+        db,
+        tables.stream().<Source<?>>map(Source::whole).toList(),
+        tables,
+        true,
+        new AtomicBoolean());
   }
 
   /** Reads no rows: it can only tell whether anything is new. */
@@ -101,22 +107,27 @@ public final class PoolLog {
   }
 
   /** Reads the same rows for another one, which must then read what was changed since. */
-  public static PoolLog beside(Database db, List<Source<?>> sources) {
-    return new PoolLog(db, sources, Columns.LOGGED, false);
+  public PoolLog beside(List<Source<?>> others) {
+    return new PoolLog(db, others, Columns.LOGGED, false, isMixed);
   }
 
   /**
    * @param sources of the tables that are read
    */
   public PoolLog(Database db, List<Source<?>> sources) {
-    this(db, sources, Columns.LOGGED, true);
+    this(db, sources, Columns.LOGGED, true, new AtomicBoolean());
   }
 
   /**
    * @param logged all tables that are logged; changes of those that are not read are left out
    */
   private PoolLog(
-      Database db, List<Source<?>> sources, List<Columns<?>> logged, boolean isCounted) {
+      Database db,
+      List<Source<?>> sources,
+      List<Columns<?>> logged,
+      boolean isCounted,
+      AtomicBoolean isMixed) {
+    this.isMixed = isMixed;
     this.db = db;
     this.sources = sources;
     this.triggers = new Triggers(logged);
@@ -231,13 +242,13 @@ public final class PoolLog {
                   .hasOthers(connection, base, given)
                   .compose(
                       hasOthers -> {
-                        isMixed = isMixed || hasOthers;
+                        isMixed.compareAndSet(false, hasOthers);
                         return new LogScan(connection, table, possible()).seen(base);
                       });
             });
   }
 
   private SeenChanges.Ids possible() {
-    return isMixed ? SeenChanges.Ids.ALL : given;
+    return isMixed.get() ? SeenChanges.Ids.ALL : given;
   }
 }

@@ -305,7 +305,7 @@ public record ApiConfig(
         jobs.duration("upload_timeout", "PT6H"),
         jobs.integer("max_attempts", 2, 1, 100, "a number"),
         jobs.duration("keep", "P30D"),
-        jobs.integer("keep_most", 20_000, 1, 1_000_000, "a number"),
+        jobs.integer("keep_most", 20_000, 1, 100_000, "a number"),
         jobs.size("disk_floor", "1 GiB"),
         jobs.path("log_dir", "../var/log/jobs"));
   }

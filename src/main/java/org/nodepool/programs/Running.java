@@ -97,7 +97,7 @@ public final class Running {
       // no process can be started: what can be done without
       log.error("process group {} is killed one by one", pid(), e);
       process.descendants().forEach(ProcessHandle::destroyForcibly);
-      process.destroyForcibly();
     }
+    process.destroyForcibly(); // it may not lead its group yet
   }
 }

@@ -20,6 +20,7 @@ final class OwnContext extends VerticleBase {
   private Future<String> deployed;
   private int calls;
   private boolean isRetired;
+  private volatile boolean isClosed;
 
   // for the own context alone
   private WorkerExecutor executor;
@@ -34,21 +35,31 @@ final class OwnContext extends VerticleBase {
   /**
    * A provider that is made from now on; a call waits for that.
    *
+   * @param root a context that is no verticle's: to the caller's the provider would be a child, and
+   *     end with it
    * @param executors makes what {@code make} is given; closed with the provider
    * @param make makes the provider, on its context
    */
   static OwnContext of(
-      Vertx vertx, Supplier<WorkerExecutor> executors, Function<WorkerExecutor, Driver.Made> make) {
+      Context root,
+      Supplier<WorkerExecutor> executors,
+      Function<WorkerExecutor, Driver.Made> make) {
     OwnContext made = new OwnContext(executors, make);
-    made.deployed = vertx.deployVerticle(made);
+    Promise<String> deployed = Promise.promise();
+    made.deployed = deployed.future();
+    root.runOnContext(v -> root.owner().deployVerticle(made).onComplete(deployed));
     return made;
   }
 
   @Override
   public Future<?> start() {
     executor = executors.get();
-    provider = make.apply(executor);
-    return Future.succeededFuture();
+    try {
+      provider = make.apply(executor);
+      return Future.succeededFuture();
+    } catch (RuntimeException e) {
+      return executor.close().transform(closed -> Future.failedFuture(e));
+    }
   }
 
   @Override
@@ -112,8 +123,14 @@ final class OwnContext extends VerticleBase {
     }
   }
 
+  /** Whether it was closed, or is being closed. */
+  boolean isClosed() {
+    return isClosed;
+  }
+
   /** Closes it, whatever it does. Does not fail. */
   Future<Void> close() {
+    isClosed = true;
     return deployed.compose(vertx::undeploy).otherwiseEmpty();
   }
 }

@@ -2,6 +2,7 @@ package org.nodepool.provider;
 
 import static java.util.stream.Collectors.toMap;
 
+import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
@@ -27,20 +28,30 @@ import org.nodepool.model.ProviderCall;
  */
 public final class Providers {
   private final Vertx vertx;
+  private final Context root;
   private final Supplier<PoolConfig> pool;
   private final Map<Class<? extends DriverConfig>, Driver<?>> drivers;
   private final Function<String, WorkerExecutor> executors;
   private final CallNotes notes = new CallNotes(Clock.systemUTC());
   private final Map<String, Made> made = new HashMap<>();
+
+  /** Those that are to be closed after their last calls. */
+  private final List<OwnContext> retired = new ArrayList<>();
+
+  /** How many were made. */
+  private int count;
+
   private boolean isClosed;
 
   private record Made(DriverConfig config, OwnContext provider) {}
 
   /**
+   * To be made outside of any verticle.
+   *
    * @param pool the configuration as it is now
    * @param drivers one for each {@link DriverConfig}
-   * @param executors makes what the provider of that name blocks; each has its own, for one that
-   *     hangs keeps its threads
+   * @param executors makes what a provider blocks, by a name that no other has: each has its own,
+   *     for one that hangs keeps its threads
    */
   public Providers(
       Vertx vertx,
@@ -48,6 +59,7 @@ public final class Providers {
       List<Driver<?>> drivers,
       Function<String, WorkerExecutor> executors) {
     this.vertx = vertx;
+    this.root = vertx.getOrCreateContext();
     this.pool = pool;
     this.drivers = drivers.stream().collect(toMap(Driver::config, driver -> driver));
     this.executors = executors;
@@ -152,16 +164,18 @@ public final class Providers {
     OwnContext provider = made(name, driver(config), config);
     made.put(name, new Made(config, provider));
     if (before != null) {
-      before.provider().closeAfterLastCall();
+      retire(before.provider());
     }
     return provider;
   }
 
   private <C extends DriverConfig> OwnContext made(
       String name, Driver<C> driver, DriverConfig config) {
+    count++;
+    String own = "%s-%d".formatted(name, count);
     return OwnContext.of(
-        vertx,
-        () -> executors.apply(name),
+        root,
+        () -> executors.apply(own),
         executor ->
             driver.make(
                 name, driver.config().cast(config), new Driver.Tools(vertx, executor, notes)));
@@ -176,9 +190,15 @@ public final class Providers {
     for (String name : List.copyOf(made.keySet())) {
       ProviderConfig config = now.get(name);
       if (config == null || !made.get(name).config().equals(config.driver())) {
-        made.remove(name).provider().closeAfterLastCall();
+        retire(made.remove(name).provider());
       }
     }
+  }
+
+  private void retire(OwnContext provider) {
+    retired.removeIf(OwnContext::isClosed);
+    retired.add(provider);
+    provider.closeAfterLastCall();
   }
 
   /** Closes all, whatever they do; no other is made from then on. Does not fail. */
@@ -187,7 +207,9 @@ public final class Providers {
     synchronized (this) {
       isClosed = true;
       made.values().forEach(each -> closing.add(each.provider().close()));
+      retired.forEach(each -> closing.add(each.close()));
       made.clear();
+      retired.clear();
     }
     return Future.join(closing).otherwiseEmpty().mapEmpty();
   }

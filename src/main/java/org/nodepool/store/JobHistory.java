@@ -126,13 +126,15 @@ public final class JobHistory {
   /**
    * All jobs that are shown, those that have not ended among them, in no order.
    *
-   * @param pauseMs after each part of the newest ones, for others who need the processor; 0: none
+   * @param pausesMs all pauses together, between parts of the newest ones, for others who need the
+   *     processor; 0: none
    */
-  public Future<List<Job>> shown(SqlClient client, long pauseMs) {
+  public Future<List<Job>> shown(SqlClient client, long pausesMs) {
     return horizon(client)
         .compose(
             horizon -> {
               Horizon from = horizon.orElse(new Horizon(0, 0));
+              long pauseMs = pausesMs * PART / Math.max(PART, most);
               List<Job> all = new ArrayList<>();
               return Columns.JOB
                   .known(client, UNFINISHED, Tuple.tuple())

@@ -10,8 +10,8 @@ import org.nodepool.store.JobHistory;
 
 /** Makes views of the jobs that are shown. */
 final class JobPainter implements Painter<JobView> {
-  /** Twenty thousand jobs are read beside within three seconds, and some more. */
-  private static final long PAUSE_MS = 100;
+  /** All the pauses of a read that nobody waits for. */
+  private static final long PAUSES_MS = 3_000;
 
   private final JobHistory history;
 
@@ -21,8 +21,8 @@ final class JobPainter implements Painter<JobView> {
 
   @Override
   public List<PoolLog.Source<?>> sources(boolean isHurried) {
-    long pauseMs = isHurried ? 0 : PAUSE_MS;
-    return List.of(new PoolLog.Source<>(Columns.JOB, client -> history.shown(client, pauseMs)));
+    long pausesMs = isHurried ? 0 : PAUSES_MS;
+    return List.of(new PoolLog.Source<>(Columns.JOB, client -> history.shown(client, pausesMs)));
   }
 
   @Override

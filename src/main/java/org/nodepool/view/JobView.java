@@ -46,6 +46,9 @@ public record JobView(Table<Job> jobs, Job oldest, int read, SeenChanges seen) i
   @Override
   @SuppressWarnings("unchecked") // all are jobs
   public <T extends Resource> Table<T> table(Kind<T> kind) {
+    if (kind != Kind.JOB) {
+      throw new IllegalArgumentException(kind.name());
+    }
     return (Table<T>) jobs;
   }
 }

@@ -106,7 +106,7 @@ public final class Picture<V extends View> extends VerticleBase implements Chang
   public Future<?> start() {
     own = context;
     rows = new PoolLog(db, painter.sources(true));
-    others = PoolLog.beside(db, painter.sources(false));
+    others = rows.beside(painter.sources(false));
     vertx.setTimer(readAllPause(), timer -> readAllAgain());
     return rows.open().otherwiseEmpty();
   }
@@ -343,10 +343,16 @@ public final class Picture<V extends View> extends VerticleBase implements Chang
     }
     return others
         .all(current.seen())
-        .map(
+        .<Void>map(
             all -> {
               read = all;
               mustReadAll = mustReadAll || all.seen() == null;
+              return null;
+            })
+        .otherwise(
+            e -> {
+              log.debug("all rows are not read beside", e);
+              mustReadAll = true;
               return null;
             });
   }

@@ -25,8 +25,10 @@ public record PoolView(
       table = nodes;
     } else if (kind == Kind.SNAPSHOT_IMAGE) {
       table = images;
-    } else {
+    } else if (kind == Kind.DIB_IMAGE) {
       table = dibImages;
+    } else {
+      throw new IllegalArgumentException(kind.name());
     }
     return (Table<T>) table;
   }

@@ -84,7 +84,7 @@ class ApiConfigTest {
               upload_timeout: P1D
               max_attempts: 100
               keep: P365D
-              keep_most: 1000000
+              keep_most: 100000
               disk_floor: 500 MiB
               log_dir: /var/log/nodepool/../jobs
             cleanup: {enabled: false, image_age: PT1H}
@@ -114,7 +114,7 @@ class ApiConfigTest {
                     Duration.ofDays(1),
                     100,
                     Duration.ofDays(365),
-                    1_000_000,
+                    100_000,
                     500 << 20,
                     Path.of("/var/log/jobs")),
                 new ApiConfig.Cleanup(false, Duration.ofHours(1)),

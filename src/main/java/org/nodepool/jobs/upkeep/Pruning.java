@@ -34,16 +34,10 @@ public final class Pruning {
   private static final int REST = 4;
 
   /** So many are looked for at once: to know which are needed takes its time. */
-  private static final int LOOK = 100 * BATCH;
+  private static final int LOOK = 20 * BATCH;
 
   /** So many logs are looked at at once. */
   private static final int LOGS = 500;
-
-  /**
-   * A log that nobody has written to for so long goes without its job. Not at once: a service may
-   * be put on another database by mistake.
-   */
-  private static final Duration LOG_REST = Duration.ofDays(1);
 
   private final Database db;
   private final JobHistory jobs;
@@ -117,10 +111,12 @@ public final class Pruning {
                         .mapEmpty());
   }
 
-  /** Those of jobs that other workers have forgotten. */
+  /**
+   * Those of jobs that workers on other hosts have forgotten, when nothing was written to them for
+   * as long as jobs are kept: a service may be put on another database by mistake.
+   */
   private Future<Void> pruneLogs() {
-    Duration rest = keep.compareTo(LOG_REST) < 0 ? keep : LOG_REST;
-    Instant then = Instant.ofEpochSecond(db.now()).minus(rest);
+    Instant then = Instant.ofEpochSecond(db.now()).minus(keep);
     return executor
         .executeBlocking(() -> logs.untouchedSince(then), false)
         .compose(this::pruneLogs);

@@ -62,7 +62,7 @@ final class CloudCalls {
     this.client = WebClient.create(vertx, options(config));
   }
 
-  /** Ends the calls that are under way; there may be no other. */
+  /** Ends the calls that are under way but for {@link #put}, which its context ends. */
   void close() {
     client.close();
   }

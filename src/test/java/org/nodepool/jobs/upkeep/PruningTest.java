@@ -307,9 +307,9 @@ class PruningTest {
   }
 
   @Test
-  void a_log_of_nobody_stays_for_a_day() throws Exception {
-    Path young = log(UUID.randomUUID() + ".log", Duration.ofHours(23));
-    Path old = log(UUID.randomUUID() + ".log", Duration.ofHours(25));
+  void a_log_of_nobody_stays_while_it_is_young() throws Exception {
+    Path young = log(UUID.randomUUID() + ".log", YOUNG);
+    Path old = log(UUID.randomUUID() + ".log", OLD);
 
     prune();
 
