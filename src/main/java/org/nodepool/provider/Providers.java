@@ -38,8 +38,8 @@ public final class Providers {
   /** Those that are to be closed after their last calls. */
   private final List<OwnContext> retired = new ArrayList<>();
 
-  /** How many were made. */
-  private int count;
+  /** How many were made of each name. */
+  private final Map<String, Integer> counts = new HashMap<>();
 
   private boolean isClosed;
 
@@ -171,8 +171,7 @@ public final class Providers {
 
   private <C extends DriverConfig> OwnContext made(
       String name, Driver<C> driver, DriverConfig config) {
-    count++;
-    String own = "%s-%d".formatted(name, count);
+    String own = "%s-%d".formatted(name, counts.merge(name, 1, Integer::sum));
     return OwnContext.of(
         root,
         () -> executors.apply(own),
