@@ -27,9 +27,6 @@ import org.slf4j.LoggerFactory;
  * then the client can be kept waiting. To be used on one context alone.
  */
 final class LongPolls<V extends View> {
-  /** The phase of a queued job changes without a change of a row. */
-  private static final long JOBS_MS = 1_000;
-
   /** Looks are more often. While all rows are read there is none, and that may take its time. */
   private static final long MISSED_LOOK_MS = 50;
 
@@ -178,7 +175,6 @@ final class LongPolls<V extends View> {
           }
         };
     picture.subscribe(listener);
-    vertx.setPeriodic(JOBS_MS, timer -> lookAtJobs());
     vertx.setPeriodic(MISSED_LOOK_MS, timer -> probeWhenNobodyLooks());
   }
 
@@ -222,14 +218,11 @@ final class LongPolls<V extends View> {
     }
   }
 
-  private void lookAtJobs() {
+  /** For answers that change without a change of a row. */
+  void lookAtAll() {
     long asOf = picture.asOf();
     V view = picture.current();
-    for (PollGroup group : List.copyOf(groups.values())) {
-      if (group.query.kind() == Kind.JOB) {
-        look(view, asOf, group);
-      }
-    }
+    List.copyOf(groups.values()).forEach(group -> look(view, asOf, group));
   }
 
   /** So that clients are told in time that the database is away. */

@@ -57,6 +57,9 @@ public final class PoolReads {
       Clock clock,
       PollStats stats) {}
 
+  /** The phase of a queued job changes without a change of a row. */
+  private static final long PHASES_MS = 1_000;
+
   private static final Comparator<Job> BY_ID = Comparator.comparingLong(Job::id);
 
   private final Sources sources;
@@ -132,6 +135,7 @@ public final class PoolReads {
     this.pool = new Side<>(vertx, sources.pool());
     this.jobs = new Side<>(vertx, sources.jobs());
     this.workers = new SharedRead<>(vertx, sources.workers()::list);
+    vertx.setPeriodic(PHASES_MS, timer -> jobs.longPolls.lookAtAll());
   }
 
   /** Connects. Does not fail. */

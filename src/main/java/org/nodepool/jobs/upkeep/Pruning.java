@@ -85,30 +85,32 @@ public final class Pruning {
     for (int from = 0; from < found.size(); from += BATCH) {
       batches.add(found.subList(from, Math.min(found.size(), from + BATCH)));
     }
-    return InTurn.each(batches, this::remove)
-        .onSuccess(
-            v -> {
+    return InTurn.collect(batches, this::remove)
+        .map(
+            removed -> {
               if (!found.isEmpty()) {
-                log.info("{} jobs that ended are forgotten", found.size());
+                int all = removed.stream().mapToInt(Integer::intValue).sum();
+                log.info("{} jobs that ended are forgotten", all);
               }
+              return null;
             });
   }
 
-  private Future<Void> remove(List<Prunable> batch) {
+  /** How many were still there. */
+  private Future<Integer> remove(List<Prunable> batch) {
     long began = System.nanoTime();
+    List<String> uuids = batch.stream().map(Prunable::uuid).toList();
     return db.transaction(Failpoint.PRUNE, tx -> jobs.removeAll(tx, batch))
         .compose(
-            removed -> {
-              List<String> uuids = batch.stream().map(Prunable::uuid).toList();
-              return executor.executeBlocking(() -> deleteLogs(uuids, Set.of()), false);
-            })
-        .compose(
-            v ->
-                batch.size() < BATCH
-                    ? Future.succeededFuture()
-                    : db.vertx()
-                        .timer(REST * (System.nanoTime() - began), TimeUnit.NANOSECONDS)
-                        .mapEmpty());
+            removed ->
+                executor
+                    .executeBlocking(() -> deleteLogs(uuids, Set.of()), false)
+                    .compose(v -> batch.size() < BATCH ? Future.succeededFuture() : rest(began))
+                    .map(removed));
+  }
+
+  private Future<?> rest(long began) {
+    return db.vertx().timer(REST * (System.nanoTime() - began), TimeUnit.NANOSECONDS);
   }
 
   /**
