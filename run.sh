@@ -32,6 +32,7 @@ usage() {
                                      and then what must hold is looked at. A seed repeats a load
 ./run.sh bench [polls|upload|history] how fast it is, beside what it is measured by: one part, or all
                                      of them, half an hour
+./run.sh dependencies                which libraries have newer versions
 ./run.sh format                      put the code into its form
 ./run.sh help                        this
 END
@@ -220,6 +221,14 @@ case ${1:-} in
     for each in polls upload history; do
       [ -n "$part" ] && [ "$part" != "$each" ] || "$here/bench/$each.sh"
     done
+    ;;
+  dependencies)
+    check_tools
+    cd "$here"
+    mvn -B -Dstyle.color=never versions:display-dependency-updates | awk '
+      / -> / { print $2, $(NF - 2), "->", $NF; outdated = 1 }
+      /^\[ERROR\]/ { print > "/dev/stderr"; failed = 1 }
+      END { if (!outdated && !failed) print "all are the newest"; exit failed }'
     ;;
   format)
     check_tools
