@@ -30,6 +30,8 @@ usage() {
 ./run.sh torture [MINUTES [SEED]]    jobs of all kinds while workers, the API and the database are
                                      killed, stopped and cut off; 10 minutes, unless it is said,
                                      and then what must hold is looked at. A seed repeats a load
+./run.sh attack [MINUTES]            what strangers without a login may try, with little memory; a minute
+                                     for each attack, unless it is said
 ./run.sh bench [polls|upload|history] how fast it is, beside what it is measured by: one part, or all
                                      of them, half an hour
 ./run.sh dependencies                which libraries have newer versions
@@ -134,7 +136,7 @@ tell_tests() {
   grep '^run.sh' <<<"$told" || true
   echo "run.sh: the slowest classes"
   sed -n 's/^time //p' <<<"$told" | sort -rn | head -n 10
-  grep -hsE '^(torture|freshness): ' target/test-reports/*/*-output.txt # what these counted
+  grep -hsE '^(torture|freshness|attack): ' target/test-reports/*/*-output.txt # what these counted
   grep -hsoE '<skipped message="[^"]*"' target/test-reports/*/TEST-*.xml | sort | uniq -c |
     sed -E 's/ *([0-9]+) <skipped message="(.*)"/run.sh: skipped \1: \2/'
   sed -n 's/^failed //p' <<<"$told" | sort | while read -r report; do
@@ -178,7 +180,8 @@ run() {
   for argument in "$@"; do
     case $argument in --config | --config=* | --help | -h) config=() ;; esac
   done
-  exec "${JAVA_HOME:+$JAVA_HOME/bin/}java" -jar "$here/target/nodepool.jar" "$@" "${config[@]}"
+  # without memory it could neither answer nor stop
+  exec "${JAVA_HOME:+$JAVA_HOME/bin/}java" -XX:+ExitOnOutOfMemoryError -jar "$here/target/nodepool.jar" "$@" "${config[@]}"
 }
 
 case ${1:-} in
@@ -206,6 +209,11 @@ case ${1:-} in
     [[ $minutes =~ ^[0-9]+$ && $seed =~ ^[0-9]*$ ]] || fail "torture takes minutes and a seed, both numbers"
     tests_of TortureIT -Dnodepool.torture.minutes="$minutes" \
       ${seed:+-Dnodepool.torture.seed="$seed"}
+    ;;
+  attack)
+    minutes=${2:-1}
+    [[ $minutes =~ ^[0-9]+$ ]] || fail "attack takes minutes, a number"
+    tests_of AttackIT -Dnodepool.attack.seconds=$((minutes * 60))
     ;;
   bench)
     part=${2:-}

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
+import org.nodepool.api.MostConnections;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.ApiConfig.Role;
 import org.nodepool.config.ConfigException;
@@ -44,6 +45,7 @@ public final class Main implements Callable<Integer> {
    * 143 or 130 after SIGTERM or SIGINT, as the shell has it.
    */
   public static void main(String[] args) {
+    OutOfMemory.watchThreads();
     System.exit(new CommandLine(new Main()).execute(args));
   }
 
@@ -125,6 +127,7 @@ public final class Main implements Callable<Integer> {
     boolean answers = api.roles().contains(Role.API);
     if (answers) {
       warnOfPlainHttp(api.server());
+      warnOfMisfit(api.server());
     }
     Optional<Database.Address> external = configuration.database().map(Main::address);
     Service service = Service.start(api, file, external, environment);
@@ -171,6 +174,12 @@ public final class Main implements Callable<Integer> {
                   .formatted(host)
               + " password to everybody on the way; set server.tls, or put a proxy with TLS before it");
     }
+  }
+
+  private static void warnOfMisfit(ApiConfig.Server server) {
+    Optional.ofNullable(server.maxConnections())
+        .flatMap(MostConnections.here()::misfit)
+        .ifPresent(misfit -> warn(List.of("api.yaml: server.max_connections: " + misfit)));
   }
 
   private static void greet(ApiConfig api, PoolConfig pool, Service service, PrintStream out) {

@@ -6,6 +6,7 @@ import io.vertx.core.VertxOptions;
 import io.vertx.core.WorkerExecutor;
 import io.vertx.core.file.FileSystemOptions;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.ArrayList;
@@ -18,7 +19,10 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.nodepool.api.ApiVerticle;
+import org.nodepool.api.Hosts;
 import org.nodepool.api.Metrics;
+import org.nodepool.api.MostConnections;
+import org.nodepool.api.Proxies;
 import org.nodepool.api.Readiness;
 import org.nodepool.api.StoredPassword;
 import org.nodepool.changes.ChangeKeeper;
@@ -172,6 +176,11 @@ final class Service {
     } catch (IOException e) {
       mistakes.add(e.getMessage());
     }
+    try {
+      proxies(config.server());
+    } catch (IllegalArgumentException e) {
+      mistakes.add("server.trusted_proxies: " + e.getMessage());
+    }
     ApiVerticle.Tls tls = tls(config.server().tls());
     if (tls != null) {
       tls.mistake().ifPresent(mistakes::add);
@@ -193,12 +202,14 @@ final class Service {
   }
 
   private static Vertx newVertx() {
-    return Vertx.vertx(
-        new VertxOptions()
-            .setFileSystemOptions(
-                new FileSystemOptions()
-                    .setClassPathResolvingEnabled(false)
-                    .setFileCachingEnabled(false)));
+    Vertx vertx =
+        Vertx.vertx(
+            new VertxOptions()
+                .setFileSystemOptions(
+                    new FileSystemOptions()
+                        .setClassPathResolvingEnabled(false)
+                        .setFileCachingEnabled(false)));
+    return vertx.exceptionHandler(OutOfMemory::uncaught);
   }
 
   private void deploy(
@@ -278,8 +289,14 @@ final class Service {
               config.apiUser(),
               password,
               config.auth().protectReads(),
+              hosts(config.server()),
+              proxies(config.server()),
               config.server().allowedOrigins());
-      var shared = new ApiVerticle.Shared(config.server().maxConnections(), new Metrics(reads));
+      Integer mostConnections = config.server().maxConnections();
+      var shared =
+          new ApiVerticle.Shared(
+              mostConnections == null ? MostConnections.here().usual() : mostConnections,
+              new Metrics(reads));
       listen(
           settings,
           () ->
@@ -419,6 +436,18 @@ final class Service {
 
   private static ApiVerticle.Tls tls(ApiConfig.Tls files) {
     return files == null ? null : new ApiVerticle.Tls(files.cert(), files.key());
+  }
+
+  private static Proxies proxies(ApiConfig.Server server) {
+    return Proxies.of(
+        server.trustedProxies(),
+        server.forwarded() ? Proxies.Family.FORWARDED : Proxies.Family.X_FORWARDED);
+  }
+
+  /** A browser elsewhere that reaches the service may be told any name. */
+  private static Hosts hosts(ApiConfig.Server server) throws IOException {
+    boolean isHere = InetAddress.getByName(server.host()).isLoopbackAddress();
+    return isHere && server.tls() == null ? Hosts.ofThisMachineAnd(server.hosts()) : Hosts.ANY;
   }
 
   private static void await(Future<?> started) throws IOException, InterruptedException {

@@ -207,7 +207,7 @@ class AccessMatrixTest {
     } else if (status >= 400) {
       Problems.check(answer, path);
     }
-    String challenge = status == 401 ? "Basic realm=\"nodepool\"" : null;
+    String challenge = status == 401 ? "Basic realm=\"nodepool\", charset=\"UTF-8\"" : null;
     assertThat(answer.header("WWW-Authenticate")).as(what).isEqualTo(challenge);
     String allowed = status == 405 || status == 204 ? allowed(row.path()) : null;
     assertThat(answer.header("Allow")).as(what).isEqualTo(allowed);

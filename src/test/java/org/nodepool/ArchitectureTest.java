@@ -95,7 +95,11 @@ class ArchitectureTest {
                       "javax.crypto..",
                       "javax.net.ssl..",
                       "org.bouncycastle..",
+                      "com.sun.management",
+                      "io.netty.buffer..",
                       "io.netty.channel..",
+                      "io.netty.handler..",
+                      "io.netty.util..",
                       "io.micrometer..")));
 
   /** A class that no round of pom.xml runs, or runs without the packaged service, shows nothing. */

@@ -8,6 +8,8 @@ import io.vertx.junit5.VertxExtension;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -22,7 +24,21 @@ class BrowserRulesTest {
   private static final String WRITE = "/v1/nodes/999999";
   private static final String CI = "https://ci.example.org";
 
-  private final int port = TestService.shared().http().port();
+  private static TestService service;
+  private static int port;
+
+  @BeforeAll
+  static void start() throws Exception {
+    service =
+        TestService.start(
+            Scratch.dir("test-service-hosts"), "server: {port: 0, hosts: [pool.example.org]}");
+    port = service.http().port();
+  }
+
+  @AfterAll
+  static void stop() {
+    service.stop();
+  }
 
   @ParameterizedTest
   @CsvSource({
@@ -88,7 +104,7 @@ class BrowserRulesTest {
 
   @Test
   void two_origins_are_foreign_also_when_one_is_ours() throws IOException {
-    String own = "http://test";
+    String own = "http://localhost";
     assertThat(ask(port, "DELETE", LOGIN, "Origin", own).status()).isEqualTo(404);
     Http.Answer two = ask(port, "DELETE", LOGIN, "Origin", own, "Origin", "http://evil");
     assertThat(two.status()).isEqualTo(403);

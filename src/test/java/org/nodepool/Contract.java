@@ -79,6 +79,10 @@ final class Contract {
 
   private final JsonObject document;
   private final List<Path> paths;
+
+  /** By status: what any request may be answered, before anybody has looked what it asks for. */
+  private final Map<Integer, Response> toAny;
+
   private final Response badRequest;
   private final Response notFound;
   private final Response methodNotAllowed;
@@ -95,6 +99,12 @@ final class Contract {
             .sorted(Comparator.comparingInt(Path::parameters))
             .toList();
     JsonObject responses = whole.getJsonObject("components").getJsonObject("responses");
+    this.toAny =
+        Map.of(
+            414, response(responses.getJsonObject("UriTooLong")),
+            421, response(responses.getJsonObject("Misdirected")),
+            431, response(responses.getJsonObject("TooManyFields")),
+            505, response(responses.getJsonObject("HttpVersionNotSupported")));
     this.badRequest = response(responses.getJsonObject("BadRequest"));
     this.notFound = response(responses.getJsonObject("NotFound"));
     this.methodNotAllowed = response(responses.getJsonObject("MethodNotAllowed"));
@@ -188,6 +198,9 @@ final class Contract {
   }
 
   private Response expected(Path path, String method, int status) {
+    if (toAny.containsKey(status)) {
+      return toAny.get(status);
+    }
     if (path == null) {
       // 400: what cannot be decoded is no path
       return status == 404 ? notFound : status == 400 ? badRequest : null;
@@ -264,7 +277,8 @@ final class Contract {
     String path = target.replaceFirst("^https?://[^/?#]*", "").replaceFirst("(?s)[?#].*", "");
     Object instance = answer.json().getValue("instance");
     // what is no HTTP has no path
-    boolean isNoHttp = answer.status() == 400 && "/".equals(instance);
+    boolean isNoHttp =
+        List.of(400, 414, 431, 503, 505).contains(answer.status()) && "/".equals(instance);
     if (!path.isEmpty() && !path.equals(instance) && !isNoHttp) {
       faults.add("instance is not " + path);
     }

@@ -41,7 +41,7 @@ class EventStreamTest {
     Listener(int port, String query) throws IOException {
       wire = new Wire(port);
       wire.patience(60_000);
-      wire.send("GET /v1/events" + query + " HTTP/1.1\r\nHost: x\r\n\r\n");
+      wire.send("GET /v1/events" + query + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
       Http.Answer head = wire.read("GET", "/v1/events" + query);
       assertThat(head.status()).isEqualTo(200);
       assertThat(head.header("Content-Type")).isEqualTo("text/event-stream");
@@ -285,7 +285,7 @@ class EventStreamTest {
         node);
     try (Wire deaf = new Wire(http.port(), 4096);
         Listener listener = new Listener(http.port(), "")) {
-      deaf.send("GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+      deaf.send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
       assertThat(deaf.read("GET", "/v1/events").status()).isEqualTo(200);
 
       for (int i = 0; i < events; i++) {

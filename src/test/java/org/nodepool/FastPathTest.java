@@ -141,7 +141,7 @@ class FastPathTest {
           .isEqualTo(406);
       assertThat(wire.ask("GET", "/v1/nodes", "Accept", "text/plain").header("Content-Type"))
           .startsWith("text/plain");
-      wire.send("GET /v1/nodes HTTP/1.0\r\nHost: x\r\n\r\n");
+      wire.send("GET /v1/nodes HTTP/1.0\r\nHost: localhost\r\n\r\n");
       assertThat(wire.read("GET", "/v1/nodes").status()).isEqualTo(200);
     }
     try (Wire wire = new Wire(port)) {
@@ -203,6 +203,7 @@ class FastPathTest {
     Map<String, Object> all = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
     answer.headers().map().forEach(all::put);
     all.remove("X-Request-Id");
+    all.remove("Date");
     all.put("status", answer.status());
     all.put("body", answer.body());
     return all;

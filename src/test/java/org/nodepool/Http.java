@@ -13,6 +13,8 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Base64;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * A client of the service, as plain as curl. A call is made with the login unless it is said. Every
@@ -21,6 +23,14 @@ import java.util.List;
 public final class Http {
   /** An answer; {@code body} is its text. */
   public record Answer(int status, String body, java.net.http.HttpHeaders headers) {
+    /** All but the time, which two answers need not have in common. */
+    public Map<String, List<String>> steadyHeaders() {
+      Map<String, List<String>> steady = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
+      steady.putAll(headers.map());
+      steady.remove("Date");
+      return steady;
+    }
+
     public JsonObject json() {
       return new JsonObject(body);
     }

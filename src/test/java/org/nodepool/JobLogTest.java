@@ -129,7 +129,7 @@ class JobLogTest {
     String path = job("running", Installation.hostName());
     CompletableFuture<Http.Answer> following = supplyAsync(() -> http.get(path + "?follow=true"));
     try (Wire wire = new Wire(http.port())) {
-      wire.send("GET " + path + "?follow=true HTTP/1.1\r\nHost: test\r\n\r\n");
+      wire.send("GET " + path + "?follow=true HTTP/1.1\r\nHost: localhost\r\n\r\n");
       awaitHead(wire);
 
       write("one\n");
@@ -181,7 +181,7 @@ class JobLogTest {
     String path = job("running", Installation.hostName());
     write("x".repeat(20_000_000));
     try (Wire wire = new Wire(http.port(), 4096)) {
-      wire.send("GET " + path + "?follow=true HTTP/1.1\r\nHost: test\r\n\r\n");
+      wire.send("GET " + path + "?follow=true HTTP/1.1\r\nHost: localhost\r\n\r\n");
       awaitHead(wire);
       assertThat(wire.chunk()).isNotEmpty();
       assertThat(openFiles()).isEqualTo(1);

@@ -194,7 +194,7 @@ class JobWaitTest {
     CompletableFuture<Http.Answer> stays = get(job + "?wait=25");
     for (int i = 0; i < 20; i++) {
       try (Wire wire = new Wire(http.port())) {
-        wire.send("GET " + job + "?wait=25 HTTP/1.1\r\nHost: test\r\n\r\n");
+        wire.send("GET " + job + "?wait=25 HTTP/1.1\r\nHost: localhost\r\n\r\n");
       }
     }
     assertThat(http.get(job + "?wait=1").status()).isEqualTo(200);

@@ -94,7 +94,7 @@ class PollWaitTest {
     for (int i = 0; i < 50; i++) {
       try (Wire wire = new Wire(http.port())) {
         wire.send(
-            "GET /v1/nodes HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\nIf-None-Match: "
+            "GET /v1/nodes HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\nIf-None-Match: "
                 + tag
                 + "\r\n\r\n");
       }
@@ -195,7 +195,7 @@ class PollWaitTest {
     String tag = http.get("/v1/nodes").header("ETag");
     try (Wire wire = new Wire(http.port())) {
       wire.send(
-          "GET /v1/nodes HTTP/1.1\r\nHost: x\r\nPrefer: wait=60\r\nIf-None-Match: %s\r\n\r\n"
+          "GET /v1/nodes HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\nIf-None-Match: %s\r\n\r\n"
               .formatted(tag));
       awaitWaiters(1);
     }

@@ -36,7 +36,8 @@ class ProtectedReadsTest {
             Http.Answer answer = wire.ask("GET", path, "Authorization", login);
             assertThat(answer.status()).as(path).isEqualTo(401);
             Problems.check(answer, path.replace("?x=1", ""));
-            assertThat(answer.header("WWW-Authenticate")).isEqualTo("Basic realm=\"nodepool\"");
+            assertThat(answer.header("WWW-Authenticate"))
+                .isEqualTo("Basic realm=\"nodepool\", charset=\"UTF-8\"");
             Http.Answer head = wire.ask("HEAD", path, "Authorization", login);
             assertThat(head.status()).as(path).isEqualTo(401);
           }

@@ -72,7 +72,8 @@ class SlowClientsIT {
     Socket client = new Socket();
     client.setReceiveBufferSize(4096);
     client.connect(new InetSocketAddress("127.0.0.1", service.port()));
-    String request = "GET %s HTTP/1.1\r\nHost: x\r\nAccept: %s\r\n\r\n".formatted(path, accept);
+    String request =
+        "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: %s\r\n\r\n".formatted(path, accept);
     client.getOutputStream().write(request.repeat(3).getBytes(StandardCharsets.US_ASCII));
     return client;
   }

@@ -91,7 +91,7 @@ class StopIT {
     for (int i = 0; i < 16; i++) {
       Wire stream = new Wire(service.port());
       streams.add(stream);
-      stream.send("GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+      stream.send("GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
       assertThat(stream.readStreamHead().status()).isEqualTo(200);
     }
 

@@ -117,7 +117,7 @@ class TlsTest {
   void plain_http_on_the_port_gets_no_answer_and_the_connection_ends() throws Exception {
     try (BareApi api = start("server.pem", "server.key")) {
       for (String plain :
-          List.of("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "x", "\r\n\r\n", "")) {
+          List.of("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "x", "\r\n\r\n", "")) {
         try (Socket socket = new Socket()) {
           socket.connect(new InetSocketAddress("127.0.0.1", api.port()));
           socket.setSoTimeout(15_000); // a handshake may take ten seconds

@@ -73,7 +73,8 @@ final class Wire implements AutoCloseable {
 
   /** Content-Length is added when there is a body. */
   Http.Answer ask(String method, String target, byte[] body, String... headers) throws IOException {
-    StringBuilder head = new StringBuilder(method + " " + target + " HTTP/1.1\r\nHost: test\r\n");
+    StringBuilder head =
+        new StringBuilder(method + " " + target + " HTTP/1.1\r\nHost: localhost\r\n");
     for (int i = 0; i < headers.length; i += 2) {
       head.append(headers[i]).append(": ").append(headers[i + 1]).append("\r\n");
     }
@@ -176,6 +177,11 @@ final class Wire implements AutoCloseable {
       line.append((char) c);
     }
     return line.toString().strip();
+  }
+
+  /** What still comes until the service ends the connection. */
+  byte[] rest() throws IOException {
+    return in.readAllBytes();
   }
 
   /** How long a read waits. */

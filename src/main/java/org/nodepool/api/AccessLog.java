@@ -13,10 +13,10 @@ import org.slf4j.LoggerFactory;
 
 /**
  * One line for each request but {@link #poll}, when its answer has ended: method, path and query,
- * status, how long, bytes of the answer's body, verified user or {@code -}, request id; {@code
- * aborted} behind it when the connection ended first, and a {@code -} for a status that was never
- * sent. The line has a logger of its own, which the configuration of logging keeps from holding up
- * requests.
+ * status, how long, bytes of the answer's body, the client's address, verified user or {@code -},
+ * request id; {@code aborted} behind it when the connection ended first, and a {@code -} for a
+ * status that was never sent. The line has a logger of its own, which the configuration of logging
+ * keeps from holding up requests.
  */
 final class AccessLog {
   private static final Logger log = LoggerFactory.getLogger("nodepool.access");
@@ -62,16 +62,16 @@ final class AccessLog {
    * as the answer: so only those have one that the client has given an id to, to find them again,
    * or all when somebody turns the level to DEBUG.
    */
-  static void poll(HttpServerRequest request, String id, long began) {
+  static void poll(HttpServerRequest request, Proxies proxies, String id, long began) {
     if (isToBeFound(id)) {
-      write(request, "-", id, began, "");
+      write(request, proxies.client(request), "-", id, began, "");
     }
   }
 
   /** As {@link #poll}, of one whose client had gone before there was an answer. */
-  static void abortedPoll(HttpServerRequest request, String id, long began) {
+  static void abortedPoll(HttpServerRequest request, Proxies proxies, String id, long began) {
     if (isToBeFound(id)) {
-      write(request, "-", id, began, ABORTED);
+      write(request, proxies.client(request), "-", id, began, ABORTED);
     }
   }
 
@@ -80,20 +80,26 @@ final class AccessLog {
   }
 
   /** A request that was refused before the router had it. */
-  static void refused(HttpServerRequest request, String id, long began) {
-    write(request, "-", id, began, "");
+  static void refused(HttpServerRequest request, Proxies proxies, String id, long began) {
+    write(request, proxies.client(request), "-", id, began, "");
   }
 
   /**
    * For what cannot even be parsed as HTTP, and so has neither method nor path; before its answer.
+   * Gives the id that it gets.
    */
-  static void invalid(HttpServerRequest request) {
+  static String invalid(HttpServerRequest request) {
     String id = newId();
     HttpServerResponse response = request.response().putHeader(HEADER, id);
     response.bodyEndHandler(
         end ->
             log.info(
-                "- - {} 0 ms {} B - {}", response.getStatusCode(), response.bytesWritten(), id));
+                "- - {} 0 ms {} B {} - {}",
+                response.getStatusCode(),
+                response.bytesWritten(),
+                Proxies.NONE.client(request).address(),
+                id));
+    return id;
   }
 
   private static String newId() {
@@ -102,19 +108,25 @@ final class AccessLog {
 
   private static void write(RoutingContext ctx, String id, long began, boolean isWhole) {
     String user = ctx.user() == null ? "-" : printable(ctx.user().subject());
-    write(ctx.request(), user, id, began, isWhole ? "" : ABORTED);
+    write(ctx.request(), Proxies.client(ctx), user, id, began, isWhole ? "" : ABORTED);
   }
 
   private static void write(
-      HttpServerRequest request, String user, String id, long began, String end) {
+      HttpServerRequest request,
+      Proxies.Client client,
+      String user,
+      String id,
+      long began,
+      String end) {
     HttpServerResponse response = request.response();
     log.info(
-        "{} {} {} {} ms {} B {} {}{}",
+        "{} {} {} {} ms {} B {} {} {}{}",
         printable(request.method().name()),
         printable(request.uri()),
         response.headWritten() ? response.getStatusCode() : "-",
         TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - began),
         response.bytesWritten(),
+        client.address(),
         user,
         id,
         end);

@@ -13,8 +13,6 @@ import org.nodepool.view.Representation;
 
 /** What a handler returns: how the response is sent. */
 interface Answer {
-  CharSequence NO_CACHE = HttpHeaders.createOptimized("no-cache");
-
   /** Sends it, to its end. */
   void send(HttpServerResponse response);
 
@@ -25,10 +23,10 @@ interface Answer {
     }
     return response -> {
       boolean gzip = acceptsGzip(ctx);
-      response.putHeader(HttpHeaders.ETAG, representation.etag(gzip));
+      response.putHeader(ResponseHead.ETAG, representation.etag(gzip));
       List<String> known = ctx.request().headers().getAll(HttpHeaders.IF_NONE_MATCH);
       if (Polls.isKnown(representation, EntityTags.of(known), gzip)) {
-        response.setStatusCode(304).putHeader(HttpHeaders.CACHE_CONTROL, NO_CACHE).end();
+        response.setStatusCode(304).end();
       } else {
         send(ctx, gzip ? representation.forGzip() : representation);
       }
@@ -52,7 +50,6 @@ interface Answer {
     HttpServerResponse response = ctx.response();
     response
         .putHeader(HttpHeaders.CONTENT_TYPE, representation.contentType())
-        .putHeader(HttpHeaders.CACHE_CONTROL, NO_CACHE)
         .putHeader(HttpHeaders.CONTENT_LENGTH, representation.contentLength());
     if (representation.coding() != null) {
       response.putHeader(HttpHeaders.CONTENT_ENCODING, representation.coding());
@@ -80,42 +77,43 @@ interface Answer {
   }
 
   /** A row was made, 201, or one that is being made was found, 200; a job goes on with it. */
-  static Answer created(Ticket ticket) {
-    return created(ticket, ticket.job().subject().path());
+  static Answer created(RoutingContext ctx, Ticket ticket) {
+    return created(ctx, ticket, ticket.job().subject().path());
   }
 
   /** A job was made, 201, or one that does the same was found, 200. */
-  static Answer retried(Ticket ticket) {
-    return created(ticket, ticket.job().path());
+  static Answer retried(RoutingContext ctx, Ticket ticket) {
+    return created(ctx, ticket, ticket.job().path());
   }
 
-  private static Answer created(Ticket ticket, String location) {
+  private static Answer created(RoutingContext ctx, Ticket ticket, String path) {
     return response -> {
-      response.putHeader(HttpHeaders.LOCATION, location);
-      monitored(response, ticket.job());
+      response.putHeader(HttpHeaders.LOCATION, Proxies.client(ctx).prefix() + path);
+      monitored(ctx, ticket.job());
       empty(ticket.isNew() ? 201 : 200).send(response);
     };
   }
 
   /** 204, and a job goes on with it. */
-  static Answer accepted(Ticket ticket) {
+  static Answer accepted(RoutingContext ctx, Ticket ticket) {
     return response -> {
-      monitored(response, ticket.job());
+      monitored(ctx, ticket.job());
       empty(204).send(response);
     };
   }
 
   /** 204: the job has ended, or will. */
-  static Answer cancelled(Job job) {
+  static Answer cancelled(RoutingContext ctx, Job job) {
     return response -> {
       if (job.finished() == null) {
-        monitored(response, job);
+        monitored(ctx, job);
       }
       empty(204).send(response);
     };
   }
 
-  private static void monitored(HttpServerResponse response, Job job) {
-    response.putHeader("Link", "<%s>; rel=\"monitor\"".formatted(job.path()));
+  private static void monitored(RoutingContext ctx, Job job) {
+    String path = Proxies.client(ctx).prefix() + job.path();
+    ctx.response().putHeader("Link", "<%s>; rel=\"monitor\"".formatted(path));
   }
 }

@@ -51,6 +51,8 @@ public final class ApiVerticle extends VerticleBase {
    * @param port 0 for any free one
    * @param tls null for plain HTTP
    * @param protectReads whether reading needs a login too
+   * @param hosts what the service is asked for by
+   * @param proxies those that are trusted to say whom they speak for
    * @param allowedOrigins the origins, besides its own, of pages that may call the service: {@code
    *     https://ci.example.org}
    */
@@ -61,6 +63,8 @@ public final class ApiVerticle extends VerticleBase {
       String user,
       StoredPassword password,
       boolean protectReads,
+      Hosts hosts,
+      Proxies proxies,
       List<String> allowedOrigins) {
     @Override
     public String toString() {
@@ -86,7 +90,7 @@ public final class ApiVerticle extends VerticleBase {
 
     Shared(int maxConnections, Metrics metrics, Connections.Patience patience) {
       this.metrics = metrics;
-      this.connections = new Connections.Total(maxConnections);
+      this.connections = new Connections.Total(maxConnections, Runtime.getRuntime().maxMemory());
       this.patience = patience;
       metrics.watch(connections);
     }
@@ -155,24 +159,10 @@ public final class ApiVerticle extends VerticleBase {
             new OpenApiHandlers(),
             new SelfHandlers(readiness),
             ctx -> shared.metrics.get(ctx, reads));
-    Login login = new Login(vertx, settings.user(), settings.password(), shared.logins);
-    Connections connections =
-        new Connections(vertx, shared.connections, shared.metrics, shared.patience);
-    CrossOrigin crossOrigin = new CrossOrigin(settings.allowedOrigins());
-    var guards =
-        new Routes.Guards(
-            shared.metrics, login, crossOrigin, beforeWrites, settings.protectReads());
     return reads
         .open()
         .compose(v -> vertx.executeBlocking(this::options))
-        .compose(
-            options ->
-                vertx
-                    .createHttpServer(options)
-                    .connectionHandler(connections::opened)
-                    .requestHandler(requests(routes.router(vertx, guards), connections))
-                    .invalidRequestHandler(Failures::invalidRequest)
-                    .listen())
+        .compose(options -> listen(options, routes))
         .map(
             listening -> {
               server = listening;
@@ -180,11 +170,40 @@ public final class ApiVerticle extends VerticleBase {
             });
   }
 
+  private Future<HttpServer> listen(HttpServerOptions options, Routes routes) {
+    Connections connections =
+        new Connections(
+            vertx,
+            options,
+            shared.connections,
+            settings.proxies(),
+            settings.hosts(),
+            shared.metrics,
+            shared.patience);
+    var guards =
+        new Routes.Guards(
+            shared.metrics,
+            settings.proxies(),
+            new Login(vertx, settings.user(), settings.password(), shared.logins),
+            new CrossOrigin(settings.allowedOrigins()),
+            new Body(connections),
+            beforeWrites,
+            settings.protectReads());
+    return vertx
+        .createHttpServer(options)
+        .connectionHandler(connections::opened)
+        .requestHandler(requests(routes.router(vertx, guards), connections))
+        .listen();
+  }
+
   /** A request that needs a login, or is for pages of other origins, has no fast path. */
   private Handler<HttpServerRequest> requests(Router router, Connections connections) {
     boolean isPlain = !settings.protectReads() && settings.allowedOrigins().isEmpty();
     Handler<HttpServerRequest> slowPath = request -> connections.check(request, router);
-    return isPlain ? new FastPath(reads, connections, shared.metrics, slowPath) : slowPath;
+    return isPlain
+        ? new FastPath(
+            reads, connections, settings.proxies(), settings.hosts(), shared.metrics, slowPath)
+        : slowPath;
   }
 
   /** Lets the answers that are under way go out. */
@@ -196,20 +215,11 @@ public final class ApiVerticle extends VerticleBase {
         : server.shutdown(STOP_LIMIT_SECONDS, TimeUnit.SECONDS);
   }
 
-  /**
-   * HTTP/1.1 alone. In HTTP/2 of this version of Vert.x, answers to HEAD and to bodies that are too
-   * large break the stream.
-   */
   private HttpServerOptions options() throws IOException {
     HttpServerOptions options =
-        new HttpServerOptions()
+        Connections.options()
             .setHost(settings.host())
-            .setPort(settings.port() == 0 ? ANY_SHARED_PORT : settings.port())
-            .setHttp2ClearTextEnabled(false)
-            // each would look at every request and answer
-            .setPerFrameWebSocketCompressionSupported(false)
-            .setPerMessageWebSocketCompressionSupported(false)
-            .setUseAlpn(false);
+            .setPort(settings.port() == 0 ? ANY_SHARED_PORT : settings.port());
     if (settings.tls() != null) {
       options
           .setSsl(true)

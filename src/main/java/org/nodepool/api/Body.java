@@ -22,12 +22,15 @@ import java.util.Map;
  */
 final class Body {
   private static final int LIMIT_BYTES = 64 * 1024;
-  private static final String WHOLE = "nodepool.body";
   private static final String FIELDS = "nodepool.fields";
   private static final String FORM = "application/x-www-form-urlencoded";
   private static final String JSON = "application/json";
 
-  private Body() {}
+  private final Connections connections;
+
+  Body(Connections connections) {
+    this.connections = connections;
+  }
 
   /** Each value is a string, or the JSON value that was given in its place. */
   static Map<String, Object> fields(RoutingContext ctx) {
@@ -35,47 +38,58 @@ final class Body {
   }
 
   /**
-   * Keeps the bytes of the body that arrive, for {@link #read}. Comes before a handler that may
-   * take its time, such as the login: bytes that arrive when nobody listens are lost.
+   * Waits for the whole body, refuses what it must, and leaves the fields to {@link Input}. Nothing
+   * of the body was kept before.
    */
-  static void keep(RoutingContext ctx) {
-    HttpServerRequest request = ctx.request();
+  void read(RoutingContext ctx) {
+    ClientConnection connection = connections.of(ctx.request());
+    if (connection == null) {
+      return; // it was closed: nobody waits
+    }
+    whole(ctx.request(), connection)
+        .map(body -> parse(body, ctx.request().getHeader(HttpHeaders.CONTENT_TYPE)))
+        .onComplete(
+            done -> {
+              connection.forgetBody();
+              if (done.succeeded()) {
+                ctx.put(FIELDS, done.result());
+                ctx.next();
+              } else {
+                ctx.fail(done.cause());
+              }
+            });
+  }
+
+  private static Future<Buffer> whole(HttpServerRequest request, ClientConnection connection) {
+    if (declaredLength(request) > LIMIT_BYTES) {
+      return Future.failedFuture(tooLarge());
+    }
+    if (request.isEnded()) {
+      return Future.succeededFuture(Buffer.buffer()); // it has none
+    }
     Buffer body = Buffer.buffer();
     Promise<Buffer> whole = Promise.promise();
     request.handler(
         chunk -> {
           if (body.length() + chunk.length() > LIMIT_BYTES) {
             whole.tryFail(tooLarge());
-          }
-          if (!whole.future().isComplete()) {
+          } else if (!connection.keeps(chunk.length())) {
+            whole.tryFail(RequestDecoder.noRoom());
+          } else {
             body.appendBuffer(chunk);
           }
         });
     request.exceptionHandler(e -> {});
-    request.endHandler(end -> whole.tryComplete(body));
-    ctx.put(WHOLE, whole.future());
-    ctx.next();
-  }
-
-  /** Waits for the whole body, refuses what it must, and leaves the fields to {@link Input}. */
-  static void read(RoutingContext ctx) {
-    HttpServerRequest request = ctx.request();
-    if (declaredLength(request) > LIMIT_BYTES) {
-      ctx.fail(tooLarge());
-      return;
-    }
-    if ("100-continue".equalsIgnoreCase(request.getHeader(HttpHeaders.EXPECT))) {
-      request.response().writeContinue();
-    }
-    Future<Buffer> whole = ctx.get(WHOLE);
-    whole
-        .map(body -> parse(body, request.getHeader(HttpHeaders.CONTENT_TYPE)))
-        .onSuccess(
-            fields -> {
-              ctx.put(FIELDS, fields);
-              ctx.next();
-            })
-        .onFailure(ctx::fail);
+    request.endHandler(
+        end -> {
+          if (connection.bodyFailure() == null) {
+            whole.tryComplete(body);
+          } else {
+            whole.tryFail(connection.bodyFailure());
+          }
+        });
+    connection.read();
+    return whole.future();
   }
 
   private static long declaredLength(HttpServerRequest request) {

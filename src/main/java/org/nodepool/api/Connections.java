@@ -1,14 +1,12 @@
 package org.nodepool.api;
 
-import io.netty.channel.Channel;
-import io.netty.channel.ChannelOutboundBuffer;
+import io.vertx.core.Context;
 import io.vertx.core.Handler;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpConnection;
-import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
-import io.vertx.core.http.HttpServerResponse;
-import io.vertx.core.net.impl.ConnectionBase;
+import io.vertx.core.net.HostAndPort;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -35,13 +33,19 @@ final class Connections {
         new Patience(Duration.ofMinutes(2), Duration.ofSeconds(30), Duration.ofSeconds(30));
   }
 
-  /** The number of connections of all event loops together. Thread-safe. */
+  /** What the connections of all event loops share. Thread-safe. */
   static final class Total {
     private final AtomicInteger open = new AtomicInteger();
     private final int most;
+    private final RequestMemory memory;
 
-    Total(int most) {
+    /**
+     * @param most the newest beyond that are refused
+     * @param heap of the process, in bytes
+     */
+    Total(int most, long heap) {
       this.most = most;
+      this.memory = new RequestMemory(heap, most);
     }
 
     int open() {
@@ -49,72 +53,88 @@ final class Connections {
     }
   }
 
-  /** What goes on on a connection. Times are {@link System#nanoTime}. */
-  private static final class Activity {
-    /** Whether further requests on it are not answered any more. */
-    boolean isRefused;
-
-    /** Beyond the limit: its first request is told so, if it comes soon. */
-    boolean isBeyond;
-
-    /** The last one; null before the first. */
-    HttpServerRequest request;
-
-    long since;
-
-    /** Whether it was idle when it was last looked at, and since when. */
-    boolean isIdle = true;
-
-    /** The buffer that the socket was taking, and how many bytes it had taken; null for none. */
-    Object unsent;
-
-    long taken;
-    long takenSince;
-
-    void begin(HttpServerRequest begun, long now) {
-      request = begun;
-      since = now;
-      isIdle = false;
-    }
-  }
-
   private static final long LOOK_MS = 1_000;
+  private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(LOOK_MS);
 
+  private final Context context;
+  private final HttpServerOptions options;
   private final Patience patience;
   private final Total total;
+  private final Proxies proxies;
+  private final Hosts hosts;
   private final Metrics metrics;
-  private final Map<HttpConnection, Activity> activities = new HashMap<>();
+  private final Map<HttpConnection, ClientConnection> connections = new HashMap<>();
 
   /** The time of the next look is the time that requests are noted with: exact enough, and free. */
   private long nextLook = System.nanoTime();
 
-  Connections(Vertx vertx, Total total, Metrics metrics, Patience patience) {
+  /** To be made on the event loop. */
+  Connections(
+      Vertx vertx,
+      HttpServerOptions options,
+      Total total,
+      Proxies proxies,
+      Hosts hosts,
+      Metrics metrics,
+      Patience patience) {
+    this.context = vertx.getOrCreateContext();
+    this.options = options;
     this.total = total;
+    this.proxies = proxies;
+    this.hosts = hosts;
     this.metrics = metrics;
     this.patience = patience;
     vertx.setPeriodic(LOOK_MS, timer -> look());
   }
 
+  /**
+   * For a server that has these connections. HTTP/1.1 alone: in HTTP/2 of this version of Vert.x,
+   * answers to HEAD and to bodies that are too large break the stream.
+   */
+  static HttpServerOptions options() {
+    return new HttpServerOptions()
+        .setHttp2ClearTextEnabled(false)
+        .setUseAlpn(false)
+        // each would look at every request and answer
+        .setPerFrameWebSocketCompressionSupported(false)
+        .setPerMessageWebSocketCompressionSupported(false)
+        .setMaxInitialLineLength(RequestDecoder.MOST_LINE_BYTES)
+        .setMaxHeaderSize(RequestDecoder.MOST_HEAD_BYTES);
+  }
+
   /** A connection was made. */
-  void opened(HttpConnection connection) {
-    Activity activity = new Activity();
-    activity.since = System.nanoTime();
-    activity.isBeyond = total.open.incrementAndGet() > total.most;
-    activities.put(connection, activity);
-    connection.closeHandler(
+  void opened(HttpConnection made) {
+    boolean isBeyond = total.open.incrementAndGet() > total.most;
+    ClientConnection connection = new ClientConnection(made, options, total.memory, isBeyond);
+    connections.put(made, connection);
+    made.exceptionHandler(Connections::thrown);
+    made.closeHandler(
         v -> {
-          activities.remove(connection);
+          connections.remove(made);
+          connection.closed();
           total.open.decrementAndGet();
         });
   }
 
+  /** Clients break connections all the time; an error is the process's. */
+  static void thrown(Throwable fault) {
+    if (fault instanceof Error error) {
+      throw error;
+    }
+  }
+
+  /** The connection of a request that {@link #check} has passed on; null when it was closed. */
+  ClientConnection of(HttpServerRequest request) {
+    return connections.get(request.connection());
+  }
+
   /** Whether that request may be answered; if not, {@link #check} says why. */
   boolean admit(HttpServerRequest request) {
-    Activity activity = activities.get(request.connection());
-    if (activity == null || activity.isRefused || activity.isBeyond) {
+    ClientConnection connection = of(request);
+    if (connection == null || !connection.canBegin()) {
       return false;
     }
-    activity.begin(request, nextLook);
+    connection.begin(request, nextLook);
     return true;
   }
 
@@ -125,103 +145,66 @@ final class Connections {
    * @param next for those that may be answered
    */
   void check(HttpServerRequest request, Handler<HttpServerRequest> next) {
-    HttpConnection connection = request.connection();
-    Activity activity = activities.get(connection);
-    if (activity == null) {
-      next.handle(request); // it is being closed
-      return;
+    ClientConnection connection = of(request);
+    if (connection == null || connection.isEnding()) {
+      return; // nobody would read the answer
     }
-    activity.begin(request, nextLook);
-    if (activity.isRefused) {
-      connection.close();
-    } else if (activity.isBeyond) {
+    connection.begin(request, nextLook);
+    request
+        .response()
+        .headersEndHandler(
+            v -> {
+              connection.answering();
+              ResponseHead.complete(request.response().headers());
+            });
+    if (connection.failure() != null && connection.isNoRequest()) {
+      Failures.send(request, AccessLog.invalid(request), connection.failure());
+    } else if (connection.failure() != null) {
+      refuse(request, connection.failure());
+    } else if (connection.isBeyond()) {
+      connection.end();
       refuse(
           request,
-          activity,
           new Problem.Unavailable(
               "There are too many connections (server.max_connections). Nothing was changed."));
-    } else if (isReadable(request)) {
-      next.handle(request);
-    } else {
+      connection.close();
+    } else if (!isForUs(request)) {
       refuse(
           request,
-          activity,
           new Refusal(
-              ProblemType.MALFORMED_BODY, "The Transfer-Encoding must be chunked, or none."));
+              ProblemType.MISDIRECTED,
+              "The service is not known by that Host; server.hosts has the names that it has besides"
+                  + " those of its machine."));
+    } else {
+      connection.whenLookedAt(context, v -> next.handle(request));
     }
   }
 
-  /**
-   * A body in a coding that nobody here knows would be read as the next request: a way to smuggle
-   * one past a proxy (RFC 9112, 6.1). All lines of the header count as one.
-   */
-  private static boolean isReadable(HttpServerRequest request) {
-    List<String> codings = request.headers().getAll(HttpHeaders.TRANSFER_ENCODING);
-    return codings.isEmpty() || (codings.size() == 1 && codings.get(0).equalsIgnoreCase("chunked"));
+  /** What no browser sends is for us: a Host that cannot be read, or none. */
+  private boolean isForUs(HttpServerRequest request) {
+    HostAndPort asked = request.authority();
+    return asked == null
+        || asked.host().isEmpty()
+        || hosts.isOurs(asked)
+        || proxies.client(request).isTrusted();
   }
 
-  /** Answers, and takes nothing else that comes on the connection for a request. */
-  private void refuse(HttpServerRequest request, Activity activity, Throwable failure) {
+  private void refuse(HttpServerRequest request, Throwable failure) {
     long began = System.nanoTime();
-    activity.isRefused = true;
     String id = AccessLog.id(request);
-    HttpServerResponse response = request.response();
-    response.putHeader(AccessLog.HEADER, id).putHeader(HttpHeaders.CONNECTION, "close");
+    request.response().putHeader(AccessLog.HEADER, id);
     Failures.send(request, id, failure);
-    AccessLog.refused(request, id, began);
-    metrics.unrouted(response.getStatusCode()).answered(System.nanoTime() - began);
-    request.connection().close();
+    AccessLog.refused(request, proxies, id, began);
+    metrics.unrouted(request.response().getStatusCode()).answered(System.nanoTime() - began);
   }
 
   private void look() {
     long now = System.nanoTime();
-    nextLook = now + TimeUnit.MILLISECONDS.toNanos(LOOK_MS);
-    for (Map.Entry<HttpConnection, Activity> entry : List.copyOf(activities.entrySet())) {
-      Channel channel = ((ConnectionBase) entry.getKey()).channel();
-      if (isOver(channel, entry.getValue(), now)) {
-        // past the handler of Vert.x, which would first wait until all is sent
-        channel.pipeline().firstContext().close();
+    nextLook = now + LOOK_NANOS;
+    for (ClientConnection connection : List.copyOf(connections.values())) {
+      if (connection.isOver(now, patience)) {
+        connection.cut();
       }
     }
-  }
-
-  private boolean isOver(Channel channel, Activity activity, long now) {
-    if (isStalled(channel.unsafe().outboundBuffer(), activity, now)) {
-      return true;
-    }
-    HttpServerRequest request = activity.request;
-    if (request == null && activity.isBeyond) {
-      return now - activity.since > TimeUnit.MILLISECONDS.toNanos(LOOK_MS);
-    }
-    if (request == null || (!request.isEnded() && !request.response().ended())) {
-      return now - activity.since > patience.request().toNanos();
-    }
-    // an answer has ended as soon as all of it may go out
-    if (!request.response().ended() || activity.unsent != null) {
-      return false;
-    }
-    if (!activity.isIdle) {
-      activity.isIdle = true;
-      activity.since = now;
-    }
-    return now - activity.since > patience.idle().toNanos();
-  }
-
-  /**
-   * Decided by the bytes taken, not by how many wait: a part of a file counts as none, and a buffer
-   * waits as a whole until its last byte is gone.
-   *
-   * @param out null when it is closed
-   */
-  private boolean isStalled(ChannelOutboundBuffer out, Activity activity, long now) {
-    Object unsent = out == null ? null : out.current();
-    long taken = unsent == null ? 0 : out.currentProgress();
-    if (unsent == null || unsent != activity.unsent || taken != activity.taken) {
-      activity.unsent = unsent;
-      activity.taken = taken;
-      activity.takenSince = now;
-      return false;
-    }
-    return now - activity.takenSince > patience.stalled().toNanos();
   }
 }

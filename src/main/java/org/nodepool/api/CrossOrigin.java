@@ -20,7 +20,7 @@ final class CrossOrigin {
   private static final String ANSWERED_HEADERS =
       "ETag, Link, Location, Preference-Applied, Retry-After, X-Request-Id";
   private static final String ACCEPTED_HEADERS =
-      "Accept, Authorization, Content-Type, If-None-Match, Last-Event-ID, Prefer, Range,"
+      "Accept, Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, Prefer, Range,"
           + " X-Request-Id";
   private static final String PREFLIGHT_SECONDS = "600";
 
@@ -75,7 +75,7 @@ final class CrossOrigin {
     HttpServerRequest request = ctx.request();
     boolean isCrossSite = "cross-site".equalsIgnoreCase(request.getHeader("Sec-Fetch-Site"));
     boolean hasOrigin = request.headers().contains(HttpHeaders.ORIGIN);
-    if (isAllowed(request) || (!isCrossSite && (!hasOrigin || isOwn(request)))) {
+    if (isAllowed(request) || (!isCrossSite && (!hasOrigin || isOwn(ctx)))) {
       ctx.next();
     } else {
       ctx.fail(
@@ -89,11 +89,16 @@ final class CrossOrigin {
     return origin(request).filter(allowed::contains).isPresent();
   }
 
-  /** By host and port: behind a proxy with TLS the scheme that the browser sees is not ours. */
-  private static boolean isOwn(HttpServerRequest request) {
-    List<String> hosts = request.headers().getAll(HttpHeaders.HOST);
-    return hosts.size() == 1
-        && origin(request).filter(origin -> origin.isOf(hosts.get(0))).isPresent();
+  /**
+   * By host and port: the scheme that a browser sees is not ours behind a proxy that tells none.
+   */
+  private static boolean isOwn(RoutingContext ctx) {
+    Proxies.Client client = Proxies.client(ctx);
+    return client.host() != null
+        && origin(ctx.request())
+            .filter(origin -> client.scheme() == null || origin.scheme().equals(client.scheme()))
+            .filter(origin -> origin.isOf(client.host()))
+            .isPresent();
   }
 
   /** The request's; empty when it has none, or several. */

@@ -13,6 +13,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.nodepool.events.EventPublisher;
+import org.nodepool.model.Event;
+import org.nodepool.model.Problem;
 
 /**
  * {@code /v1/events}: what is published on the event bus, live, as server-sent events. Lives on one
@@ -43,12 +45,13 @@ final class EventHandlers {
     Input.onlyQuery(ctx, "kind", "subject");
     Map<String, List<String>> given = Input.parameters(ctx);
     List<String> kinds = given.getOrDefault("kind", List.of());
+    kinds.forEach(EventHandlers::checkKind);
     List<String> subjects = given.getOrDefault("subject", List.of());
     return Future.succeededFuture(
         response -> {
           response
               .putHeader(HttpHeaders.CONTENT_TYPE, "text/event-stream")
-              .putHeader(HttpHeaders.CACHE_CONTROL, "no-cache");
+              .putHeader(ResponseHead.ACCEL_BUFFERING, "no");
           if (ctx.request().method() == HttpMethod.HEAD) {
             response.end();
             return;
@@ -60,6 +63,14 @@ final class EventHandlers {
           clients.add(client);
           response.write(": listening\n\n");
         });
+  }
+
+  private static void checkKind(String kind) {
+    if (!Event.KINDS.contains(kind)) {
+      throw new Problem.BadValue(
+          "There are no events of kind '%s'; allowed: %s."
+              .formatted(kind, String.join(", ", Event.KINDS)));
+    }
   }
 
   private void publish(JsonObject event) {

@@ -1,5 +1,6 @@
 package org.nodepool.api;
 
+import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerRequest;
@@ -8,6 +9,7 @@ import io.vertx.core.json.JsonObject;
 import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
 import java.util.Map;
+import org.nodepool.model.Printable;
 import org.nodepool.model.Problem;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -90,7 +92,7 @@ final class Failures {
     send(ctx.request(), AccessLog.id(ctx), failure, path);
   }
 
-  /** For a request that has not come by way of the router. */
+  /** For a request that has not come by way of the router, and has that id. */
   static void send(HttpServerRequest request, String id, Throwable failure) {
     send(request, id, failure, request.path());
   }
@@ -107,6 +109,9 @@ final class Failures {
           id,
           failure);
       detail = "Something went wrong in the service; its log has the details.";
+      if (failure instanceof Error error) {
+        Vertx.currentContext().runOnContext(v -> Connections.thrown(error)); // after the answer
+      }
     }
     if (type == ProblemType.UNAUTHORIZED) {
       response.putHeader(WWW_AUTHENTICATE, Login.CHALLENGE);
@@ -118,23 +123,7 @@ final class Failures {
     if (retryAfter > 0) {
       response.putHeader(HttpHeaders.RETRY_AFTER, Long.toString(retryAfter));
     }
-    if (type == ProblemType.TOO_LARGE) {
-      // what is still to come of the body will not be read
-      response.putHeader(HttpHeaders.CONNECTION, "close");
-    }
     send(response, type, detail, path);
-  }
-
-  /** For what cannot even be parsed as HTTP. */
-  static void invalidRequest(HttpServerRequest request) {
-    AccessLog.invalid(request);
-    request.response().putHeader(HttpHeaders.CONNECTION, "close");
-    send(
-        request.response(),
-        ProblemType.BAD_VALUE,
-        "The request is not valid HTTP, or its first line or its headers are too long.",
-        "/");
-    request.connection().close();
   }
 
   private static void send(
@@ -146,7 +135,7 @@ final class Failures {
             .put("status", type.status)
             .put("detail", detail)
             .put("instance", path);
-    Buffer body = problem.toBuffer();
+    Buffer body = Buffer.buffer(Printable.text(problem.encode())); // what JSON itself lets through
     response
         .setStatusCode(type.status)
         .putHeader(HttpHeaders.CONTENT_TYPE, CONTENT_TYPE)

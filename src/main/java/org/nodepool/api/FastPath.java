@@ -37,10 +37,12 @@ final class FastPath implements Handler<HttpServerRequest> {
 
   private final PoolReads reads;
   private final Connections connections;
+  private final Proxies proxies;
+  private final Hosts hosts;
   private final Metrics metrics;
   private final Handler<HttpServerRequest> slowPath;
 
-  /** The last one that could be read; null before the first. */
+  /** The last one that could be read, and is ours; null before the first. */
   private String lastHost;
 
   /** By the path of a list. */
@@ -69,11 +71,15 @@ final class FastPath implements Handler<HttpServerRequest> {
   FastPath(
       PoolReads reads,
       Connections connections,
+      Proxies proxies,
+      Hosts hosts,
       Metrics metrics,
       Handler<HttpServerRequest> slowPath) {
     this.metrics = metrics;
     this.reads = reads;
     this.connections = connections;
+    this.proxies = proxies;
+    this.hosts = hosts;
     this.slowPath = slowPath;
     add("/v1/nodes", Kind.NODE);
     add("/v1/images", Kind.SNAPSHOT_IMAGE);
@@ -120,8 +126,8 @@ final class FastPath implements Handler<HttpServerRequest> {
     return hasHost(request, headers)
         && takesJson(headers)
         && hasNoBody(headers)
-        && !headers.contains(HttpHeaders.EXPECT)
-        && !headers.contains(HttpHeaders.UPGRADE);
+        && staysOpen(headers)
+        && !headers.contains(HttpHeaders.EXPECT);
   }
 
   private static boolean takesJson(MultiMap headers) {
@@ -131,6 +137,11 @@ final class FastPath implements Handler<HttpServerRequest> {
             && headers.getAll(HttpHeaders.ACCEPT).size() == 1);
   }
 
+  private static boolean staysOpen(MultiMap headers) {
+    String connection = headers.get(HttpHeaders.CONNECTION);
+    return connection == null || connection.equalsIgnoreCase("keep-alive");
+  }
+
   /** Some clients say of each poll that there is none. */
   private static boolean hasNoBody(MultiMap headers) {
     String length = headers.get(HttpHeaders.CONTENT_LENGTH);
@@ -138,11 +149,11 @@ final class FastPath implements Handler<HttpServerRequest> {
         && !headers.contains(HttpHeaders.TRANSFER_ENCODING);
   }
 
-  /** Whether it has a Host that can be read; polls nearly all have the same one. */
+  /** Whether it has a Host that can be read, and is ours; polls nearly all have the same one. */
   private boolean hasHost(HttpServerRequest request, MultiMap headers) {
     String host = headers.get(HttpHeaders.HOST);
     if (host == null || !host.equals(lastHost)) {
-      if (host == null || request.authority() == null) {
+      if (host == null || request.authority() == null || !hosts.isOurs(request.authority())) {
         return false;
       }
       lastHost = host;
@@ -201,7 +212,7 @@ final class FastPath implements Handler<HttpServerRequest> {
           .closeHandler(
               v -> {
                 longPoll.end();
-                AccessLog.abortedPoll(request, id, began);
+                AccessLog.abortedPoll(request, proxies, id, began);
               });
       longPoll.answer().onSuccess(this::answered).onFailure(this::failed);
     }
@@ -229,7 +240,7 @@ final class FastPath implements Handler<HttpServerRequest> {
       if (!request.response().closed()) {
         return true;
       }
-      AccessLog.abortedPoll(request, id, began);
+      AccessLog.abortedPoll(request, proxies, id, began);
       return false;
     }
 
@@ -240,9 +251,10 @@ final class FastPath implements Handler<HttpServerRequest> {
       response
           .headers()
           .add(AccessLog.HEADER, id)
-          .add(HttpHeaders.VARY, Offer.VARIES)
-          .add(HttpHeaders.ETAG, etag)
-          .add(HttpHeaders.CACHE_CONTROL, Answer.NO_CACHE);
+          .add(ResponseHead.VARY, Offer.VARIES)
+          .add(ResponseHead.ETAG, etag)
+          .add(ResponseHead.CACHE_CONTROL, ResponseHead.NO_CACHE);
+      ResponseHead.begin(response.headers());
       if (waitSeconds.isPresent()) {
         response.headers().add(Preferences.APPLIED, Preferences.applied(waitSeconds.getAsInt()));
       }
@@ -254,7 +266,7 @@ final class FastPath implements Handler<HttpServerRequest> {
       }
       Counts counts = isHeld() ? poll.held() : poll.atOnce();
       (isKnown ? counts.known() : counts.whole()).answered(System.nanoTime() - began);
-      AccessLog.poll(request, id, began);
+      AccessLog.poll(request, proxies, id, began);
     }
 
     private boolean isKnown(Representation page) {
@@ -278,8 +290,9 @@ final class FastPath implements Handler<HttpServerRequest> {
           .clear() // of what was to be sent
           .add(AccessLog.HEADER, id)
           .add(HttpHeaders.VARY, Offer.VARIES);
+      response.headersEndHandler(v -> ResponseHead.complete(response.headers()));
       Failures.send(request, id, cause);
-      AccessLog.refused(request, id, began);
+      AccessLog.refused(request, proxies, id, began);
       metrics
           .requests("GET", poll.route(), response.getStatusCode(), isHeld())
           .answered(System.nanoTime() - began);
@@ -290,10 +303,10 @@ final class FastPath implements Handler<HttpServerRequest> {
     MultiMap answered =
         response
             .headers()
-            .add(HttpHeaders.CONTENT_TYPE, JSON)
-            .add(HttpHeaders.CONTENT_LENGTH, page.contentLength());
+            .add(ResponseHead.CONTENT_TYPE, JSON)
+            .add(ResponseHead.CONTENT_LENGTH, page.contentLength());
     if (page.coding() != null) {
-      answered.add(HttpHeaders.CONTENT_ENCODING, page.coding());
+      answered.add(ResponseHead.CONTENT_ENCODING, page.coding());
     }
     response.end(page.body());
   }

@@ -89,12 +89,14 @@ final class JobHandlers {
 
   Future<Answer> cancel(RoutingContext ctx) {
     Input.noQuery(ctx);
-    return shown(ctx).compose(job -> jobs.cancel(job.id())).map(Answer::cancelled);
+    return shown(ctx).compose(job -> jobs.cancel(job.id())).map(job -> Answer.cancelled(ctx, job));
   }
 
   Future<Answer> retry(RoutingContext ctx) {
     Input.noQuery(ctx);
-    return shown(ctx).compose(job -> jobs.retry(job.id())).map(Answer::retried);
+    return shown(ctx)
+        .compose(job -> jobs.retry(job.id()))
+        .map(ticket -> Answer.retried(ctx, ticket));
   }
 
   /** The job; fails for one that is not shown any more, whether it is there or not. */
@@ -149,7 +151,9 @@ final class JobHandlers {
   }
 
   private void follow(RoutingContext ctx, Job job, Path file) {
-    ctx.response().putHeader(HttpHeaders.CONTENT_TYPE, LOG_TYPE);
+    ctx.response()
+        .putHeader(HttpHeaders.CONTENT_TYPE, LOG_TYPE)
+        .putHeader(ResponseHead.ACCEL_BUFFERING, "no");
     if (ctx.request().method() == HttpMethod.HEAD) {
       ctx.response().end();
     } else {

@@ -57,7 +57,7 @@ final class ListInput {
     StringJoiner query = new StringJoiner("&");
     next.forEach(
         (name, values) -> values.forEach(value -> query.add(encode(name) + "=" + encode(value))));
-    return ctx.currentRoute().getPath() + "?" + query;
+    return Proxies.client(ctx).prefix() + ctx.currentRoute().getPath() + "?" + query;
   }
 
   private static <T extends Resource> List<Filter<T>> filters(

@@ -50,7 +50,7 @@ final class LogFollower {
     }
     end.over().onSuccess(v -> hasJobEnded = true);
     ctx.addEndHandler(ended -> close());
-    response.setChunked(true).writeHead();
+    response.setChunked(true).write(Buffer.buffer()); // the head
     next(false);
   }
 

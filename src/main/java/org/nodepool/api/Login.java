@@ -6,7 +6,6 @@ import io.vertx.core.Handler;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
-import io.vertx.core.net.SocketAddress;
 import io.vertx.ext.auth.User;
 import io.vertx.ext.auth.authentication.Credentials;
 import io.vertx.ext.auth.authentication.UsernamePasswordCredentials;
@@ -26,12 +25,12 @@ import javax.crypto.spec.SecretKeySpec;
 
 /**
  * HTTP Basic (RFC 7617) against the one user of api.yaml. The login that was right last is
- * remembered, as a keyed hash, and costs next to nothing from then on; any other is checked, off
- * the event loop if that takes long, and only so often ({@link LoginThrottle}). Lives on one event
- * loop; all of them share a {@link Memory}.
+ * remembered, as a keyed hash, and costs next to nothing from then on; any other waits its turn to
+ * be checked, if that takes long or may be a guess ({@link LoginChecks}). Lives on one event loop;
+ * all of them share a {@link Memory}.
  */
 final class Login implements Handler<RoutingContext> {
-  static final String CHALLENGE = "Basic realm=\"nodepool\"";
+  static final String CHALLENGE = "Basic realm=\"nodepool\", charset=\"UTF-8\"";
 
   /** Set while the login is being asked for. */
   private static final String ASKED = "nodepool.login.asked";
@@ -42,23 +41,8 @@ final class Login implements Handler<RoutingContext> {
 
   private static final String HMAC = "HmacSHA256";
 
-  /** Different logins that wait for one thread, the one that it checks included. */
-  private static final int MOST_UNDER_WAY = 16;
-
   /** Vert.x warns of a longer one. */
   private static final long LONGEST_CHECK_SECONDS = 60;
-
-  /**
-   * The checks of logins under the user's name, or of those under any other.
-   *
-   * @param underWay the checks that have not ended, of all event loops, by the login's hash; it is
-   *     its own lock
-   */
-  private record Checks(LoginThrottle throttle, Map<ByteBuffer, Future<Boolean>> underWay) {
-    static Checks empty(LongSupplier nanoTime) {
-      return new Checks(new LoginThrottle(nanoTime), new HashMap<>());
-    }
-  }
 
   private final String user;
   private final StoredPassword password;
@@ -70,10 +54,13 @@ final class Login implements Handler<RoutingContext> {
   /** Shared by the logins of all event loops. Thread-safe. */
   static final class Memory {
     private final SecretKeySpec key = randomKey();
-    private final Checks ofUser;
+    private final LoginChecks ofUser;
 
     /** Apart, so that made-up names neither delay the user nor hide guesses at his password. */
-    private final Checks ofOthers;
+    private final LoginChecks ofOthers;
+
+    /** The checks that have not ended, by the login's hash; it is its own lock. */
+    private final Map<ByteBuffer, Future<Boolean>> underWay = new HashMap<>();
 
     private volatile ByteBuffer remembered;
 
@@ -81,8 +68,8 @@ final class Login implements Handler<RoutingContext> {
      * @param nanoTime {@link System#nanoTime} or what behaves like it
      */
     Memory(LongSupplier nanoTime) {
-      this.ofUser = Checks.empty(nanoTime);
-      this.ofOthers = Checks.empty(nanoTime);
+      this.ofUser = new LoginChecks(nanoTime);
+      this.ofOthers = new LoginChecks(nanoTime);
     }
   }
 
@@ -103,12 +90,10 @@ final class Login implements Handler<RoutingContext> {
   @Override
   public void handle(RoutingContext ctx) {
     ctx.put(ASKED, true);
-    SocketAddress peer = ctx.request().remoteAddress();
-    String address = peer == null ? "" : String.valueOf(peer.hostAddress());
+    String where = Proxies.place(Proxies.client(ctx).address());
     // one a request: a provider is not told whose credentials it gets
     BasicAuthHandler.create(
-            given -> Future.succeededFuture(given).compose(g -> authenticate(address, g)),
-            "nodepool")
+            given -> Future.succeededFuture(given).compose(g -> authenticate(where, g)), "nodepool")
         .handle(ctx);
   }
 
@@ -123,7 +108,7 @@ final class Login implements Handler<RoutingContext> {
     return wasChecked ? failure.getCause() : WRONG;
   }
 
-  private Future<User> authenticate(String address, Credentials credentials) {
+  private Future<User> authenticate(String where, Credentials credentials) {
     if (!(credentials instanceof UsernamePasswordCredentials given)
         || given.getUsername() == null
         || given.getPassword() == null) {
@@ -134,61 +119,50 @@ final class Login implements Handler<RoutingContext> {
     if (last != null && MessageDigest.isEqual(login.array(), last.array())) {
       return Future.succeededFuture(User.fromName(user));
     }
-    ByteBuffer who = hash(address, given.getUsername());
-    boolean isUser = given.getUsername().equals(user);
-    Checks checks = isUser ? memory.ofUser : memory.ofOthers;
-    checkMayTry(checks, who);
-    return isRight(checks, login, given, isUser ? threadOfUser : threadOfOthers)
+    return isRight(where, login, given)
         .map(
             right -> {
-              checkMayTry(checks, who); // other guesses may have ended meanwhile
               if (!right) {
-                checks.throttle().failed(who);
                 throw WRONG;
               }
-              memory.remembered = login;
               return User.fromName(user);
             });
   }
 
-  private static void checkMayTry(Checks checks, ByteBuffer who) {
-    long seconds = checks.throttle().secondsToWait(who);
-    if (seconds > 0) {
-      throw tooMany(
-          "%d logins have failed within a minute".formatted(LoginThrottle.LIMIT), seconds);
-    }
-  }
-
   /** Requests that come with the same login at the same time share one check. */
   private Future<Boolean> isRight(
-      Checks checks, ByteBuffer login, UsernamePasswordCredentials given, WorkerExecutor thread) {
-    if (!password.isHash()) {
-      return Future.succeededFuture(check(given));
-    }
+      String where, ByteBuffer login, UsernamePasswordCredentials given) {
+    boolean isUser = given.getUsername().equals(user);
+    LoginChecks checks = isUser ? memory.ofUser : memory.ofOthers;
+    WorkerExecutor thread = !password.isHash() ? null : isUser ? threadOfUser : threadOfOthers;
     Promise<Boolean> begun = Promise.promise();
-    synchronized (checks.underWay()) {
-      Future<Boolean> same = checks.underWay().get(login);
+    synchronized (memory.underWay) {
+      Future<Boolean> same = memory.underWay.get(login);
       if (same != null) {
         return here(same);
       }
-      if (checks.underWay().size() >= MOST_UNDER_WAY) {
-        return Future.failedFuture(tooMany("Too many logins are being checked", 1));
-      }
-      checks.underWay().put(login, begun.future());
+      memory.underWay.put(login, begun.future());
     }
-    return thread
-        .executeBlocking(() -> check(given), false)
+    checks
+        .check(vertx, where, thread, () -> check(given))
         .onComplete(
             done -> {
-              synchronized (checks.underWay()) {
-                checks.underWay().remove(login);
+              if (done.succeeded() && done.result()) {
+                memory.remembered = login;
+              }
+              synchronized (memory.underWay) {
+                memory.underWay.remove(login);
               }
               begun.handle(done);
             });
+    return here(begun.future());
   }
 
   /** A future that is completed on this event loop, whichever completes the other. */
   private <T> Future<T> here(Future<T> anywhere) {
+    if (anywhere.isComplete()) {
+      return anywhere;
+    }
     Context context = vertx.getOrCreateContext();
     Promise<T> here = Promise.promise();
     anywhere.onComplete(done -> context.runOnContext(v -> here.handle(done)));
@@ -199,11 +173,6 @@ final class Login implements Handler<RoutingContext> {
   private boolean check(UsernamePasswordCredentials given) {
     boolean isUser = MessageDigest.isEqual(bytes(user), bytes(given.getUsername()));
     return password.matches(given.getPassword()) & isUser;
-  }
-
-  private static Refusal tooMany(String what, long seconds) {
-    return new Refusal(
-        ProblemType.TOO_MANY_REQUESTS, "%s. Try again in %d s.".formatted(what, seconds), seconds);
   }
 
   /** Keyed, so that nobody else can make or undo it: no password stays in memory. */

@@ -2,11 +2,13 @@ package org.nodepool.api;
 
 import io.vertx.core.Future;
 import io.vertx.ext.web.RoutingContext;
+import java.util.function.Consumer;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.model.Node;
 import org.nodepool.model.Problem;
 import org.nodepool.model.State;
 import org.nodepool.store.NodeTable;
+import org.nodepool.view.Kind;
 
 /** {@code /v1/nodes}. */
 final class NodeHandlers {
@@ -26,7 +28,7 @@ final class NodeHandlers {
     return nodes
         .get(id)
         .map(Node::id)
-        .compose(exists -> nodes.setState(id, wantedState(ctx)))
+        .compose(exists -> nodes.setState(id, wantedState(ctx), Conditions.of(ctx, Kind.NODE)))
         .map(Answer.empty(200));
   }
 
@@ -40,8 +42,9 @@ final class NodeHandlers {
   Future<Answer> delete(RoutingContext ctx) {
     Input.onlyQuery(ctx, Input.RECORD_ONLY);
     long id = Input.id(ctx, NODE);
+    Consumer<Node> condition = Conditions.of(ctx, Kind.NODE);
     return Input.flag(ctx, Input.RECORD_ONLY)
-        ? deletions.removeNodeRecord(id).map(Answer.empty(204))
-        : deletions.deleteNode(id).map(Answer::accepted);
+        ? deletions.removeNodeRecord(id, condition).map(Answer.empty(204))
+        : deletions.deleteNode(id, condition).map(ticket -> Answer.accepted(ctx, ticket));
   }
 }

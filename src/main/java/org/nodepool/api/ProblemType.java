@@ -18,10 +18,15 @@ enum ProblemType {
   WRONG_STATE(409, "Wrong state"),
   CONFLICT(409, "Conflict"),
   GONE(410, "Gone"),
+  URI_TOO_LONG(414, "First line too long"),
   RANGE_NOT_SATISFIABLE(416, "Range not satisfiable"),
+  PRECONDITION_FAILED(412, "Precondition failed"),
+  MISDIRECTED(421, "Misdirected request"),
+  TOO_MANY_FIELDS(431, "Headers too large"),
   UNAVAILABLE(503, "Unavailable"),
   OUTCOME_UNKNOWN(503, "Outcome unknown"),
   NOT_IMPLEMENTED(501, "Not implemented"),
+  HTTP_VERSION_NOT_SUPPORTED(505, "HTTP version not supported"),
   INTERNAL(500, "Internal error");
 
   final int status;

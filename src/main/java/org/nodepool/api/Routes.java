@@ -60,8 +60,10 @@ public final class Routes {
    */
   record Guards(
       Metrics metrics,
+      Proxies proxies,
       Login login,
       CrossOrigin crossOrigin,
+      Body body,
       Supplier<Future<Void>> beforeWrites,
       boolean protectReads) {}
 
@@ -134,6 +136,7 @@ public final class Routes {
         .route()
         .handler(
             ctx -> {
+              guards.proxies().begin(ctx);
               AccessLog.begin(ctx);
               guards.metrics().begin(ctx);
               ctx.next();
@@ -164,15 +167,12 @@ public final class Routes {
               Metrics.route(ctx, operation);
               ctx.next();
             });
-    if (writes) {
-      with(router, operation).handler(Body::keep);
-    }
     if (writes || (guards.protectReads() && !ALWAYS_OPEN.contains(operation.path()))) {
       with(router, operation).handler(guards.login());
     }
     if (writes) {
       with(router, operation).handler(guards.crossOrigin()::refuseForeign);
-      with(router, operation).handler(Body::read);
+      with(router, operation).handler(guards.body()::read);
       with(router, operation)
           .handler(
               ctx ->

@@ -107,9 +107,10 @@ final class SelfHandlers {
   /** What this is, and where to go on: every path that needs no name. */
   Future<Answer> version(RoutingContext ctx, Supplier<List<String>> paths) {
     Input.noQuery(ctx);
+    String prefix = Proxies.client(ctx).prefix();
     JsonObject links = new JsonObject();
     for (String path : paths.get()) {
-      links.put(path.replaceFirst("^/(v1/)?", "").replaceFirst("\\.json$", ""), path);
+      links.put(path.replaceFirst("^/(v1/)?", "").replaceFirst("\\.json$", ""), prefix + path);
     }
     JsonObject document =
         new JsonObject()

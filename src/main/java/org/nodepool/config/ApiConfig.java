@@ -81,14 +81,26 @@ public record ApiConfig(
    *
    * @param port 0 to 65535; 0 is any free port
    * @param tls null: plain HTTP
-   * @param maxConnections at one time; those beyond are refused
+   * @param maxConnections at one time; those beyond are refused. Null: as many as there is room for
+   * @param trustedProxies addresses and networks of proxies whose word counts
+   * @param forwarded whether they say it in {@code Forwarded}, and not in {@code X-Forwarded-*}
+   * @param hosts names that the service is asked for by, besides those of its machine
    * @param allowedOrigins of web pages that may call the service, as browsers write them: lower
    *     case, without a default port
    */
   public record Server(
-      String host, int port, Tls tls, int maxConnections, List<String> allowedOrigins) {
+      String host,
+      int port,
+      Tls tls,
+      Integer maxConnections,
+      List<String> trustedProxies,
+      boolean forwarded,
+      List<String> hosts,
+      List<String> allowedOrigins) {
     public Server {
       requireNonNull(host, "host");
+      trustedProxies = List.copyOf(trustedProxies);
+      hosts = List.copyOf(hosts);
       allowedOrigins = List.copyOf(allowedOrigins);
     }
   }
@@ -233,7 +245,12 @@ public record ApiConfig(
         server.text("host", "127.0.0.1"),
         server.integer("port", 8080, 0, 65535, "a port"),
         tls(server.section("tls")),
-        server.integer("max_connections", 20_000, 1, 1_000_000, "a number of connections"),
+        server.integer("max_connections", 1, 1_000_000, "a number of connections"),
+        server.texts("trusted_proxies"),
+        server
+            .choice("forwarded", "x-forwarded", List.of("x-forwarded", "forwarded"))
+            .equals("forwarded"),
+        server.texts("hosts"),
         allowedOrigins(server));
   }
 

@@ -123,48 +123,52 @@ public final class Deletions {
   /**
    * Marks a node for deletion and has it deleted. Fails with {@link Problem.NotFound}, or with
    * {@link Problem.Conflict} when it has a server and its provider is not configured.
+   *
+   * @param condition is told of the node when it can be deleted; fails with what that throws. So
+   *     are those of all deletions here
    */
-  public Future<Ticket> deleteNode(long id) {
-    return delete(nodes, id);
+  public Future<Ticket> deleteNode(long id, Consumer<Node> condition) {
+    return delete(nodes, id, condition);
   }
 
   /** Removes a node's rows at once, whatever its provider holds. Fails as {@link #deleteNode}. */
-  public Future<Void> removeNodeRecord(long id) {
-    return removeRecord(nodes, id, nodeTable::remove);
+  public Future<Void> removeNodeRecord(long id, Consumer<Node> condition) {
+    return removeRecord(nodes, id, condition, nodeTable::remove);
   }
 
   /**
    * Marks an image for deletion and has it deleted; work on it is cancelled. Fails with {@link
    * Problem.NotFound}, or with {@link Problem.Conflict} when its provider is not configured.
    */
-  public Future<Ticket> deleteImage(long id) {
-    return delete(images, id);
+  public Future<Ticket> deleteImage(long id, Consumer<SnapshotImage> condition) {
+    return delete(images, id, condition);
   }
 
   /** Removes an image's row at once, whatever its provider holds. Fails as {@link #deleteImage}. */
-  public Future<Void> removeImageRecord(long id) {
-    return removeRecord(images, id, imageTable::remove);
+  public Future<Void> removeImageRecord(long id, Consumer<SnapshotImage> condition) {
+    return removeRecord(images, id, condition, imageTable::remove);
   }
 
   /**
    * Marks a dib image for deletion and has it deleted: a build of it is stopped, uploads of it that
    * wait fail, running ones end first. Fails with {@link Problem.NotFound}.
    */
-  public Future<Ticket> deleteDibImage(long id) {
-    return delete(dibImages, id);
+  public Future<Ticket> deleteDibImage(long id, Consumer<DibImage> condition) {
+    return delete(dibImages, id, condition);
   }
 
-  /** As {@link #deleteImage(long)} of an image on which nothing works, on our own account. */
+  /** As {@link #deleteImage} of an image on which nothing works, on our own account. */
   public Future<Ticket> cleanUp(Tx tx, SnapshotImage image) {
     return delete(tx, images, image, List.of(), true);
   }
 
-  /** As {@link #deleteDibImage(long)} of one on which nothing works, on our own account. */
+  /** As {@link #deleteDibImage} of one on which nothing works, on our own account. */
   public Future<Ticket> cleanUp(Tx tx, DibImage image) {
     return delete(tx, dibImages, image, List.of(), true);
   }
 
-  private <T extends Resource> Future<Ticket> delete(Deletable<T> rows, long id) {
+  private <T extends Resource> Future<Ticket> delete(
+      Deletable<T> rows, long id, Consumer<T> condition) {
     return db.transaction(
             Failpoint.ACCEPT_DELETION,
             tx ->
@@ -172,6 +176,7 @@ public final class Deletions {
                     .compose(
                         row -> {
                           rows.check().accept(row);
+                          condition.accept(row);
                           return rows.lockActive()
                               .apply(tx, row)
                               .compose(active -> delete(tx, rows, row, active, false));
@@ -199,17 +204,19 @@ public final class Deletions {
   }
 
   private <T extends Resource> Future<Void> removeRecord(
-      Deletable<T> rows, long id, BiFunction<Tx, T, Future<Void>> remove) {
+      Deletable<T> rows, long id, Consumer<T> condition, BiFunction<Tx, T, Future<Void>> remove) {
     return db.transaction(
             Failpoint.REMOVE_RECORD,
             tx ->
                 lock(tx, rows, id)
                     .compose(
-                        row ->
-                            rows.lockActive()
-                                .apply(tx, row)
-                                .compose(active -> earlyEnds.all(tx, active))
-                                .compose(v -> remove.apply(tx, row))))
+                        row -> {
+                          condition.accept(row);
+                          return rows.lockActive()
+                              .apply(tx, row)
+                              .compose(active -> earlyEnds.all(tx, active))
+                              .compose(v -> remove.apply(tx, row));
+                        }))
         .map(knock::after);
   }
 

@@ -9,6 +9,7 @@ import java.nio.file.StandardOpenOption;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
+import org.nodepool.model.Printable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -48,10 +49,10 @@ public final class JobLog implements AutoCloseable {
     line(LocalDateTime.now(ZoneOffset.UTC).format(STAMP) + " | nodepool: " + text);
   }
 
-  /** A line as a program printed it. */
+  /** A line as a program printed it, with its control characters escaped. */
   public synchronized void line(String text) {
     try {
-      out.write((text + "\n").getBytes(StandardCharsets.UTF_8));
+      out.write((Printable.text(text) + "\n").getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {
       broken(e);
     }

@@ -72,9 +72,9 @@ public final class Jobs {
       case BUILD -> builds.build(job.imageName());
       case UPLOAD -> uploads.uploadAgain(job);
       case UPDATE -> uploads.updateAgain(job);
-      case DELETE_NODE -> deleteAgain(job, deletions::deleteNode);
-      case DELETE_IMAGE -> deleteAgain(job, deletions::deleteImage);
-      case DELETE_DIB_IMAGE -> deleteAgain(job, deletions::deleteDibImage);
+      case DELETE_NODE -> deleteAgain(job, id -> deletions.deleteNode(id, node -> {}));
+      case DELETE_IMAGE -> deleteAgain(job, id -> deletions.deleteImage(id, image -> {}));
+      case DELETE_DIB_IMAGE -> deleteAgain(job, id -> deletions.deleteDibImage(id, image -> {}));
     };
   }
 

@@ -1,5 +1,7 @@
 package org.nodepool.model;
 
+import java.util.List;
+
 /**
  * A committed insert, change of state or removal of a resource.
  *
@@ -10,6 +12,11 @@ package org.nodepool.model;
  */
 public record Event(
     long time, String kind, String subject, String oldState, String state, Resource data) {
+
+  private static final String PROGRESS = "progress";
+
+  /** All there are. */
+  public static final List<String> KINDS = List.of("node", "image", "dib_image", "job", PROGRESS);
 
   /** The event of a resource that appeared. */
   public static Event inserted(Resource row, long time) {
@@ -28,6 +35,6 @@ public record Event(
 
   /** How far a job is; no change of state, not replayed. */
   public static Event progress(Job job, long time) {
-    return new Event(time, "progress", job.path(), job.stateName(), job.stateName(), job);
+    return new Event(time, PROGRESS, job.path(), job.stateName(), job.stateName(), job);
   }
 }

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Node;
 import org.nodepool.model.Problem;
@@ -16,8 +17,6 @@ import org.nodepool.model.SubNode;
 
 /** The tables {@code node} and {@code subnode}. */
 public final class NodeTable {
-  private static final int ATTEMPTS_AT_A_RACE = 3;
-
   /** What the columns of a subnode begin with beside those of its node. */
   private static final String SUBNODE = "subnode_";
 
@@ -52,36 +51,37 @@ public final class NodeTable {
   }
 
   /**
-   * Sets the state that a person asks for: hold or ready. Compare and set, so that of two racing
+   * Sets the state that a person asks for: hold or ready. The row is locked, so that of two racing
    * callers each answer is true of the order in which the row changed; the state it has already
    * leaves {@code state_time} alone.
    *
-   * <p>Fails with {@link Problem.NotFound} or {@link Problem.WrongState}.
+   * <p>Fails with {@link Problem.NotFound} or {@link Problem.WrongState}, or with what the
+   * condition throws.
+   *
+   * @param condition is told of the node, when it may have that state
    */
-  public Future<Void> setState(long id, State next) {
-    return setState(id, next, ATTEMPTS_AT_A_RACE);
-  }
-
-  private Future<Void> setState(long id, State next, int attempts) {
-    return get(id)
-        .compose(
-            node -> {
-              node.checkMayBecome(next);
-              return next.equals(node.state())
-                  ? Future.succeededFuture(true)
-                  : db.transaction(Failpoint.SET_NODE_STATE, tx -> setState(tx, node, next));
-            })
-        .compose(
-            isSet -> {
-              if (isSet) {
-                return Future.succeededFuture();
-              }
-              return attempts > 1
-                  ? setState(id, next, attempts - 1)
-                  : Future.failedFuture(
-                      new Problem.WrongState(
-                          "Node %d keeps changing its state. Try again.".formatted(id)));
-            });
+  public Future<Void> setState(long id, State next, Consumer<Node> condition) {
+    return db.transaction(
+        Failpoint.SET_NODE_STATE,
+        tx ->
+            lock(tx, id)
+                .map(row -> row.orElseThrow(() -> Problem.NotFound.row("node", id)))
+                .compose(
+                    node -> {
+                      node.checkMayBecome(next);
+                      condition.accept(node);
+                      return next.equals(node.state())
+                          ? Future.succeededFuture(true)
+                          : setState(tx, node, next);
+                    })
+                .map(
+                    isSet -> {
+                      if (!isSet) { // a table that has no locks
+                        throw new Problem.WrongState(
+                            "Node %d changes its state right now. Try again.".formatted(id));
+                      }
+                      return null;
+                    }));
   }
 
   /** Sets the state if it is still the one that was read; whether it did. */

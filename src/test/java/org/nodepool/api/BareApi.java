@@ -59,7 +59,15 @@ public final class BareApi implements AutoCloseable {
       Connections.Patience patience) {
     ApiVerticle.Settings settings =
         new ApiVerticle.Settings(
-            "127.0.0.1", 0, tls, USER, StoredPassword.of(PASSWORD), false, allowedOrigins);
+            "127.0.0.1",
+            0,
+            tls,
+            USER,
+            StoredPassword.of(PASSWORD),
+            false,
+            Hosts.ANY,
+            Proxies.NONE,
+            allowedOrigins);
     Database db =
         new Database(
             vertx,

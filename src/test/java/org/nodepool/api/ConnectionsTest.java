@@ -8,6 +8,7 @@ import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.junit5.VertxExtension;
 import java.io.IOException;
@@ -36,7 +37,7 @@ import org.nodepool.RunsBesideOthers;
 @RunsBesideOthers
 @ExtendWith(VertxExtension.class)
 class ConnectionsTest {
-  private static final String ALIVE = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+  private static final String ALIVE = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
   private static final Pattern CONTENT_LENGTH = Pattern.compile("(?i)\ncontent-length: (\\d+)");
   private static final int MOST = 4;
 
@@ -124,7 +125,7 @@ class ConnectionsTest {
       Socket body = connect(api);
       send(
           body,
-          "POST /v1/dib_images/x/build HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YW5uOnJpZ2h0\r\n"
+          "POST /v1/dib_images/x/build HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic YW5uOnJpZ2h0\r\n"
               + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
 
       awaitClosed(head);
@@ -153,7 +154,7 @@ class ConnectionsTest {
   void a_stream_of_events_is_not_idle() throws Exception {
     try (BareApi api = new BareApi(vertx, MOST, new Connections.Patience(SHORT, SHORT, SHORT))) {
       Socket events = connect(api);
-      send(events, "GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+      send(events, "GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
       Socket other = connect(api);
       assertThat(ask(other, ALIVE)).startsWith("HTTP/1.1 200");
       awaitClosed(other);
@@ -171,7 +172,7 @@ class ConnectionsTest {
       deaf.setReceiveBufferSize(4096);
       deaf.connect(new InetSocketAddress("127.0.0.1", api.port()));
       deaf.setSoTimeout(100);
-      send(deaf, "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(500));
+      send(deaf, "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(500));
 
       Poll.within(
           Duration.ofSeconds(20),
@@ -233,7 +234,7 @@ class ConnectionsTest {
 
   /** A server that answers every request so. */
   private static final class Answering implements AutoCloseable {
-    private final Connections.Total total = new Connections.Total(MOST);
+    private final Connections.Total total = new Connections.Total(MOST, 1L << 30);
     private final HttpServer server;
 
     Answering(Vertx vertx, Connections.Patience patience, Handler<HttpServerResponse> answer) {
@@ -244,9 +245,11 @@ class ConnectionsTest {
 
     private Future<HttpServer> listen(
         Vertx vertx, Connections.Patience patience, Handler<HttpServerResponse> answer) {
-      Connections connections = new Connections(vertx, total, null, patience);
+      HttpServerOptions options = Connections.options();
+      Connections connections =
+          new Connections(vertx, options, total, Proxies.NONE, Hosts.ANY, null, patience);
       return vertx
-          .createHttpServer()
+          .createHttpServer(options)
           .connectionHandler(connections::opened)
           .requestHandler(
               request -> {

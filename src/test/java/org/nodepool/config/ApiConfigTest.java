@@ -35,7 +35,8 @@ class ApiConfigTest {
                 "admin",
                 null,
                 directory.resolveSibling("var"),
-                new ApiConfig.Server("127.0.0.1", 8080, null, 20_000, List.of()),
+                new ApiConfig.Server(
+                    "127.0.0.1", 8080, null, null, List.of(), false, List.of(), List.of()),
                 new ApiConfig.Auth(false),
                 new ApiConfig.Database(directory.resolveSibling("var/db"), false),
                 new ApiConfig.Jobs(
@@ -74,6 +75,10 @@ class ApiConfigTest {
               host: '::1'
               port: 0
               tls: {cert: cert.pem, key: ./key.pem}
+              max_connections: 20000
+              trusted_proxies: [10.0.0.0/8]
+              forwarded: forwarded
+              hosts: [nodepool.example.org]
               allowed_origins: ['https://ci.example.org']
             auth: {protect_reads: yes}
             database: {data_dir: db, failed_rows: remove}
@@ -104,6 +109,9 @@ class ApiConfigTest {
                     0,
                     new ApiConfig.Tls(cert, key),
                     20_000,
+                    List.of("10.0.0.0/8"),
+                    true,
+                    List.of("nodepool.example.org"),
                     List.of("https://ci.example.org")),
                 new ApiConfig.Auth(true),
                 new ApiConfig.Database(directory.resolve("db"), true),
@@ -288,7 +296,7 @@ class ApiConfigTest {
 
   @Test
   void connections_are_counted_from_one_to_a_million() throws Exception {
-    assertThat(read("").server().maxConnections()).isEqualTo(20_000);
+    assertThat(read("").server().maxConnections()).isNull();
     assertThat(read("server: {max_connections: 1}").server().maxConnections()).isEqualTo(1);
     assertThat(mistakes("server: {max_connections: 0}")).hasSize(1);
     assertThat(mistakes("server: {max_connections: 1000001}")).hasSize(1);
@@ -301,7 +309,7 @@ class ApiConfigTest {
             """
             secure_conf_file:
             clouds_file: null
-            server: {tls: {cert: , key: }, max_connections: 20000, allowed_origins: []}
+            server: {tls: {cert: , key: }, max_connections: , allowed_origins: []}
             cluster: off
             """);
     assertThat(config).isEqualTo(read(""));

@@ -26,6 +26,15 @@ public final class EntityTags {
 
   /** The tags of these lines of the header together. */
   public static EntityTags of(List<String> lines) {
+    return of(lines, true);
+  }
+
+  /** As {@link #of} of {@code If-Match}, to which no weak tag is equal (RFC 9110, 13.1.1). */
+  public static EntityTags strong(List<String> lines) {
+    return of(lines, false);
+  }
+
+  private static EntityTags of(List<String> lines, boolean withWeak) {
     if (lines.isEmpty()) {
       return NONE;
     }
@@ -34,7 +43,7 @@ public final class EntityTags {
     }
     List<String> tags = new ArrayList<>(1);
     for (String line : lines) {
-      read(line, tags);
+      read(line, withWeak, tags);
     }
     return new EntityTags(true, false, tags);
   }
@@ -43,11 +52,12 @@ public final class EntityTags {
    * An element is a tag and nothing else; within the quotes a comma is a character, and so is a
    * backslash: there are no escapes.
    */
-  private static void read(String line, List<String> tags) {
+  private static void read(String line, boolean withWeak, List<String> tags) {
     int at = 0;
     while (at < line.length()) {
       int begin = skipBlanks(line, at);
-      int open = line.startsWith("W/", begin) ? begin + 2 : begin;
+      boolean isWeak = line.startsWith("W/", begin);
+      int open = isWeak ? begin + 2 : begin;
       int close = close(line, open);
       if (close < 0) {
         int comma = line.indexOf(',', begin);
@@ -57,7 +67,9 @@ public final class EntityTags {
       int end = skipBlanks(line, close + 1);
       boolean isWhole = end == line.length() || line.charAt(end) == ',';
       if (isWhole) {
-        tags.add(line.substring(open, close + 1));
+        if (withWeak || !isWeak) {
+          tags.add(line.substring(open, close + 1));
+        }
         at = end + 1;
       } else {
         int comma = line.indexOf(',', end);

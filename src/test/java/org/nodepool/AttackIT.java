@@ -1,0 +1,144 @@
+package org.nodepool;
+
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * Strangers against the packaged service, which has little memory. Longer with {@code ./run.sh
+ * attack}, which takes minutes for each attack.
+ */
+@RunsAlone("it takes the machine")
+class AttackIT {
+  private static final long SECONDS = Long.getLong("nodepool.attack.seconds", 8);
+  private static final int CONNECTIONS = 3_000;
+  private static final long PAUSE_MS = 10;
+
+  /** What each connection sends, without a login, and then keeps quiet. */
+  private enum Memory {
+    BODIES_THAT_LACK_A_BYTE(
+        "PUT /v1/nodes/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65536\r\n\r\n"
+            + "x".repeat(65_535)),
+    BODIES_IN_TINY_CHUNKS(
+        "PUT /v1/nodes/1 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + "1\r\nx\r\n".repeat(10_000)),
+    HALF_A_HEAD_OF_SHORT_FIELDS(
+        "GET /v1/nodes HTTP/1.1\r\nHost: localhost\r\n" + "a:b\r\n".repeat(1_500)),
+    HALF_A_HEAD_OF_LONG_FIELDS(
+        "GET /v1/nodes HTTP/1.1\r\nHost: localhost\r\n"
+            + ("a: " + "b".repeat(3_900) + "\r\n").repeat(2)),
+    HALF_A_FIRST_LINE("GET /" + "a".repeat(7_900)),
+    PIPELINED_REQUESTS_BEHIND_ONE_THAT_WAITS(
+        "GET /v1/nodes HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\nPrefer: wait=60\r\n\r\n"
+            + "GET /v1/nodes HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(150));
+
+    private final byte[] bytes;
+
+    Memory(String text) {
+      bytes = text.getBytes(ISO_8859_1);
+    }
+  }
+
+  private final AtomicBoolean isOver = new AtomicBoolean();
+  private final ExecutorService attackers = Executors.newCachedThreadPool();
+
+  @AfterEach
+  void end() {
+    isOver.set(true);
+    attackers.shutdownNow();
+  }
+
+  @ParameterizedTest
+  @EnumSource(Memory.class)
+  void memory_is_not_used_up_by_strangers_and_others_are_answered(Memory attack) throws Exception {
+    try (ServiceProcess service =
+        ServiceProcess.in("attack").jvm("-Xmx160m", "-XX:+ExitOnOutOfMemoryError").start()) {
+      List<Future<?>> floods = new ArrayList<>();
+      for (int i = 0; i < 3; i++) {
+        floods.add(attackers.submit(() -> flood(service.port(), attack.bytes, CONNECTIONS / 3)));
+      }
+
+      long[] took;
+      try {
+        took = asks(service);
+      } catch (IOException | AssertionError e) {
+        throw new AssertionError("it does not answer; it said: " + service.err(), e);
+      }
+
+      isOver.set(true);
+      for (Future<?> flood : floods) {
+        flood.get();
+      }
+      System.out.printf(
+          "attack: %s for %d s: %d asks of /healthz, 99 %% within %d ms, the last within %d ms%n",
+          attack, SECONDS, took.length, took[took.length * 99 / 100], took[took.length - 1]);
+      assertThat(took[took.length * 99 / 100]).isLessThan(1_000);
+      Poll.until("all connections are given up", () -> connections(service) < 50);
+      assertThat(service.http().get("/v1/nodes").status()).isEqualTo(200);
+      assertThat(service.err()).doesNotContain("OutOfMemory", "ERROR", "Exception");
+      assertThat(service.terminate()).isLessThan(Duration.ofSeconds(10));
+    }
+  }
+
+  /** Keeps so many connections that have sent it, and replaces some all the while. */
+  private Void flood(int port, byte[] bytes, int connections) throws Exception {
+    Deque<SocketChannel> open = new ArrayDeque<>();
+    while (!isOver.get()) {
+      try {
+        SocketChannel channel = SocketChannel.open();
+        open.add(channel);
+        channel.connect(new InetSocketAddress("127.0.0.1", port));
+        channel.configureBlocking(false);
+        channel.write(ByteBuffer.wrap(bytes));
+      } catch (IOException e) { // refused, or cut
+        Thread.sleep(PAUSE_MS);
+      }
+      if (open.size() >= connections) {
+        open.removeFirst().close();
+        Thread.sleep(PAUSE_MS);
+      }
+    }
+    for (SocketChannel channel : open) {
+      channel.close();
+    }
+    return null;
+  }
+
+  /** Asks all the while; how long each answer took, in ms, the shortest first. */
+  private static long[] asks(ServiceProcess service) throws IOException {
+    List<Long> took = new ArrayList<>();
+    long end = System.nanoTime() + SECONDS * 1_000_000_000;
+    while (System.nanoTime() < end) {
+      long began = System.nanoTime();
+      try (Wire wire = new Wire(service.port())) {
+        assertThat(wire.ask("GET", "/healthz").status()).isEqualTo(200);
+      }
+      took.add((System.nanoTime() - began) / 1_000_000);
+    }
+    return took.stream().mapToLong(Long::longValue).sorted().toArray();
+  }
+
+  private static double connections(ServiceProcess service) throws IOException {
+    return Arrays.stream(service.http().get("/metrics").body().split("\n"))
+        .filter(line -> line.startsWith("nodepool_connections "))
+        .mapToDouble(line -> Double.parseDouble(line.substring(line.indexOf(' '))))
+        .sum();
+  }
+}
