@@ -18,6 +18,7 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.security.KeyStore;
 import java.security.cert.CertificateFactory;
 import java.util.List;
@@ -88,6 +89,31 @@ class TlsTest {
     try (BareApi api = start("chain.pem", "leaf.key")) {
       assertThat(get(api, HttpClient.Version.HTTP_1_1).statusCode()).isEqualTo(200);
     }
+  }
+
+  @Test
+  void files_that_change_are_read_again_and_what_cannot_be_used_changes_nothing() throws Exception {
+    copy("server.pem", "now.pem");
+    copy("server.key", "now.key");
+    try (BareApi api = start("now.pem", "now.key")) {
+      assertThat(certificate(api)).contains("CN=server");
+      copy("chain.pem", "now.pem"); // without its key yet
+      long twoLooks = System.nanoTime() + TimeUnit.SECONDS.toNanos(5);
+      while (System.nanoTime() < twoLooks) {
+        assertThat(certificate(api)).contains("CN=server");
+      }
+      copy("leaf.key", "now.key");
+      Poll.until("it is the other one", () -> certificate(api).contains("CN=leaf"));
+    }
+  }
+
+  private static void copy(String from, String to) throws IOException {
+    Files.copy(dir.resolve(from), dir.resolve(to), StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  private String certificate(BareApi api) throws Exception {
+    HttpResponse<String> answer = get(api, HttpClient.Version.HTTP_1_1);
+    return answer.sslSession().orElseThrow().getPeerPrincipal().getName();
   }
 
   @Test

@@ -12,7 +12,6 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.nodepool.jobs.Builds;
@@ -166,6 +165,9 @@ public final class ApiVerticle extends VerticleBase {
         .map(
             listening -> {
               server = listening;
+              if (settings.tls() != null) {
+                TlsFollower.follow(vertx, server, settings.tls());
+              }
               return null;
             });
   }
@@ -223,7 +225,7 @@ public final class ApiVerticle extends VerticleBase {
     if (settings.tls() != null) {
       options
           .setSsl(true)
-          .setEnabledSecureTransportProtocols(Set.of("TLSv1.2", "TLSv1.3"))
+          .setEnabledSecureTransportProtocols(TlsFollower.PROTOCOLS)
           .setKeyCertOptions(TlsFiles.read(vertx, settings.tls()));
     }
     return options;
