@@ -31,6 +31,12 @@ class AttackIT {
   private static final int CONNECTIONS = 3_000;
   private static final long PAUSE_MS = 10;
 
+  private static final String NODES =
+      "INSERT INTO node (provider_name, label_name, target_name, hostname, external_id, ip, state,"
+          + " state_time) SELECT CONCAT('provider-', seq % 7), 'a-label', 'a-target',"
+          + " CONCAT('host-', seq, '.example.org'), UUID(), '203.0.113.7', 2, seq"
+          + " FROM seq_1_to_10000";
+
   /** What each connection sends, without a login, and then keeps quiet. */
   private enum Memory {
     BODIES_THAT_LACK_A_BYTE(
@@ -86,15 +92,72 @@ class AttackIT {
       for (Future<?> flood : floods) {
         flood.get();
       }
-      System.out.printf(
-          "attack: %s for %d s: %d asks of /healthz, 99 %% within %d ms, the last within %d ms%n",
-          attack, SECONDS, took.length, took[took.length * 99 / 100], took[took.length - 1]);
+      tell(attack, took);
       assertThat(took[took.length * 99 / 100]).isLessThan(1_000);
       Poll.until("all connections are given up", () -> connections(service) < 50);
       assertThat(service.http().get("/v1/nodes").status()).isEqualTo(200);
       assertThat(service.err()).doesNotContain("OutOfMemory", "ERROR", "Exception");
       assertThat(service.terminate()).isLessThan(Duration.ofSeconds(10));
     }
+  }
+
+  /** What is expensive to answer, each time in another way. */
+  private enum Expensive {
+    TABLES("/v1/nodes?limit=%d", "text/plain"),
+    FILTERS("/v1/nodes?hostname=host-%d.example.org&state=ready", "application/json"),
+    FIELDS("/v1/nodes?fields=id,hostname&limit=%d", "application/json"),
+    SUMMARIES("/v1/nodes/summary?by=hostname&id=%d&id=2", "application/json");
+
+    private final String path;
+    private final String accept;
+
+    Expensive(String path, String accept) {
+      this.path = path;
+      this.accept = accept;
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Expensive.class)
+  void what_is_expensive_holds_up_nobody_else(Expensive attack) throws Exception {
+    try (ServiceProcess service =
+        ServiceProcess.in("attack").jvm("-Xmx256m", "-XX:+ExitOnOutOfMemoryError").start()) {
+      service.sql(NODES);
+      Poll.until("they are there", () -> service.http().get("/v1/nodes").ids().size() == 10_000);
+      List<Future<?>> askers = new ArrayList<>();
+      for (int i = 0; i < 500; i++) {
+        int first = 1 + i * 20;
+        askers.add(attackers.submit(() -> ask(service.port(), attack, first)));
+      }
+
+      long[] took = asks(service);
+
+      isOver.set(true);
+      for (Future<?> asker : askers) {
+        asker.get();
+      }
+      tell(attack, took);
+      assertThat(took[took.length * 99 / 100]).isLessThan(1_000);
+      assertThat(service.http().get("/v1/nodes?limit=3").status()).isEqualTo(200);
+      assertThat(service.err()).doesNotContain("OutOfMemory", "ERROR", "Exception");
+    }
+  }
+
+  private Void ask(int port, Expensive attack, int first) throws Exception {
+    try (Wire wire = new Wire(port)) {
+      wire.patience(120_000);
+      for (int i = 0; !isOver.get(); i++) {
+        String path = attack.path.formatted(first + i % 20);
+        assertThat(wire.ask("GET", path, "Accept", attack.accept).status()).isIn(200, 503);
+      }
+    }
+    return null;
+  }
+
+  private static void tell(Object attack, long[] took) {
+    System.out.printf(
+        "attack: %s for %d s: %d asks of /healthz, 99 %% within %d ms, the last within %d ms%n",
+        attack, SECONDS, took.length, took[took.length * 99 / 100], took[took.length - 1]);
   }
 
   /** Keeps so many connections that have sent it, and replaces some all the while. */

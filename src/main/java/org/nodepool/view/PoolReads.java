@@ -14,8 +14,10 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.nodepool.changes.PoolLog;
@@ -65,6 +67,7 @@ public final class PoolReads {
   private final Sources sources;
   private final Context context;
   private final PoolLog log;
+  private final AnswerMaker makers;
   private final Side<PoolView> pool;
   private final Side<JobView> jobs;
   private final SharedRead<List<Worker>> workers;
@@ -83,7 +86,7 @@ public final class PoolReads {
               vertx,
               picture,
               sources.stats(),
-              (view, query) -> PoolReads.this.answer(view, query, System.nanoTime()),
+              (view, query) -> PoolReads.this.answer(view, query, System.nanoTime(), makers::make),
               PoolReads.this::answer,
               fresh::get);
     }
@@ -105,7 +108,7 @@ public final class PoolReads {
               receiver.failed(read.cause());
             } else if (isExplained(read.result(), query)) {
               PoolReads.this
-                  .answer(read.result(), query, asked)
+                  .answer(read.result(), query, asked, makers::forClient)
                   .onSuccess(receiver::answered)
                   .onFailure(receiver::failed);
             } else {
@@ -115,7 +118,9 @@ public final class PoolReads {
     }
 
     Future<Page> answer(Query<?> query, long asked) {
-      return fresh.get().compose(view -> PoolReads.this.answer(view, query, asked));
+      return fresh
+          .get()
+          .compose(view -> PoolReads.this.answer(view, query, asked, makers::forClient));
     }
   }
 
@@ -132,6 +137,7 @@ public final class PoolReads {
     this.sources = sources;
     this.context = vertx.getOrCreateContext();
     this.log = PoolLog.prober(sources.db());
+    this.makers = new AnswerMaker(vertx);
     this.pool = new Side<>(vertx, sources.pool());
     this.jobs = new Side<>(vertx, sources.jobs());
     this.workers = new SharedRead<>(vertx, sources.workers()::list);
@@ -179,12 +185,19 @@ public final class PoolReads {
     receiver.answered(page);
   }
 
-  private <T extends Resource> Future<Page> answer(View view, Query<T> query, long asked) {
-    if (isExplained(view, query)) {
-      return explained(view.table(Kind.JOB), asked).map(known -> page(known, query));
-    }
-    return Future.succeededFuture(view.table(query.kind()))
-        .map(table -> table.answer(query, sources.clock()));
+  private <T extends Resource> Future<Page> answer(
+      View view, Query<T> query, long asked, Function<Callable<Page>, Future<Page>> maker) {
+    Future<Table<T>> table =
+        isExplained(view, query)
+            ? explained(view.table(Kind.JOB), asked).map(known -> ofKind(known))
+            : Future.succeededFuture(view.table(query.kind()));
+    return table.compose(
+        rows -> {
+          Page known = rows.atOnce(query, sources.clock());
+          return known == null
+              ? maker.apply(() -> rows.answer(query, sources.clock()))
+              : Future.succeededFuture(known);
+        });
   }
 
   /** Whether the answer tells what a queued job waits for. */
@@ -192,9 +205,9 @@ public final class PoolReads {
     return query.kind() == Kind.JOB && waits(view.table(Kind.JOB), query);
   }
 
-  @SuppressWarnings("unchecked") // a query of jobs
-  private Page page(Table<Job> jobs, Query<?> query) {
-    return jobs.answer((Query<Job>) query, sources.clock());
+  @SuppressWarnings("unchecked") // what is explained are jobs
+  private static <T extends Resource> Table<T> ofKind(Table<Job> jobs) {
+    return (Table<T>) jobs;
   }
 
   /** Whether what is asked for may show what a queued job waits for. */

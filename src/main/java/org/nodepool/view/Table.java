@@ -25,6 +25,9 @@ public final class Table<T extends Resource> {
 
   private static final long MOST_BYTES = 16 << 20;
 
+  /** An answer of so many rows holds nobody up. */
+  private static final int FEW = 100;
+
   /**
    * A body of fewer bytes is copied together: the socket would take longer to gather it. From here
    * on an answer counts as large.
@@ -145,6 +148,17 @@ public final class Table<T extends Resource> {
     }
     Page made = query.answer(this, clock);
     return answers.size() < MOST_ANSWERS && hasRoomFor(made) ? kept(query, made) : made;
+  }
+
+  /**
+   * The answer when it is there, or made in no time; null when it is better made elsewhere, by
+   * {@link #answer}. Fails with what the query fails with.
+   */
+  Page atOnce(Query<T> query, Clock clock) {
+    if (query.isOfWholeList() || query instanceof OneQuery<?> || size() <= FEW) {
+      return answer(query, clock);
+    }
+    return query.isKept() ? answers.get(query) : null;
   }
 
   private boolean hasRoomFor(Page page) {
