@@ -234,7 +234,9 @@ case ${1:-} in
     check_tools
     cd "$here"
     mvn -B -Dstyle.color=never versions:display-dependency-updates | awk '
-      / -> / { print $2, $(NF - 2), "->", $NF; outdated = 1 }
+      # a long name has a line of its own
+      / -> / { print name ? name : $2, $(NF - 2), "->", $NF; name = ""; outdated = 1; next }
+      { name = $2 ~ /:/ && / \.\.\.* *$/ ? $2 : "" }
       /^\[ERROR\]/ { print > "/dev/stderr"; failed = 1 }
       END { if (!outdated && !failed) print "all are the newest"; exit failed }'
     ;;

@@ -23,13 +23,22 @@ final class OutOfMemory {
     Thread.setDefaultUncaughtExceptionHandler((thread, fault) -> uncaught(fault));
   }
 
+  /** What it says may need memory that there is not. */
+  private static void end(Throwable cause) {
+    try {
+      System.err.println("nodepool ends: out of memory");
+      System.err.println(cause.getMessage());
+    } finally {
+      Runtime.getRuntime().halt(STATUS);
+    }
+  }
+
   /** For a fault that nobody has caught; returns unless it ends the process. */
   static void uncaught(Throwable fault) {
     Throwable cause = fault;
     for (int i = 0; i < MOST_CAUSES && cause != null; i++) {
       if (cause instanceof OutOfMemoryError) {
-        System.err.println("nodepool ends: out of memory: " + cause.getMessage());
-        Runtime.getRuntime().halt(STATUS);
+        end(cause);
       }
       cause = cause.getCause();
     }

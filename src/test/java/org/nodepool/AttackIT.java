@@ -17,9 +17,10 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * Strangers against the packaged service, which has little memory. Longer with {@code ./run.sh
@@ -27,7 +28,10 @@ import org.junit.jupiter.params.provider.EnumSource;
  */
 @RunsAlone("it takes the machine")
 class AttackIT {
-  private static final long SECONDS = Long.getLong("nodepool.attack.seconds", 8);
+  private static final long SECONDS =
+      Long.getLong("nodepool.attack.seconds", Extent.isLong() ? 20 : 4);
+  private static final boolean IS_WHOLE =
+      Extent.isLong() || Long.getLong("nodepool.attack.seconds") != null;
   private static final int CONNECTIONS = 3_000;
   private static final long PAUSE_MS = 10;
 
@@ -53,13 +57,35 @@ class AttackIT {
     HALF_A_FIRST_LINE("GET /" + "a".repeat(7_900)),
     PIPELINED_REQUESTS_BEHIND_ONE_THAT_WAITS(
         "GET /v1/nodes HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\nPrefer: wait=60\r\n\r\n"
-            + "GET /v1/nodes HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(150));
+            + "GET /v1/nodes HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(150)),
+    A_BODY_BEHIND_A_REQUEST_THAT_WAITS(
+        "GET /v1/nodes HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\nPrefer: wait=60\r\n\r\n"
+            + "PUT /v1/nodes/1 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + "1\r\nx\r\n".repeat(10_000)),
+    A_BODY_BEHIND_A_STREAM_THAT_HAS_ONE(
+        "GET /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx"
+            + "PUT /v1/nodes/1 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + "1\r\nx\r\n".repeat(10_000));
 
     private final byte[] bytes;
 
     Memory(String text) {
       bytes = text.getBytes(ISO_8859_1);
     }
+  }
+
+  /** One of each kind, or all. */
+  private static Stream<Memory> shapes() {
+    return IS_WHOLE
+        ? Stream.of(Memory.values())
+        : Stream.of(
+            Memory.BODIES_IN_TINY_CHUNKS,
+            Memory.HALF_A_HEAD_OF_SHORT_FIELDS,
+            Memory.A_BODY_BEHIND_A_REQUEST_THAT_WAITS);
+  }
+
+  private static Stream<Expensive> expensive() {
+    return IS_WHOLE ? Stream.of(Expensive.values()) : Stream.of(Expensive.TABLES);
   }
 
   private final AtomicBoolean isOver = new AtomicBoolean();
@@ -72,7 +98,7 @@ class AttackIT {
   }
 
   @ParameterizedTest
-  @EnumSource(Memory.class)
+  @MethodSource("shapes")
   void memory_is_not_used_up_by_strangers_and_others_are_answered(Memory attack) throws Exception {
     try (ServiceProcess service =
         ServiceProcess.in("attack").jvm("-Xmx160m", "-XX:+ExitOnOutOfMemoryError").start()) {
@@ -118,7 +144,7 @@ class AttackIT {
   }
 
   @ParameterizedTest
-  @EnumSource(Expensive.class)
+  @MethodSource("expensive")
   void what_is_expensive_holds_up_nobody_else(Expensive attack) throws Exception {
     try (ServiceProcess service =
         ServiceProcess.in("attack").jvm("-Xmx256m", "-XX:+ExitOnOutOfMemoryError").start()) {

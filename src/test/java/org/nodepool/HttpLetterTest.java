@@ -120,6 +120,54 @@ class HttpLetterTest {
   }
 
   @Test
+  void requests_with_bodies_behind_others_are_answered_in_order_and_none_twice()
+      throws IOException {
+    String node = "/v1/nodes/" + service.node("directory", 2);
+    String put =
+        "PUT "
+            + node
+            + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: "
+            + LOGIN
+            + "\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+    String chunks = "1\r\na\r\n".repeat(2_000);
+    try (Wire wire = new Wire(port)) {
+      wire.send(
+          put
+              + "Content-Length: 10\r\n\r\nstate=hold"
+              + put
+              + "Transfer-Encoding: chunked\r\n\r\nc\r\nstate=ready&\r\n"
+              + chunks
+              + "0\r\n\r\n"
+              + put
+              + "Content-Length: 11\r\n\r\nstate=nope!"
+              + "GET "
+              + node
+              + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nxyz"
+              + "GET "
+              + node
+              + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      assertThat(wire.read("PUT", node).status()).isEqualTo(200);
+      assertThat(wire.read("PUT", node).status()).isEqualTo(200);
+      assertThat(wire.read("PUT", node).status()).isEqualTo(400);
+      assertThat(wire.read("GET", node).json().getString("state")).isEqualTo("ready");
+      assertThat(wire.read("GET", node).json().getString("state")).isEqualTo("ready");
+    }
+  }
+
+  @Test
+  void http_1_0_keeps_its_connection_when_nothing_is_new() throws IOException {
+    try (Wire wire = new Wire(port)) {
+      String get = "GET /v1/nodes HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n";
+      wire.send(get + "\r\n");
+      String seen = wire.read("GET", "/v1/nodes").header("ETag");
+      for (int i = 0; i < 3; i++) {
+        wire.send(get + "If-None-Match: " + seen + "\r\n\r\n");
+        assertThat(wire.read("GET", "/v1/nodes").status()).isEqualTo(304);
+      }
+    }
+  }
+
+  @Test
   void chunks_may_have_extensions() throws IOException {
     long node = service.node("directory", 2);
     try (Wire wire = new Wire(port)) {

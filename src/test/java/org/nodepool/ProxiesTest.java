@@ -51,6 +51,7 @@ class ProxiesTest {
         "127.9.0.1 | unknown                            | 127.9.0.1",
         "127.9.0.1 | 192.0.2.1, _hidden, 10.1.1.1       | 10.1.1.1",
         "127.9.0.1 | localhost                          | 127.9.0.1",
+        "127.9.0.1 | \", 192.0.2.1                      | 192.0.2.1",
         "127.8.0.1 | 192.0.2.1                          | 127.8.0.1",
       })
   void the_client_is_the_rightmost_address_that_is_no_trusted_proxy(
@@ -169,8 +170,26 @@ class ProxiesTest {
           "6.6.6.6",
           "Forwarded",
           "for=6.6.6.7, for=\"[2001:db9::1]:80\";proto=https, FOR=127.9.0.2");
-      Poll.until("its line is there", () -> lines(id).size() == 1);
+      String swallowing = "swallowing-" + id;
+      wire.ask(
+          "GET",
+          "/v1/nodes?limit=1",
+          "X-Request-Id",
+          swallowing,
+          "Forwarded",
+          "for=6.6.6.6;x=\", for=192.0.2.1");
+      String odd = "odd-" + id;
+      wire.ask(
+          "GET",
+          "/v1/nodes?limit=1",
+          "X-Request-Id",
+          odd,
+          "Forwarded",
+          "for=6.6.6.6, for=192.0.2.1;by=\"a;for=6.6.6.6\"");
+      Poll.until("the lines are there", () -> lines(id).size() == 3);
       assertThat(lines(id).get(0)).contains(" B 2001:db9:0:0:0:0:0:1 - ");
+      assertThat(lines(swallowing).get(0)).contains(" B 127.9.0.1 - ");
+      assertThat(lines(odd).get(0)).contains(" B 192.0.2.1 - ");
     } finally {
       other.stop();
     }

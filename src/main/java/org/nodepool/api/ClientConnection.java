@@ -10,10 +10,12 @@ import io.vertx.core.Context;
 import io.vertx.core.Handler;
 import io.vertx.core.http.HttpConnection;
 import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpVersion;
 import io.vertx.core.net.impl.ConnectionBase;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -55,6 +57,9 @@ final class ClientConnection {
 
   /** Whether it was idle when it was last looked at, and since when. */
   private boolean isIdle = true;
+
+  /** Whether more may come, though an answer was the last one. */
+  private boolean isSending;
 
   /** When it is closed, whatever comes; 0: not yet. */
   private long end;
@@ -147,6 +152,7 @@ final class ClientConnection {
 
   /** Reads the body, for which there are handlers now. */
   void read() {
+    since = System.nanoTime();
     if (awaitsContinue()) {
       isContinued = true;
       request.response().writeContinue();
@@ -155,9 +161,9 @@ final class ClientConnection {
   }
 
   private void flow() {
-    request.resume();
-    decoder.goOn();
     channel.config().setAutoRead(true);
+    request.resume();
+    decoder.looked();
   }
 
   /** Whether the client sends the body when it is told to; in HTTP/1.0 there is no such thing. */
@@ -191,17 +197,18 @@ final class ClientConnection {
    * read, the answer is the last one: what still comes is dropped, and never taken for a request.
    */
   void answering() {
-    if (!decoder.isWhole(begun) || decoder.isOver() || awaitsContinue() || endsByClose()) {
+    if (!decoder.isWhole(begun) || decoder.isUnreadable() || awaitsContinue() || endsByClose()) {
       end();
     }
     if (isEnding()) {
       request.response().putHeader(HttpHeaders.CONNECTION, HttpHeaders.CLOSE);
-    }
-    if (isEnding()) {
+      isSending = !decoder.isWhole(begun) || decoder.isUnreadable();
       decoder.drop();
     }
-    if (hasBody() && !request.isEnded()) {
-      request.handler(null).exceptionHandler(null).endHandler(null);
+    if (hasBody()) {
+      if (!request.isEnded()) {
+        request.handler(null).exceptionHandler(null).endHandler(null);
+      }
       flow();
     }
   }
@@ -209,6 +216,8 @@ final class ClientConnection {
   /** An answer of HTTP/1.0 whose length nobody knows yet. */
   private boolean endsByClose() {
     return request.version() == HttpVersion.HTTP_1_0
+        && request.method() != HttpMethod.HEAD
+        && !Set.of(204, 304).contains(request.response().getStatusCode())
         && !request.response().headers().contains(HttpHeaders.CONTENT_LENGTH);
   }
 
@@ -227,7 +236,7 @@ final class ClientConnection {
   }
 
   /** To be called each second or so; whether it is to be {@link #cut}. */
-  boolean isOver(long now, Connections.Patience patience) {
+  boolean isToBeCut(long now, Connections.Patience patience) {
     if (isStalled(channel.unsafe().outboundBuffer(), now, patience)) {
       return true;
     }
@@ -235,7 +244,7 @@ final class ClientConnection {
       return now - since > (isBeyond ? BEYOND_NANOS : patience.request().toNanos());
     }
     if (!request.response().ended()) {
-      return !request.isEnded() && now - since > patience.request().toNanos();
+      return decoder.isAwaited(begun) && now - since > patience.request().toNanos();
     }
     // an answer has ended as soon as all of it may go out
     if (unsent != null) {
@@ -255,6 +264,10 @@ final class ClientConnection {
 
   /** The client is told that nothing follows, so that it closes first. */
   private boolean isLastOver(long now) {
+    if (!isSending) {
+      connection.close();
+      return false;
+    }
     if (channel instanceof DuplexChannel both
         && channel.pipeline().get(SslHandler.class) == null
         && !both.isOutputShutdown()) {

@@ -157,27 +157,30 @@ final class Connections {
               connection.answering();
               ResponseHead.complete(request.response().headers());
             });
-    if (connection.failure() != null && connection.isNoRequest()) {
-      Failures.send(request, AccessLog.invalid(request), connection.failure());
-    } else if (connection.failure() != null) {
-      refuse(request, connection.failure());
-    } else if (connection.isBeyond()) {
-      connection.end();
-      refuse(
-          request,
-          new Problem.Unavailable(
-              "There are too many connections (server.max_connections). Nothing was changed."));
-      connection.close();
-    } else if (!isForUs(request)) {
-      refuse(
-          request,
-          new Refusal(
-              ProblemType.MISDIRECTED,
-              "The service is not known by that Host; server.hosts has the names that it has besides"
-                  + " those of its machine."));
-    } else {
+    RuntimeException refusal = refusal(request, connection);
+    if (refusal == null) {
       connection.whenLookedAt(context, v -> next.handle(request));
+    } else {
+      refuse(request, connection, refusal);
     }
+  }
+
+  /** Why the request is not looked at any further; null when it is. */
+  private RuntimeException refusal(HttpServerRequest request, ClientConnection connection) {
+    if (connection.failure() != null) {
+      return connection.failure();
+    }
+    if (connection.isBeyond()) {
+      connection.end();
+      return new Problem.Unavailable(
+          "There are too many connections (server.max_connections). Nothing was changed.");
+    }
+    return isForUs(request)
+        ? null
+        : new Refusal(
+            ProblemType.MISDIRECTED,
+            "The service is not known by that Host; server.hosts has the names that it has besides"
+                + " those of its machine.");
   }
 
   /** What no browser sends is for us: a Host that cannot be read, or none. */
@@ -189,20 +192,28 @@ final class Connections {
         || proxies.client(request).isTrusted();
   }
 
-  private void refuse(HttpServerRequest request, Throwable failure) {
+  private void refuse(
+      HttpServerRequest request, ClientConnection connection, RuntimeException refusal) {
     long began = System.nanoTime();
-    String id = AccessLog.id(request);
-    request.response().putHeader(AccessLog.HEADER, id);
-    Failures.send(request, id, failure);
-    AccessLog.refused(request, proxies, id, began);
+    if (connection.isNoRequest()) {
+      Failures.send(request, AccessLog.invalid(request), refusal);
+    } else {
+      String id = AccessLog.id(request);
+      request.response().putHeader(AccessLog.HEADER, id);
+      Failures.send(request, id, refusal);
+      AccessLog.refused(request, proxies, id, began);
+    }
     metrics.unrouted(request.response().getStatusCode()).answered(System.nanoTime() - began);
+    if (connection.isBeyond()) {
+      connection.close();
+    }
   }
 
   private void look() {
     long now = System.nanoTime();
     nextLook = now + LOOK_NANOS;
     for (ClientConnection connection : List.copyOf(connections.values())) {
-      if (connection.isOver(now, patience)) {
+      if (connection.isToBeCut(now, patience)) {
         connection.cut();
       }
     }

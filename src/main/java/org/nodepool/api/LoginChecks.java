@@ -5,17 +5,19 @@ import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
 import java.util.ArrayDeque;
+import java.util.Comparator;
 import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
+import java.util.stream.Stream;
 
 /**
- * Checks logins, one at a time, by turns of the places that they come from: those that have failed
- * least are first, and what may be a guess ({@link LoginFailures}) is slow. So a right login gets
- * its turn, however many guess. Bounded. Safe for threads.
+ * Checks logins, one at a time, by turns of the places that they come from; each second turn is of
+ * the place that has failed least. What may be a guess ({@link LoginFailures}) is slow. So a right
+ * login gets its turn, however many guess. Bounded. Safe for threads.
  */
 final class LoginChecks {
   /** Those of one place that may wait. */
@@ -34,7 +36,11 @@ final class LoginChecks {
   /** By the place, each in its order; the place whose turn was last comes last. */
   private final Map<String, Deque<Waiting>> waiting = new LinkedHashMap<>();
 
-  private int places;
+  private int waiters;
+
+  /** Whether the next turn is of the place that has failed least, and not of the next in turn. */
+  private boolean isTurnOfLeast = true;
+
   private boolean isBusy;
   private boolean isPausing;
 
@@ -59,19 +65,32 @@ final class LoginChecks {
     Promise<Boolean> answer = Promise.promise();
     synchronized (this) {
       Deque<Waiting> own = waiting.getOrDefault(where, new ArrayDeque<>());
-      if (own.size() >= MOST_OF_ONE || places >= MOST) {
-        return Future.failedFuture(
-            new Refusal(
-                ProblemType.TOO_MANY_REQUESTS,
-                "Too many logins are being checked. Try again in 1 s.",
-                1));
+      if (own.size() >= MOST_OF_ONE || (waiters >= MOST && !makeRoom(own.size() + 1))) {
+        return Future.failedFuture(tooMany());
       }
       own.add(new Waiting(where, check, thread, answer));
       waiting.put(where, own);
-      places++;
+      waiters++;
     }
     next(vertx);
     return answer.future();
+  }
+
+  private static Refusal tooMany() {
+    return new Refusal(
+        ProblemType.TOO_MANY_REQUESTS, "Too many logins are being checked. Try again in 1 s.", 1);
+  }
+
+  /** Of the place that has the most, the newest one goes; false when none has more than that. */
+  private boolean makeRoom(int than) {
+    Deque<Waiting> most =
+        waiting.values().stream().max(Comparator.comparingInt(Deque::size)).orElseThrow();
+    if (most.size() <= than) {
+      return false;
+    }
+    most.removeLast().answer().fail(tooMany());
+    waiters--;
+    return true;
   }
 
   private Future<Boolean> counted(String where, Future<Boolean> check) {
@@ -133,22 +152,18 @@ final class LoginChecks {
     if (!own.isEmpty()) {
       waiting.put(where, own);
     }
-    places--;
+    waiters--;
     isBusy = true;
     return turn;
   }
 
+  /** Null when those that wait are all suspect, and that counts. */
   private String firstOf(boolean withSuspects) {
-    String first = null;
-    int least = Integer.MAX_VALUE;
-    for (String where : waiting.keySet()) {
-      int failed = failures.of(where);
-      if (failed < least && (withSuspects || !failures.isSuspect(where))) {
-        first = where;
-        least = failed;
-      }
-    }
-    return first;
+    Stream<String> inTurn =
+        waiting.keySet().stream().filter(where -> withSuspects || !failures.isSuspect(where));
+    isTurnOfLeast = !isTurnOfLeast;
+    return (isTurnOfLeast ? inTurn.min(Comparator.comparingInt(failures::of)) : inTurn.findFirst())
+        .orElse(null);
   }
 
   private void pause(Vertx vertx, long ms) {

@@ -4,30 +4,30 @@ import java.util.Locale;
 
 /** The problem types (RFC 9457) of error answers, with status and title. They never change. */
 enum ProblemType {
-  NOT_FOUND(404, "Not found"),
-  METHOD_NOT_ALLOWED(405, "Method not allowed"),
-  UNAUTHORIZED(401, "Login required"),
-  TOO_MANY_REQUESTS(429, "Too many requests"),
-  FORBIDDEN(403, "Forbidden"),
   FIELD_MISSING(400, "Field missing"),
   BAD_VALUE(400, "Bad value"),
   MALFORMED_BODY(400, "Malformed body"),
-  TOO_LARGE(413, "Too large"),
-  UNSUPPORTED_MEDIA_TYPE(415, "Unsupported media type"),
+  UNAUTHORIZED(401, "Login required"),
+  FORBIDDEN(403, "Forbidden"),
+  NOT_FOUND(404, "Not found"),
+  METHOD_NOT_ALLOWED(405, "Method not allowed"),
   NOT_ACCEPTABLE(406, "Not acceptable"),
   WRONG_STATE(409, "Wrong state"),
   CONFLICT(409, "Conflict"),
   GONE(410, "Gone"),
-  URI_TOO_LONG(414, "First line too long"),
-  RANGE_NOT_SATISFIABLE(416, "Range not satisfiable"),
   PRECONDITION_FAILED(412, "Precondition failed"),
+  TOO_LARGE(413, "Too large"),
+  URI_TOO_LONG(414, "First line too long"),
+  UNSUPPORTED_MEDIA_TYPE(415, "Unsupported media type"),
+  RANGE_NOT_SATISFIABLE(416, "Range not satisfiable"),
   MISDIRECTED(421, "Misdirected request"),
+  TOO_MANY_REQUESTS(429, "Too many requests"),
   TOO_MANY_FIELDS(431, "Headers too large"),
+  INTERNAL(500, "Internal error"),
+  NOT_IMPLEMENTED(501, "Not implemented"),
   UNAVAILABLE(503, "Unavailable"),
   OUTCOME_UNKNOWN(503, "Outcome unknown"),
-  NOT_IMPLEMENTED(501, "Not implemented"),
-  HTTP_VERSION_NOT_SUPPORTED(505, "HTTP version not supported"),
-  INTERNAL(500, "Internal error");
+  HTTP_VERSION_NOT_SUPPORTED(505, "HTTP version not supported");
 
   final int status;
   final String title;

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * The proxies that are trusted to say whom they speak for, in {@code Forwarded} (RFC 7239) or in
@@ -36,7 +37,7 @@ public final class Proxies {
   private static final Pattern NETWORK = Pattern.compile("([0-9a-fA-F:.]+)(?:/([0-9]{1,3}))?");
   private static final Pattern PREFIX = Pattern.compile("(/[A-Za-z0-9._~-]+)+");
 
-  /** A pair of Forwarded; what is quoted has no quotes in it that would matter here. */
+  /** A pair of Forwarded; what is quoted has no escapes that would matter here. */
   private static final Pattern PAIR =
       Pattern.compile("\\s*([A-Za-z]+)=(?:\"([^\"]*)\"|([^\";,\\s]*))\\s*");
 
@@ -140,7 +141,7 @@ public final class Proxies {
     String address = peer;
     String scheme = null;
     String asked = host;
-    List<String> hops = elements(headers.getAll("Forwarded"));
+    List<String> hops = quotedElements(headers.getAll("Forwarded"));
     for (int i = hops.size() - 1; i >= 0 && isTrusted(address); i--) {
       String hop = address(pair(hops.get(i), "for"));
       String askedOfHop = pair(hops.get(i), "host");
@@ -154,15 +155,30 @@ public final class Proxies {
     return new Client(address, scheme, asked, "", true);
   }
 
-  /** Of all lines together; a comma within quotes separates nothing. */
+  /** Of all lines together. */
   private static List<String> elements(List<String> lines) {
+    return lines.stream()
+        .flatMap(line -> Stream.of(line.split(",", -1)))
+        .map(String::strip)
+        .toList();
+  }
+
+  /**
+   * Of all lines together; a comma within quotes separates nothing. A line in which a quote is left
+   * open is one that says nothing: whoever opened it wants to swallow what a proxy has added.
+   */
+  private static List<String> quotedElements(List<String> lines) {
     List<String> elements = new ArrayList<>();
     for (String line : lines) {
+      if (line.chars().filter(c -> c == '"').count() % 2 == 1) {
+        elements.add("");
+        continue;
+      }
       int begin = 0;
       boolean isQuoted = false;
       for (int i = 0; i <= line.length(); i++) {
         if (i == line.length() || (line.charAt(i) == ',' && !isQuoted)) {
-          elements.add(line.substring(begin, i).strip());
+          elements.add(line.substring(begin, i));
           begin = i + 1;
         } else if (line.charAt(i) == '"') {
           isQuoted = !isQuoted;
@@ -172,15 +188,22 @@ public final class Proxies {
     return elements;
   }
 
-  /** The value of that name in an element of Forwarded; null when it has none. */
+  /**
+   * The value of that name in an element of Forwarded; null when it has none, or cannot be read.
+   */
   private static String pair(String element, String name) {
-    for (String part : element.split(";")) {
-      Matcher pair = PAIR.matcher(part);
-      if (pair.matches() && pair.group(1).equalsIgnoreCase(name)) {
-        return pair.group(2) == null ? pair.group(3) : pair.group(2);
+    String value = null;
+    Matcher pair = PAIR.matcher(element);
+    for (int at = 0; at < element.length(); at = pair.end() + 1) {
+      boolean isPair = pair.region(at, element.length()).lookingAt();
+      if (!isPair || (pair.end() < element.length() && element.charAt(pair.end()) != ';')) {
+        return null;
+      }
+      if (pair.group(1).equalsIgnoreCase(name)) {
+        value = pair.group(2) == null ? pair.group(3) : pair.group(2);
       }
     }
-    return null;
+    return value;
   }
 
   /** Null when it is none: a proxy may hide whom it speaks for. */

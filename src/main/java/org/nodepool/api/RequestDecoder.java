@@ -18,9 +18,7 @@ import io.netty.util.ReferenceCountUtil;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.impl.VertxHttpRequestDecoder;
 import io.vertx.core.http.impl.headers.HeadersMultiMap;
-import java.util.ArrayDeque;
 import java.util.List;
-import java.util.Queue;
 import java.util.Set;
 import org.nodepool.model.Problem;
 
@@ -50,11 +48,11 @@ final class RequestDecoder extends VertxHttpRequestDecoder {
 
   private final RequestMemory.Account memory;
 
-  /** What the heads take of those requests that have not begun. */
-  private final Queue<Integer> waiting = new ArrayDeque<>(1);
-
   /** What the head takes of the request that has begun last. */
-  private int begun;
+  private int bytesOfBegun;
+
+  /** What the head takes of a request that has not begun; there is one at most. */
+  private int bytesOfWaiting;
 
   private boolean isInHead;
 
@@ -66,8 +64,9 @@ final class RequestDecoder extends VertxHttpRequestDecoder {
   /** The bytes that are kept because they are no whole line. */
   private int rest;
 
-  private long heads;
-  private long ends;
+  private long requestsRead;
+  private long requestsBegun;
+  private long requestsWhole;
 
   /** Why the last request cannot be read; null when it can. */
   private RuntimeException failure;
@@ -94,20 +93,25 @@ final class RequestDecoder extends VertxHttpRequestDecoder {
 
   /** The next request has begun, and so the one before is over. */
   void begun() {
-    memory.giveBack(begun);
-    Integer next = waiting.poll();
-    begun = next == null ? 0 : next;
+    memory.giveBack(bytesOfBegun);
+    bytesOfBegun = bytesOfWaiting;
+    bytesOfWaiting = 0;
+    requestsBegun++;
+    if (held != null) {
+      held.executor()
+          .execute(this::goOn); // not in the middle of what the library does for this one
+    }
   }
 
   /** The last request that has begun was answered. */
   void answered() {
-    memory.giveBack(begun);
-    begun = 0;
+    memory.giveBack(bytesOfBegun);
+    bytesOfBegun = 0;
   }
 
   /** Why that request cannot be read; null when it can. */
   RuntimeException failure(long request) {
-    return request == heads ? failure : null;
+    return request == requestsRead ? failure : null;
   }
 
   boolean isNoRequest() {
@@ -116,26 +120,37 @@ final class RequestDecoder extends VertxHttpRequestDecoder {
 
   /** Why the body of that request cannot be read; null when it can, or has not come whole. */
   Refusal bodyFailure(long request) {
-    return request == heads ? bodyFailure : null;
+    return request == requestsRead ? bodyFailure : null;
   }
 
   /** Whether that request has come to its end. */
   boolean isWhole(long request) {
-    return ends >= request;
+    return requestsWhole >= request;
   }
 
-  /** Until {@link #goOn} no more than the beginning of a body is looked at. */
+  /** Until {@link #looked} no more than the beginning of a body is looked at. */
   void look() {
     isLooking = true;
     parts = 0;
   }
 
-  /** Reads what is left, or drops it. */
-  void goOn() {
+  /** Whether the client has not sent all of that request, though nobody keeps it from that. */
+  boolean isAwaited(long request) {
+    return !isWhole(request) && !isLooking;
+  }
+
+  /** The look is over. */
+  void looked() {
     isLooking = false;
+    goOn();
+  }
+
+  /** Reads what is left, or drops it. */
+  private void goOn() {
     ChannelHandlerContext left = held;
-    held = null;
-    if (left != null && !left.isRemoved()) {
+    if (left != null && !left.isRemoved() && !isHeld()) {
+      held = null;
+      left.channel().config().setAutoRead(!isLooking);
       try {
         channelRead(left, Unpooled.EMPTY_BUFFER);
         channelReadComplete(left);
@@ -145,19 +160,32 @@ final class RequestDecoder extends VertxHttpRequestDecoder {
     }
   }
 
+  /** What follows a request that waits is not read before that begins: it could be anything. */
+  private boolean isHeld() {
+    return requestsRead > requestsBegun
+        || (isLooking && requestsWhole < requestsRead && parts >= MOST_PARTS_LOOKED_AT);
+  }
+
   /** From now on what comes is dropped. */
   void drop() {
     isDropping = true;
+    giveBackUnread();
+  }
+
+  private void giveBackUnread() {
+    memory.giveBack(head + rest);
+    head = 0;
+    rest = 0;
   }
 
   /** Whether nothing that still comes can be read. */
-  boolean isOver() {
+  boolean isUnreadable() {
     return failure != null || bodyFailure != null;
   }
 
   @Override
   protected HttpMessage createMessage(String[] firstLine) {
-    if (firstLine[2].startsWith("HTTP/") && !VERSIONS.contains(firstLine[2])) {
+    if (firstLine[2].regionMatches(true, 0, "HTTP/", 0, 5) && !VERSIONS.contains(firstLine[2])) {
       throw new Refusal(ProblemType.HTTP_VERSION_NOT_SUPPORTED, "This is a server of HTTP/1.1.");
     }
     isInHead = true;
@@ -188,12 +216,13 @@ final class RequestDecoder extends VertxHttpRequestDecoder {
 
   @Override
   protected void decode(ChannelHandlerContext ctx, ByteBuf in, List<Object> out) throws Exception {
-    if (isOver() || isDropping) {
+    if (isUnreadable() || isDropping) {
       in.skipBytes(in.readableBytes());
       return;
     }
-    if (isLooking && ends < heads && parts >= MOST_PARTS_LOOKED_AT) {
+    if (isHeld()) {
       held = ctx;
+      ctx.channel().config().setAutoRead(false);
       return;
     }
     int had = out.size();
@@ -205,7 +234,7 @@ final class RequestDecoder extends VertxHttpRequestDecoder {
       wrong = isCodingKnown(message) ? readable(message.decoderResult().cause()) : unknownCoding();
     } else if (first instanceof HttpMessage message && !isCodingKnown(message)) {
       wrong = unknownCoding();
-    } else if (isInHead || heads == ends) {
+    } else if (isInHead || requestsRead == requestsWhole) {
       int kept = first instanceof HttpMessage ? 0 : in.readableBytes();
       wrong = isRoom(isInHead ? readable - in.readableBytes() : 0, kept);
     }
@@ -239,8 +268,8 @@ final class RequestDecoder extends VertxHttpRequestDecoder {
   }
 
   private void headHasCome() {
-    heads++;
-    waiting.add(head);
+    requestsRead++;
+    bytesOfWaiting = head;
     head = 0;
     isInHead = false;
   }
@@ -255,11 +284,9 @@ final class RequestDecoder extends VertxHttpRequestDecoder {
       ReferenceCountUtil.release(out.remove(out.size() - 1));
     }
     in.skipBytes(in.readableBytes());
-    memory.giveBack(head + rest);
-    head = 0;
-    rest = 0;
+    giveBackUnread();
     headHasCome();
-    ends++;
+    requestsWhole++;
     if (isNoRequest) {
       asked =
           new DefaultHttpRequest(
@@ -277,11 +304,11 @@ final class RequestDecoder extends VertxHttpRequestDecoder {
       bodyFailure =
           new Refusal(
               ProblemType.MALFORMED_BODY, "The chunks of the body are not as HTTP has them.");
-      ends++;
+      requestsWhole++;
       return LastHttpContent.EMPTY_LAST_CONTENT;
     }
     if (read instanceof LastHttpContent) {
-      ends++;
+      requestsWhole++;
     }
     return read;
   }

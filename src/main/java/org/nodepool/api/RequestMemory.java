@@ -3,10 +3,11 @@ package org.nodepool.api;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * The memory that heads and bodies of requests take, from their first byte until they are answered:
- * an eighth of the heap at most. Half of it is dealt out in equal shares, one for each connection.
- * What connections take beyond their shares comes out of the other half; half of that again is for
- * those alone that take little, so that a usual request has room whatever others send. Thread-safe.
+ * The memory that heads and bodies of requests take, heads from their first byte until they are
+ * answered, bodies from where they are read until they are understood: an eighth of the heap at
+ * most. Half of it is dealt out in equal shares, one for each connection. What connections take
+ * beyond their shares comes out of the other half; half of that again is for those alone that take
+ * little, so that a usual request has room whatever others send. Thread-safe.
  */
 final class RequestMemory {
   /** As much as the head of a browser. */
@@ -51,7 +52,9 @@ final class RequestMemory {
       return true;
     }
 
-    void giveBack(long bytes) {
+    /** So many of the bytes that it has, at most all. */
+    void giveBack(long most) {
+      long bytes = Math.min(most, held);
       long less = beyondShare(held) - beyondShare(held - bytes);
       if (less > 0) {
         beyond.addAndGet(-less);

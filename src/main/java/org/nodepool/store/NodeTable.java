@@ -76,7 +76,7 @@ public final class NodeTable {
                     })
                 .map(
                     isSet -> {
-                      if (!isSet) { // a table that has no locks
+                      if (!isSet) { // MyISAM takes no row locks
                         throw new Problem.WrongState(
                             "Node %d changes its state right now. Try again.".formatted(id));
                       }

@@ -138,6 +138,10 @@ class TurnTest {
 
   @Test
   void one_whose_turn_is_anothers_writes_nothing_and_learns_of_it() {
+    SERVER.sqlIn(
+        NAME,
+        "INSERT INTO api_turn (purpose, token, lease_until, holder)"
+            + " VALUES ('test', 7, UNIX_TIMESTAMP() + 3600, 'b')");
     Turn turn = new Turns(database(), "a").contend("test");
     Function<Tx, Future<Void>> work =
         tx ->
@@ -147,6 +151,7 @@ class TurnTest {
                 .mapEmpty();
     assertThatThrownBy(() -> turn.transaction(Failpoint.PRUNE, work).await())
         .isInstanceOf(TurnLost.class);
+    SERVER.sqlIn(NAME, "UPDATE api_turn SET lease_until = 0");
     Poll.until("it has the turn", turn::isHeld);
     turn.transaction(Failpoint.PRUNE, work).await();
 
