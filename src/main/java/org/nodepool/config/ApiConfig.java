@@ -45,6 +45,7 @@ public record ApiConfig(
 
   private static final String PASSWORD_VARIABLE = "NODEPOOL_API_PASSWORD";
   private static final Map<String, Integer> DEFAULT_PORTS = Map.of("http", 80, "https", 443);
+  private static final Pattern HOST = Pattern.compile("[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?");
   private static final Pattern ORIGIN =
       Pattern.compile(
           "(?<scheme>[a-z][a-z0-9+.-]*)://(?<host>[a-z0-9._-]+|\\[[0-9a-f:.]+])"
@@ -250,7 +251,7 @@ public record ApiConfig(
         server
             .choice("forwarded", "x-forwarded", List.of("x-forwarded", "forwarded"))
             .equals("forwarded"),
-        server.texts("hosts"),
+        hosts(server),
         allowedOrigins(server));
   }
 
@@ -272,6 +273,16 @@ public record ApiConfig(
       return null;
     }
     return file;
+  }
+
+  private static List<String> hosts(Section server) {
+    List<String> hosts = server.texts("hosts");
+    for (int i = 0; i < hosts.size(); i++) {
+      if (!HOST.matcher(hosts.get(i)).matches()) {
+        server.mistake("hosts[" + i + "]", "must be a host name alone, as in pool.example.org");
+      }
+    }
+    return hosts;
   }
 
   private static List<String> allowedOrigins(Section server) {

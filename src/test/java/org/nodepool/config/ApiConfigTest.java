@@ -302,6 +302,14 @@ class ApiConfigTest {
     assertThat(mistakes("server: {max_connections: 1000001}")).hasSize(1);
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"pool.example.org:80", "https://pool.example.org", "*.example.org", "-a"})
+  void a_host_is_a_name_alone(String host) throws Exception {
+    assertThat(mistakes("server: {hosts: [a, '%s']}".formatted(host)))
+        .containsExactly(
+            "api.yaml: server.hosts[1]: must be a host name alone, as in pool.example.org");
+  }
+
   @Test
   void the_default_of_a_setting_that_would_have_no_effect_is_fine() throws Exception {
     ApiConfig config =
