@@ -61,22 +61,25 @@ final class TlsFollower {
             pem ->
                 pem == null
                     ? Future.succeededFuture()
-                    : server
-                        .updateSSLOptions(options(pem))
-                        .onSuccess(isOther -> log.info("server.tls was read again")))
+                    : server.updateSSLOptions(options(pem)).onSuccess(TlsFollower::tell))
         .onFailure(e -> log.warn("server.tls goes on as it was: {}", e.getMessage()));
   }
 
-  /** Null when they are as they were, or as they were the first time. */
+  /** The first look finds what the server has, unless it has changed right after the start. */
+  private static void tell(boolean isOther) {
+    if (isOther) {
+      log.info("server.tls was read again");
+    }
+  }
+
+  /** Null when they are as they were at the last look. */
   private PemKeyCertOptions changed() throws IOException {
     Seen now = new Seen(key(files.cert()), key(files.key()));
-    boolean isFirst = seen == null;
     if (now.equals(seen)) {
       return null;
     }
     seen = now; // also when it cannot be used: that is told once
-    PemKeyCertOptions read = TlsFiles.read(vertx, files);
-    return isFirst ? null : read;
+    return TlsFiles.read(vertx, files);
   }
 
   private static Object key(Path file) throws IOException {
