@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
@@ -30,22 +32,20 @@ class StandardClientsIT {
   }
 
   @ParameterizedTest
-  @CsvSource({"python3, clients.py, 11", "node, clients.js, 8"})
-  void a_client_gets_its_own_answer_after_each_refusal(String program, String script, int refusals)
+  @CsvSource({"python3, clients.py, 11", "node, clients.js, 8", "go run, clients.go, 12"})
+  void a_client_gets_its_own_answer_after_each_refusal(String command, String script, int refusals)
       throws Exception {
+    List<String> words = new ArrayList<>(List.of(command.split(" ")));
+    String program = words.get(0);
     Assumptions.assumeTrue(isThere(program), program + " is not installed");
     Path said = Files.createTempFile(program, ".out");
     Path file = Path.of(StandardClientsIT.class.getResource("/" + script).toURI());
     String password = Files.readString(service.dir().resolve("var/admin-password")).strip();
+    words.add(file.toString());
+    words.add(Integer.toString(service.port()));
+    words.add(Http.basic("admin:" + password));
     Process client =
-        new ProcessBuilder(
-                program,
-                file.toString(),
-                Integer.toString(service.port()),
-                Http.basic("admin:" + password))
-            .redirectErrorStream(true)
-            .redirectOutput(said.toFile())
-            .start();
+        new ProcessBuilder(words).redirectErrorStream(true).redirectOutput(said.toFile()).start();
     Poll.ends(client);
 
     String text = Files.readString(said, StandardCharsets.UTF_8);
