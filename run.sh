@@ -24,6 +24,9 @@ usage() {
 ./run.sh schema --remove [--config FILE]
                                      take everything of ours out of the database again; the
                                      tables of the pool stay. Stop the service first
+./run.sh schema --new-id [--config FILE]
+                                     give a copied database an id of its own, by which images at
+                                     providers are known. Stop its service first
 ./run.sh test [quick|long|[long] CLASS]
                                      the tests: one case of each kind of thing, a quarter of an hour.
                                      quick: what mostly computes, two minutes. long: every case of

@@ -20,6 +20,7 @@ import org.nodepool.config.PoolFile;
 import org.nodepool.model.Failpoint;
 import org.nodepool.store.Database;
 import picocli.CommandLine;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ScopeType;
@@ -67,21 +68,36 @@ public final class Main implements Callable<Integer> {
         });
   }
 
-  @Command(name = "schema", description = "Takes what is ours out of the database again.")
-  int schema(
-      @Option(
-              names = "--remove",
-              required = true,
-              description = "drop our tables; those of the pool stay. Stop the service first")
-          boolean remove) {
+  /** What is to be done to the database: one of them. */
+  private static final class SchemaAct {
+    @Option(
+        names = "--remove",
+        required = true,
+        description = "drop our tables; those of the pool stay")
+    private boolean remove;
+
+    @Option(
+        names = "--new-id",
+        required = true,
+        description =
+            "give a copied database an id of its own, by which images at providers are known")
+    private boolean newId;
+  }
+
+  @Command(
+      name = "schema",
+      description = "Changes what is ours in the database. Stop the service first.")
+  int schema(@ArgGroup(exclusive = true, multiplicity = "1") SchemaAct act) {
     return orSayWhyNot(
-        "nothing more is removed",
+        act.newId ? "the id stays as it is" : "nothing more is removed",
         () -> {
           Configuration configuration = Configuration.read(config, System.getenv());
+          Path dataDir = configuration.api().database().dataDir();
+          Optional<Database.Address> external = configuration.database().map(Main::address);
           System.out.println(
-              SchemaRemoval.run(
-                  configuration.api().database().dataDir(),
-                  configuration.database().map(Main::address)));
+              act.newId
+                  ? SchemaCommand.newId(dataDir, external)
+                  : SchemaCommand.remove(dataDir, external));
         });
   }
 

@@ -82,8 +82,9 @@ class LegacyDatabaseTest {
 
     service.stop();
     service = null;
-    assertThat(SchemaRemoval.run(DIR, Optional.of(address))).startsWith("removed api_schema, ");
-    assertThat(SchemaRemoval.run(DIR, Optional.of(address))).startsWith("nothing of ours is in ");
+    assertThat(SchemaCommand.remove(DIR, Optional.of(address))).startsWith("removed api_schema, ");
+    assertThat(SchemaCommand.remove(DIR, Optional.of(address)))
+        .startsWith("nothing of ours is in ");
 
     assertThat(tables()).isEqualTo(tables);
     assertThat(definitions(tables)).isEqualTo(definitions);

@@ -171,6 +171,7 @@ class OwnDatabaseIT {
   @Test
   void what_is_ours_is_taken_out_once_no_service_uses_it() throws Exception {
     String dburi = filled("mysql://np:{password}@127.0.0.1:{port}/own");
+    String[] newId = {"schema", "--new-id", "--config", service.config().toString()};
     String[] remove = {"schema", "--remove", "--config", service.config().toString()};
     service.with("NODEPOOL_DBURI", dburi).start();
     awaitReady();
@@ -179,10 +180,18 @@ class OwnDatabaseIT {
       Ended refused = other.command(remove);
       assertThat(refused.status()).isEqualTo(1);
       assertThat(refused.err()).contains("a service uses it").doesNotContain(PASSWORD, ENCODED);
+      refused = other.command(newId);
+      assertThat(refused.status()).isEqualTo(1);
+      assertThat(refused.err())
+          .startsWith("the id stays as it is: ")
+          .contains("a service uses it")
+          .doesNotContain(PASSWORD, ENCODED);
     }
     assertThat(http().get("/v1/jobs").body()).isEqualTo("[]");
 
     service.terminate();
+    Ended given = service.command(newId);
+    assertThat(given.out()).startsWith("the id of ").doesNotContain(PASSWORD, ENCODED);
     Ended removed = service.command(remove);
     assertThat(removed.err()).doesNotContain("Exception");
     assertThat(removed.out()).startsWith("removed api_schema, ").doesNotContain(PASSWORD, ENCODED);

@@ -47,7 +47,7 @@ class RunScriptIT {
     assertThat(ended.status()).isZero();
     assertThat(ended.out())
         .contains("./run.sh check")
-        .contains("./run.sh schema --remove")
+        .contains("./run.sh schema --remove", "./run.sh schema --new-id")
         .contains("./run.sh torture")
         .contains("--setup");
     assertThat(ended.err()).isEmpty();

@@ -20,8 +20,10 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.UUID;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
@@ -133,14 +135,14 @@ public final class Schema {
   private static final String RECORD =
       "INSERT INTO api_schema (version, name, applied) VALUES (?, ?, ?)";
 
-  private static final String ORIGIN_OF_POOL = "SELECT name FROM api_schema WHERE version = ?";
+  static final String NAME_OF = "SELECT name FROM api_schema WHERE version = ?";
 
-  private static final String MARK =
+  private static final String NOTE_USE =
       """
       INSERT INTO api_schema (version, name, applied) VALUES (?, 'in use', UNIX_TIMESTAMP())
       ON DUPLICATE KEY UPDATE applied = UNIX_TIMESTAMP()
       """;
-  private static final String UNMARK = "DELETE FROM api_schema WHERE version = ?";
+  private static final String FORGET_USE = "DELETE FROM api_schema WHERE version = ?";
   private static final String LAST_SEEN =
       "SELECT UNIX_TIMESTAMP() - applied AS age FROM api_schema WHERE version = ?";
   private static final String LEFT_BEHIND =
@@ -168,13 +170,14 @@ public final class Schema {
   }
 
   /** What the database has: tables with their columns, and the steps that are recorded. */
-  private record Existing(Map<String, Set<String>> tables, Set<Integer> applied) {
+  record Existing(Map<String, Set<String>> tables, Set<Integer> applied) {
     boolean has(String table) {
       return tables.containsKey(table);
     }
 
     boolean isComplete(List<Columns<?>> logged) {
-      return STEPS.stream().allMatch(step -> applied.contains(step.version()))
+      return applied.contains(DatabaseId.ROW)
+          && STEPS.stream().allMatch(step -> applied.contains(step.version()))
           && additions(logged).isEmpty();
     }
 
@@ -313,7 +316,7 @@ public final class Schema {
    * knows.
    */
   public static Future<Boolean> isPoolOurs(Database db) {
-    return db.read(c -> c.preparedQuery(ORIGIN_OF_POOL).execute(Tuple.of(ORIGIN)))
+    return db.read(c -> c.preparedQuery(NAME_OF).execute(Tuple.of(ORIGIN)))
         .map(
             rows -> {
               for (Row row : rows) {
@@ -324,13 +327,13 @@ public final class Schema {
   }
 
   /** Notes that a service uses this database now. */
-  static Future<Void> mark(Database db) {
-    return db.look(c -> c.preparedQuery(MARK).execute(Tuple.of(IN_USE)).mapEmpty());
+  static Future<Void> noteUse(Database db) {
+    return db.look(c -> c.preparedQuery(NOTE_USE).execute(Tuple.of(IN_USE)).mapEmpty());
   }
 
   /** Notes that it does not any more; others that do will say so again. */
-  static Future<Void> unmark(Database db) {
-    return db.look(c -> c.preparedQuery(UNMARK).execute(Tuple.of(IN_USE)).mapEmpty());
+  static Future<Void> forgetUse(Database db) {
+    return db.look(c -> c.preparedQuery(FORGET_USE).execute(Tuple.of(IN_USE)).mapEmpty());
   }
 
   /**
@@ -343,6 +346,19 @@ public final class Schema {
    */
   public static Future<Removed> remove(
       Database db, Function<SqlConnection, Future<Integer>> dropTriggers) {
+    return whileUnused(
+        db,
+        (connection, existing) ->
+            leftBehind(connection, existing)
+                .compose(left -> dropOurs(db, connection, dropTriggers, left)));
+  }
+
+  /**
+   * Runs what no service may see that uses the database, while no other process changes the schema.
+   * Fails with {@link SchemaRefused} while one uses it.
+   */
+  static <T> Future<T> whileUnused(
+      Database db, BiFunction<SqlConnection, Existing, Future<T>> change) {
     return db.session(
         connection ->
             locked(
@@ -352,9 +368,7 @@ public final class Schema {
                         .compose(
                             existing ->
                                 checkNotInUse(connection, existing)
-                                    .compose(v -> leftBehind(connection, existing))
-                                    .compose(
-                                        left -> dropOurs(db, connection, dropTriggers, left)))));
+                                    .compose(v -> change.apply(connection, existing)))));
   }
 
   private static Future<Void> checkNotInUse(SqlConnection connection, Existing existing) {
@@ -493,16 +507,30 @@ public final class Schema {
             });
   }
 
-  /** Makes the record, and notes in it, before it makes any other table, which were there. */
+  /**
+   * Makes the record, and notes in it, before it makes any other table, which were there, and the
+   * id of the database.
+   */
   private static Future<Void> prepare(Database db, SqlConnection connection, Existing existing) {
     Future<Void> made =
         existing.has("api_schema") ? Future.succeededFuture() : ddl(db, connection, RECORD_TABLE);
+    return made.compose(v -> recordOrigin(db, connection, existing))
+        .compose(v -> recordId(db, connection, existing));
+  }
+
+  private static Future<Void> recordOrigin(
+      Database db, SqlConnection connection, Existing existing) {
     if (existing.applied().contains(ORIGIN) || existing.applied().contains(POOL.version())) {
-      return made;
+      return Future.succeededFuture();
     }
     String there = tablesOf(POOL).stream().filter(existing::has).collect(joining(", "));
-    return made.compose(
-        v -> record(db, connection, ORIGIN, there.isEmpty() ? MADE : FOUND + there));
+    return record(db, connection, ORIGIN, there.isEmpty() ? MADE : FOUND + there);
+  }
+
+  private static Future<Void> recordId(Database db, SqlConnection connection, Existing existing) {
+    return existing.applied().contains(DatabaseId.ROW)
+        ? Future.succeededFuture()
+        : record(db, connection, DatabaseId.ROW, UUID.randomUUID().toString());
   }
 
   private static Future<Void> record(

@@ -61,7 +61,7 @@ public final class SchemaWatch {
 
   /** Lets others see that the database is not used any more. */
   public Future<Void> leave() {
-    return Schema.unmark(db);
+    return Schema.forgetUse(db);
   }
 
   /**
@@ -86,7 +86,7 @@ public final class SchemaWatch {
       return;
     }
     Schema.apply(db)
-        .compose(applied -> Schema.mark(db).map(applied))
+        .compose(applied -> Schema.noteUse(db).map(applied))
         .onComplete(
             looked -> {
               if (isStopped) {

@@ -7,9 +7,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.nodepool.ServiceProcess.Ended;
 
-/** {@code schema --remove} of the packaged service, on its embedded database. */
+/** {@code schema} of the packaged service, on its embedded database. */
 @RunsBesideOthers
-class SchemaRemoveIT {
+class SchemaCommandIT {
   private static final String TABLES =
       "SELECT GROUP_CONCAT(table_name ORDER BY 1 SEPARATOR ' ') AS names"
           + " FROM information_schema.tables WHERE table_schema = DATABASE()";
@@ -66,18 +66,59 @@ class SchemaRemoveIT {
   }
 
   @Test
-  void where_no_database_was_made_none_is_and_without_remove_the_usage_is_printed()
+  void where_no_database_was_made_none_is_and_without_an_act_the_usage_is_printed()
       throws Exception {
     service = ServiceProcess.in("schema-remove-nothing");
 
     Ended nothing = remove(service);
+    Ended noId = newId(service);
+    Ended both = service.command("schema", "--remove", "--new-id");
     Ended usage = service.command("schema", "--config", service.config().toString());
 
     assertThat(nothing.status()).isZero();
     assertThat(nothing.out()).startsWith("nothing of ours is in ").hasLineCount(1);
+    assertThat(noId).isEqualTo(nothing);
+    assertThat(both.status()).isEqualTo(2);
     assertThat(service.dir().resolve("var/db/data")).doesNotExist();
     assertThat(usage.status()).isEqualTo(2);
-    assertThat(usage.err()).contains("--remove").contains("Usage: nodepool schema");
+    assertThat(usage.err()).contains("--remove", "--new-id").contains("Usage: nodepool schema");
+  }
+
+  @Test
+  void a_copy_is_given_an_id_of_its_own_once_no_service_uses_it() throws Exception {
+    service = ServiceProcess.in("schema-new-id").start();
+    String first = id();
+
+    Ended whileItRuns;
+    try (ServiceProcess other = ServiceProcess.in("schema-new-id-other")) {
+      whileItRuns = other.command("schema", "--new-id", "--config", service.config().toString());
+    }
+    assertThat(whileItRuns.status()).isEqualTo(1);
+    assertThat(whileItRuns.err())
+        .startsWith("the id stays as it is: the data directory ")
+        .contains("is in use by another instance");
+    assertThat(id()).isEqualTo(first);
+    service.terminate();
+    Ended given = newId(service);
+    service.start();
+
+    assertThat(given.status()).isZero();
+    assertThat(given.out())
+        .startsWith("the id of mysql://nodepool@127.0.0.1:")
+        .endsWith("/nodepool is now " + id() + "\n");
+    assertThat(id()).isNotEqualTo(first);
+  }
+
+  private String id() throws Exception {
+    return service
+        .sql("SELECT name FROM api_schema WHERE version = -2")
+        .iterator()
+        .next()
+        .getString("name");
+  }
+
+  private Ended newId(ServiceProcess process) throws Exception {
+    return process.command("schema", "--new-id", "--config", process.config().toString());
   }
 
   private Ended remove(ServiceProcess process) throws Exception {
