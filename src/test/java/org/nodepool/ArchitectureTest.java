@@ -77,7 +77,15 @@ class ArchitectureTest {
                   .withVertx()),
           entry(
               "jobs.image",
-              Room.knowing("async", "model", "config", "store", "provider", "jobs", "jobs.run")
+              Room.knowing(
+                      "async",
+                      "model",
+                      "config",
+                      "store",
+                      "store.schema",
+                      "provider",
+                      "jobs",
+                      "jobs.run")
                   .withVertx()),
           entry(
               "jobs.node",

@@ -22,12 +22,16 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.nodepool.config.CloudsFile;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
+import org.nodepool.model.Mark;
+import org.nodepool.model.Subject;
+import org.nodepool.model.Subject.What;
 import org.nodepool.provider.ImageStore;
 import org.nodepool.provider.Providers;
 
 /** What every driver's images do alike; a new driver is a line of {@link Kind}. */
 @RunsBesideOthers
 class ImageStoreContractTest {
+  private static final String DATABASE = UUID.randomUUID().toString();
   private static final byte[] BYTES = new byte[3 << 20];
 
   static {
@@ -145,8 +149,7 @@ class ImageStoreContractTest {
         BYTES.length,
         sha256(BYTES),
         "contract",
-        uuid,
-        7,
+        new Mark(DATABASE, new Subject(What.IMAGE, 7), uuid),
         8,
         Map.of("purpose", "test"));
   }
@@ -221,7 +224,7 @@ class ImageStoreContractTest {
         .isInstanceOf(ProviderFailure.class)
         .hasMessageContaining("SHA-256")
         .hasMessageContaining(upload.sha256());
-    store(kind).deleteLeftovers(upload.uuid()).await();
+    store(kind).deleteLeftovers(upload.mark().attempt()).await();
     assertThat(kind.ids(dir)).isEmpty();
   }
 
@@ -244,7 +247,7 @@ class ImageStoreContractTest {
     assertThat(catchThrowable(() -> store(kind).upload(upload, watcher).await()))
         .isInstanceOf(ProviderFailure.class)
         .hasMessage("The upload was stopped.");
-    store(kind).deleteLeftovers(upload.uuid()).await();
+    store(kind).deleteLeftovers(upload.mark().attempt()).await();
     assertThat(kind.ids(dir)).isEmpty();
   }
 

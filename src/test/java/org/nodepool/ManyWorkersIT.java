@@ -158,7 +158,9 @@ class ManyWorkersIT {
             api.http()
                 .post(
                     "/v1/dib_images/tiny/upload", "provider_name=raw-directory&image_name=first"));
-    Poll.until("a part of it is there", () -> !list("raw-provider").isEmpty());
+    Poll.until(
+        "a part of it is there",
+        () -> list("raw-provider").stream().anyMatch(file -> file.toString().endsWith(".part")));
     stopped.signal("STOP");
     ServiceProcess other = site.startWorker(site.worker("second"));
     awaitTakeover(upload, other);

@@ -134,7 +134,8 @@ class OpenStackTest {
     assertThat(image.getLong("size")).isEqualTo(bytes.length);
     assertThat(image.getString("os_hash_value")).isEqualTo(sha512(bytes));
     assertThat(image.getString("nodepool_dib_image_id")).isEqualTo("" + dibImage);
-    assertThat(image.getString("nodepool_image_id")).isEqualTo("" + row.getLong("id"));
+    assertThat(image.getString("nodepool_database")).isEqualTo(service.databaseId());
+    assertThat(image.getString("nodepool_subject")).isEqualTo(created.location());
     assertThat(image.getString("nodepool_uuid")).matches("[0-9a-f-]{36}");
     assertThat(image.getString("purpose")).isEqualTo(provider.equals("glance") ? "test" : null);
     assertThat(created.job()).satisfies(job -> assertThat(log(job)).doesNotContain("secret"));

@@ -28,6 +28,9 @@ import org.nodepool.config.CloudsFile;
 import org.nodepool.config.DriverConfig.OpenStack;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
+import org.nodepool.model.Mark;
+import org.nodepool.model.Subject;
+import org.nodepool.model.Subject.What;
 import org.nodepool.provider.Compute;
 import org.nodepool.provider.Driver;
 import org.nodepool.provider.ImageStore;
@@ -270,8 +273,7 @@ class ProvidersTest {
         bytes.length,
         sha256,
         "last",
-        UUID.randomUUID().toString(),
-        1,
+        new Mark(NOWHERE, new Subject(What.IMAGE, 1), UUID.randomUUID().toString()),
         2,
         Map.of());
   }

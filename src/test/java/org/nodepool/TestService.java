@@ -284,6 +284,11 @@ public final class TestService implements Rows.Sql<RuntimeException> {
     return dir;
   }
 
+  /** What its database is known by. */
+  public String databaseId() {
+    return sql("SELECT name FROM api_schema WHERE version = -2").iterator().next().getString(0);
+  }
+
   /** Plain SQL, as another program on the same database would write it. */
   @Override
   public RowSet<Row> sql(String statement, Object... values) {

@@ -56,6 +56,9 @@ class UploadTest {
     assertThat(sidecar.getLong("size")).isEqualTo(bytes.length);
     assertThat(sidecar.getLong("dib_image_id")).isEqualTo(dibImage);
     assertThat(sidecar.getJsonObject("meta")).isEqualTo(new JsonObject().put("purpose", "test"));
+    assertThat(sidecar.getString("database")).isEqualTo(service.databaseId());
+    assertThat(sidecar.getString("subject")).isEqualTo(created.location());
+    assertThat(name).endsWith("-" + sidecar.getString("attempt") + ".qcow2");
   }
 
   @Test
@@ -116,7 +119,7 @@ class UploadTest {
     long dibImage = service.readyBuild("tiny", bytes(10));
     grow(dibImage, 4L << 30);
     Http.Answer created = http.post("/v1/dib_images/tiny/upload", FORM);
-    Poll.until("the upload has begun", () -> provided().size() == 1);
+    Poll.until("the upload has begun", () -> parts() == 1);
 
     Http.Answer deleted = http.delete(created.location());
 
@@ -134,7 +137,7 @@ class UploadTest {
     List<Http.Answer> uploads =
         Stream.generate(() -> http.post("/v1/dib_images/tiny/upload", FORM)).limit(6).toList();
     // one that has been claimed and has not begun to send finds the build gone, and fails as well
-    Poll.until("four are sent", () -> provided().size() == 4);
+    Poll.until("four are sent", () -> parts() == 4);
 
     Http.Answer deleted = http.delete("/v1/dib_images/" + dibImage);
 
@@ -224,6 +227,11 @@ class UploadTest {
 
   private Path provider() {
     return service.dir().resolve("provider");
+  }
+
+  /** How many copies are being written. */
+  private long parts() throws IOException {
+    return provided().stream().filter(name -> name.endsWith(".qcow2.part")).count();
   }
 
   private List<String> provided() throws IOException {

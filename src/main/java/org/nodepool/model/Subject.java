@@ -32,16 +32,23 @@ public record Subject(What what, long id) {
 
   /** The subject with that path; an {@link IllegalArgumentException} when it is none. */
   public static Subject at(String path) {
+    return parse(path)
+        .orElseThrow(
+            () -> new IllegalArgumentException("not the path of a row that jobs work on: " + path));
+  }
+
+  /** The subject with that path; empty when it is none. */
+  public static Optional<Subject> parse(String path) {
     String[] parts = path.split("/", -1);
     if (parts.length == 4 && path.startsWith(ROOT)) {
       Optional<Long> id = Ids.parse(parts[3]);
       Optional<What> what =
           Arrays.stream(What.values()).filter(w -> w.collection.equals(parts[2])).findFirst();
       if (id.isPresent() && what.isPresent()) {
-        return new Subject(what.get(), id.get());
+        return Optional.of(new Subject(what.get(), id.get()));
       }
     }
-    throw new IllegalArgumentException("not the path of a row that jobs work on: " + path);
+    return Optional.empty();
   }
 
   /** The path in the API, such as {@code /v1/nodes/7}. */

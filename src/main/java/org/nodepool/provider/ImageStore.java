@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
+import org.nodepool.model.Mark;
 
 /**
  * What holds images for us: a cloud, or a directory in its place. Every future fails with {@link
@@ -19,8 +20,8 @@ public interface ImageStore {
    * @param file the verified file; {@code type} its format, as in its name
    * @param sha256 lower case hex
    * @param name what the image is to be called at the provider
-   * @param uuid of this attempt; part of the external name, so that leftovers are found by it
-   * @param imageId the image's row
+   * @param mark what the image carries: its row, and this attempt, by whose uuid leftovers are
+   *     found
    * @param dibImageId the row of the dib image whose file it is
    * @param meta properties to go with the image
    */
@@ -30,8 +31,7 @@ public interface ImageStore {
       long sizeBytes,
       String sha256,
       String name,
-      String uuid,
-      long imageId,
+      Mark mark,
       long dibImageId,
       Map<String, String> meta) {
 

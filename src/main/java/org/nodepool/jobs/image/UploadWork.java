@@ -22,6 +22,7 @@ import org.nodepool.model.DibImage;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
+import org.nodepool.model.Mark;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.State;
 import org.nodepool.model.Subject;
@@ -34,6 +35,7 @@ import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.Tx;
+import org.nodepool.store.schema.DatabaseId;
 
 /**
  * Brings a dib image to a provider: {@code building} to {@code ready}. An upload takes a build that
@@ -195,18 +197,22 @@ public final class UploadWork implements Work {
               .formatted(image.imageName(), provider.name()));
     }
     run.log().note("sending %s to provider %s".formatted(source.path(), provider.name()));
-    ImageStore.Upload upload =
-        new ImageStore.Upload(
-            source.path(),
-            source.file().type(),
-            source.file().sizeBytes(),
-            source.file().sha256(),
-            image.hostname(),
-            run.job().attemptUuid(),
-            image.id(),
-            source.dibImage().id(),
-            configured.meta());
-    return images(run.job()).upload(upload, new UploadObserver(db, images, jobs, image, run));
+    return DatabaseId.of(db)
+        .map(id -> new Mark(id, run.job().subject(), run.job().attemptUuid()))
+        .compose(
+            mark ->
+                images(run.job())
+                    .upload(
+                        new ImageStore.Upload(
+                            source.path(),
+                            source.file().type(),
+                            source.file().sizeBytes(),
+                            source.file().sha256(),
+                            image.hostname(),
+                            mark,
+                            source.dibImage().id(),
+                            configured.meta()),
+                        new UploadObserver(db, images, jobs, image, run)));
   }
 
   private ImageStore images(Job job) {

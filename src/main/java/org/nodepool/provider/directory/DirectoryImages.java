@@ -2,11 +2,10 @@ package org.nodepool.provider.directory;
 
 import io.vertx.core.Future;
 import io.vertx.core.WorkerExecutor;
-import io.vertx.core.json.JsonObject;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -14,7 +13,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.security.NoSuchAlgorithmException;
-import java.util.TreeMap;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
@@ -26,13 +27,13 @@ import org.nodepool.provider.files.FileDigests;
 
 /**
  * A directory that holds images as a cloud would: {@code <name>-<uuid>.<type>}, whole or not there
- * at all, and beside it {@code <that>.json} with what is known of it. The external id is the file's
- * name.
+ * at all, and beside it its {@link Sidecar}, which is there from before the first byte of the copy,
+ * {@code <that>.part}, to after the last: so whatever is left of an image is known by its mark. The
+ * external id is the image's file name.
  */
 final class DirectoryImages implements ImageStore {
   private static final Pattern EXTERNAL_ID = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]*");
   private static final int BUFFER_BYTES = 1 << 20;
-  private static final String PART = ".part";
   private static final String SHA_256 = "SHA-256";
 
   private final String provider;
@@ -49,7 +50,7 @@ final class DirectoryImages implements ImageStore {
 
   @Override
   public Future<Void> upload(Upload upload, Observer observer) {
-    String externalId = "%s-%s.%s".formatted(upload.name(), upload.uuid(), upload.type());
+    String externalId = "%s-%s.%s".formatted(upload.name(), upload.mark().attempt(), upload.type());
     return observer
         .created(externalId)
         .compose(v -> blocking("write to", () -> write(upload, externalId, observer)));
@@ -63,11 +64,14 @@ final class DirectoryImages implements ImageStore {
           Path file = file(externalId);
           Failpoint.DELETE_COPY.before();
           Files.deleteIfExists(file);
-          Files.deleteIfExists(sidecar(file));
+          Files.deleteIfExists(part(file));
+          Files.deleteIfExists(Sidecar.draftOf(file));
+          Files.deleteIfExists(Sidecar.of(file));
           Failpoint.DELETE_COPY.after();
           if (Files.isDirectory(directory)) {
-            sync(directory);
+            Sidecar.sync(directory);
           }
+          return null;
         });
   }
 
@@ -77,24 +81,36 @@ final class DirectoryImages implements ImageStore {
         "delete from",
         () -> {
           Failpoint.DELETE_LEFTOVERS.before();
+          List<Path> sidecars = new ArrayList<>();
           try (DirectoryStream<Path> files =
               Files.newDirectoryStream(directory, "*" + uuid + "*")) {
             for (Path file : files) {
-              Files.deleteIfExists(file);
+              if (file.toString().endsWith(Sidecar.SUFFIX)) {
+                sidecars.add(file);
+              } else {
+                Files.deleteIfExists(file);
+              }
             }
           } catch (NoSuchFileException e) {
             // no directory, no leftovers
           }
+          for (Path sidecar : sidecars) {
+            Files.deleteIfExists(sidecar);
+          }
           Failpoint.DELETE_LEFTOVERS.after();
+          return null;
         });
   }
 
-  private void write(Upload upload, String externalId, Observer observer)
+  private Void write(Upload upload, String externalId, Observer observer)
       throws IOException, NoSuchAlgorithmException {
     upload.checkThere();
     Files.createDirectories(directory);
     Path file = file(externalId);
-    Path part = file.resolveSibling(file.getFileName() + PART);
+    Path part = part(file);
+    Failpoint.WRITE_SIDECAR.before();
+    Sidecar.write(upload, file);
+    Failpoint.WRITE_SIDECAR.after();
     Failpoint.WRITE_COPY.before();
     copy(upload, part, observer);
     Failpoint.WRITE_COPY.after();
@@ -102,10 +118,8 @@ final class DirectoryImages implements ImageStore {
     Failpoint.PUBLISH_COPY.before();
     Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
     Failpoint.PUBLISH_COPY.after();
-    Failpoint.WRITE_SIDECAR.before();
-    writeSidecar(upload, sidecar(file));
-    Failpoint.WRITE_SIDECAR.after();
-    sync(directory);
+    Sidecar.sync(directory);
+    return null;
   }
 
   private static void copy(Upload upload, Path target, Observer observer) throws IOException {
@@ -144,21 +158,6 @@ final class DirectoryImages implements ImageStore {
     }
   }
 
-  private void writeSidecar(Upload upload, Path sidecar) throws IOException {
-    JsonObject json =
-        new JsonObject()
-            .put("name", upload.name())
-            .put("type", upload.type())
-            .put("size", upload.sizeBytes())
-            .put("sha256", upload.sha256())
-            .put("dib_image_id", upload.dibImageId())
-            .put("meta", new JsonObject(new TreeMap<>(upload.meta())));
-    Path part = sidecar.resolveSibling(sidecar.getFileName() + PART);
-    Files.writeString(part, json.encodePrettily() + "\n", StandardCharsets.UTF_8);
-    sync(part);
-    Files.move(part, sidecar, StandardCopyOption.ATOMIC_MOVE);
-  }
-
   /** The id comes from a row: it must not lead out of the directory. */
   private Path file(String externalId) {
     if (!EXTERNAL_ID.matcher(externalId).matches()) {
@@ -169,36 +168,32 @@ final class DirectoryImages implements ImageStore {
     return directory.resolve(externalId);
   }
 
-  private static Path sidecar(Path file) {
-    return file.resolveSibling(file.getFileName() + ".json");
+  /** The copy while it is written. */
+  private static Path part(Path file) {
+    return file.resolveSibling(file.getFileName() + ".part");
   }
 
-  private static void sync(Path path) throws IOException {
-    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-      channel.force(true);
-    }
-  }
-
-  private interface Blocking {
-    void run() throws IOException, NoSuchAlgorithmException;
-  }
-
-  private Future<Void> blocking(String act, Blocking work) {
+  private <T> Future<T> blocking(String act, Callable<T> work) {
     return executor
-        .<Void>executeBlocking(
+        .executeBlocking(
             () -> {
               try {
-                work.run();
-                return null;
+                return work.call();
+              } catch (DirectoryIteratorException e) {
+                throw away(act, e.getCause());
               } catch (IOException e) {
-                throw new ProviderAway(
-                    "Provider %s cannot %s its directory: %s (%s)."
-                        .formatted(provider, act, e.getMessage(), e.getClass().getSimpleName()),
-                    e);
+                throw away(act, e);
               }
             },
             false)
         .onSuccess(v -> notes.succeeded(provider))
         .onFailure(e -> notes.failed(provider, e.getMessage()));
+  }
+
+  private ProviderAway away(String act, IOException e) {
+    return new ProviderAway(
+        "Provider %s cannot %s its directory: %s (%s)."
+            .formatted(provider, act, e.getMessage(), e.getClass().getSimpleName()),
+        e);
   }
 }

@@ -44,7 +44,7 @@ final class OpenStackImages implements ImageStore {
     Failpoint.DELETE_LEFTOVERS.before();
     return later(
             images
-                .with(OpenStackUpload.UUID, uuid)
+                .with(Marks.ATTEMPT, uuid)
                 .compose(found -> deleteAll(found.stream().filter(i -> !isOfServer(i)).toList())))
         .onSuccess(v -> Failpoint.DELETE_LEFTOVERS.after());
   }

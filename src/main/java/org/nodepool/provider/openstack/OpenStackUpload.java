@@ -27,9 +27,6 @@ import org.nodepool.provider.files.ImageInspection;
  * leaves what it has made to {@link ImageStore#deleteLeftovers}. To be used once, on one context.
  */
 final class OpenStackUpload {
-  /** The property by which what an attempt left is found again. */
-  static final String UUID = "nodepool_uuid";
-
   private static final String SHA_256 = "SHA-256";
   private static final String SHA_512 = "SHA-512";
 
@@ -145,7 +142,7 @@ final class OpenStackUpload {
           observer.checkGoesOn();
           return isMakingUnclear
               ? images
-                  .with(UUID, upload.uuid())
+                  .with(Marks.ATTEMPT, upload.mark().attempt())
                   .compose(
                       found -> found.isEmpty() ? create() : Future.succeededFuture(found.get(0)))
               : create();
@@ -164,14 +161,13 @@ final class OpenStackUpload {
   private JsonObject properties() {
     JsonObject image = new JsonObject();
     upload.meta().forEach(image::put);
+    Marks.properties(upload.mark()).forEach(image::put);
     return image
         .put("name", upload.name())
         .put("disk_format", upload.type())
         .put("container_format", "bare")
         .put("visibility", "private")
-        .put("nodepool_dib_image_id", Long.toString(upload.dibImageId()))
-        .put("nodepool_image_id", Long.toString(upload.imageId()))
-        .put(UUID, upload.uuid());
+        .put("nodepool_dib_image_id", Long.toString(upload.dibImageId()));
   }
 
   private Future<Void> send(String id) {
@@ -356,7 +352,7 @@ final class OpenStackUpload {
   private Future<Void> deleteOthers(String id) {
     return isMakingUnclear
         ? images
-            .with(UUID, upload.uuid())
+            .with(Marks.ATTEMPT, upload.mark().attempt())
             .compose(
                 found ->
                     Future.all(

@@ -1,0 +1,60 @@
+package org.nodepool.provider.directory;
+
+import io.vertx.core.json.JsonObject;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.TreeMap;
+import org.nodepool.model.Mark;
+import org.nodepool.provider.ImageStore.Upload;
+
+/**
+ * What is known of an image, in a file beside it, {@code <its name>.json}: there before the image,
+ * and gone after it. All of it blocks.
+ */
+final class Sidecar {
+  static final String SUFFIX = ".json";
+
+  private Sidecar() {}
+
+  static Path of(Path image) {
+    return image.resolveSibling(image.getFileName() + SUFFIX);
+  }
+
+  /** Where it is while it is written. */
+  static Path draftOf(Path image) {
+    return image.resolveSibling(image.getFileName() + SUFFIX + ".part");
+  }
+
+  /** Writes that of the image which this upload is to make, all at once. */
+  static void write(Upload upload, Path image) throws IOException {
+    Mark mark = upload.mark();
+    JsonObject json =
+        new JsonObject()
+            .put("name", upload.name())
+            .put("type", upload.type())
+            .put("size", upload.sizeBytes())
+            .put("sha256", upload.sha256())
+            .put("dib_image_id", upload.dibImageId())
+            .put("database", mark.database())
+            .put("subject", mark.subject().path())
+            .put("attempt", mark.attempt())
+            .put("meta", new JsonObject(new TreeMap<>(upload.meta())));
+    Path draft = draftOf(image);
+    Files.writeString(draft, json.encodePrettily() + "\n", StandardCharsets.UTF_8);
+    sync(draft);
+    Files.move(draft, of(image), StandardCopyOption.ATOMIC_MOVE);
+    sync(image.getParent());
+  }
+
+  /** Lets what was written, or a directory's entries, outlive the machine's power. */
+  static void sync(Path path) throws IOException {
+    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+      channel.force(true);
+    }
+  }
+}
