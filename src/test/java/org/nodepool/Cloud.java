@@ -230,14 +230,18 @@ final class Cloud {
 
   /** Makes an image without data; its id. */
   String makeImage(String name) {
-    return ask(
-            "POST",
-            "/v2/images",
-            new JsonObject()
-                .put("name", name)
-                .put("disk_format", "raw")
-                .put("container_format", "bare"))
-        .getString("id");
+    return makeImage(name, Map.of());
+  }
+
+  /** As above, with these properties. */
+  String makeImage(String name, Map<String, String> properties) {
+    JsonObject image =
+        new JsonObject()
+            .put("name", name)
+            .put("disk_format", "raw")
+            .put("container_format", "bare");
+    properties.forEach(image::put);
+    return ask("POST", "/v2/images", image).getString("id");
   }
 
   void delete(String id) {

@@ -2,12 +2,16 @@ package org.nodepool;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
+import static org.assertj.core.api.Assertions.tuple;
 
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import io.vertx.core.json.JsonObject;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
+import java.time.Instant;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -26,11 +30,13 @@ import org.nodepool.model.Mark;
 import org.nodepool.model.Subject;
 import org.nodepool.model.Subject.What;
 import org.nodepool.provider.ImageStore;
+import org.nodepool.provider.ImageStore.StoredImage;
 import org.nodepool.provider.Providers;
 
 /** What every driver's images do alike; a new driver is a line of {@link Kind}. */
 @RunsBesideOthers
 class ImageStoreContractTest {
+  private static final String NAME = "contract";
   private static final String DATABASE = UUID.randomUUID().toString();
   private static final byte[] BYTES = new byte[3 << 20];
 
@@ -64,6 +70,24 @@ class ImageStoreContractTest {
       byte[] held(Path dir, String id) throws Exception {
         return Files.readAllBytes(store(dir).resolve(id));
       }
+
+      @Override
+      String make(Path dir, String uuid, Map<String, String> mark) throws Exception {
+        JsonObject sidecar = new JsonObject().put("name", NAME).put("size", 3);
+        mark.forEach(sidecar::put);
+        String id = "%s-%s.raw".formatted(NAME, uuid);
+        Files.createDirectories(store(dir));
+        Files.writeString(store(dir).resolve(id), "old");
+        Files.writeString(store(dir).resolve(id + ".json"), sidecar.encode());
+        return id;
+      }
+
+      @Override
+      void makeForeign(Path dir) throws Exception {
+        Files.createDirectories(store(dir));
+        Files.writeString(store(dir).resolve(NAME + ".raw"), "another's");
+        Files.writeString(store(dir).resolve(NAME + ".raw.json"), "{}");
+      }
     },
     OPENSTACK {
       @Override
@@ -74,6 +98,18 @@ class ImageStoreContractTest {
       @Override
       byte[] held(Path dir, String id) throws Exception {
         return Files.readAllBytes(Cloud.shared().store().resolve(id));
+      }
+
+      @Override
+      String make(Path dir, String uuid, Map<String, String> mark) {
+        Map<String, String> properties = new HashMap<>(Map.of("nodepool_uuid", uuid));
+        mark.forEach((part, value) -> properties.put("nodepool_" + part, value));
+        return Cloud.shared().makeImage(NAME, properties);
+      }
+
+      @Override
+      void makeForeign(Path dir) {
+        Cloud.shared().makeImage(NAME, Map.of("purpose", "another"));
       }
     };
 
@@ -86,6 +122,15 @@ class ImageStoreContractTest {
 
     /** The data of one image. */
     abstract byte[] held(Path dir, String id) throws Exception;
+
+    /**
+     * Makes an image as early versions did, and with these parts of a mark besides; its external
+     * id.
+     */
+    abstract String make(Path dir, String uuid, Map<String, String> mark) throws Exception;
+
+    /** Makes an image of the same name with which we have nothing to do. */
+    abstract void makeForeign(Path dir) throws Exception;
   }
 
   /** Notes what it is told; stops the upload when it is told to. */
@@ -93,6 +138,7 @@ class ImageStoreContractTest {
     volatile String externalId;
     volatile double sent;
     volatile boolean isStopped;
+    volatile boolean stopsHalfway;
     volatile Future<Void> stored = Future.succeededFuture();
 
     @Override
@@ -104,6 +150,7 @@ class ImageStoreContractTest {
     @Override
     public void sent(double fraction) {
       sent = fraction;
+      isStopped |= stopsHalfway;
     }
 
     @Override
@@ -143,15 +190,16 @@ class ImageStoreContractTest {
   }
 
   private ImageStore.Upload upload(String uuid) throws Exception {
+    return upload(mark(DATABASE, uuid));
+  }
+
+  private ImageStore.Upload upload(Mark mark) throws Exception {
     return new ImageStore.Upload(
-        file,
-        "raw",
-        BYTES.length,
-        sha256(BYTES),
-        "contract",
-        new Mark(DATABASE, new Subject(What.IMAGE, 7), uuid),
-        8,
-        Map.of("purpose", "test"));
+        file, "raw", BYTES.length, sha256(BYTES), NAME, mark, 8, Map.of("purpose", "test"));
+  }
+
+  private static Mark mark(String database, String uuid) {
+    return new Mark(database, new Subject(What.IMAGE, 7), uuid);
   }
 
   private static String sha256(byte[] bytes) throws Exception {
@@ -249,6 +297,129 @@ class ImageStoreContractTest {
         .hasMessage("The upload was stopped.");
     store(kind).deleteLeftovers(upload.mark().attempt()).await();
     assertThat(kind.ids(dir)).isEmpty();
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void where_nothing_is_the_list_is_empty(Kind kind) {
+    assertThat(store(kind).list().await()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void what_was_uploaded_is_listed_with_its_mark(Kind kind) throws Exception {
+    Watcher watcher = new Watcher();
+    String uuid = uuid();
+    Instant before = Instant.now().minusSeconds(2); // clouds cut the rest of a second off
+    store(kind).upload(upload(uuid), watcher).await();
+
+    List<StoredImage> listed = store(kind).list().await();
+
+    assertThat(listed).hasSize(1);
+    StoredImage image = listed.get(0);
+    assertThat(image.externalId()).isEqualTo(watcher.externalId);
+    assertThat(image.name()).isEqualTo(NAME);
+    assertThat(image.mark()).isEqualTo(mark(DATABASE, uuid));
+    assertThat(image.created()).isBetween(before, Instant.now().plusSeconds(2));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void what_was_uploaded_from_another_database_is_listed_with_that_ones_mark(Kind kind)
+      throws Exception {
+    Mark ours = mark(DATABASE, uuid());
+    Mark others = mark(uuid(), uuid());
+    store(kind).upload(upload(others), new Watcher()).await();
+    store(kind).upload(upload(ours), new Watcher()).await();
+
+    List<StoredImage> listed = store(kind).list().await();
+
+    assertThat(listed).extracting(StoredImage::mark).containsExactlyInAnyOrder(ours, others);
+    assertThat(listed).extracting(StoredImage::externalId).isSorted();
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void what_was_deleted_is_not_listed(Kind kind) throws Exception {
+    Watcher deleted = new Watcher();
+    Watcher other = new Watcher();
+    String swept = uuid();
+    store(kind).upload(upload(uuid()), deleted).await();
+    store(kind).upload(upload(swept), new Watcher()).await();
+    store(kind).upload(upload(uuid()), other).await();
+
+    store(kind).delete(deleted.externalId).await();
+    store(kind).deleteLeftovers(swept).await();
+
+    assertThat(store(kind).list().await())
+        .extracting(StoredImage::externalId)
+        .containsExactly(other.externalId);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void an_image_of_before_is_listed_without_a_mark_and_still_found_by_its_attempt(Kind kind)
+      throws Exception {
+    String uuid = uuid();
+    String id = kind.make(dir, uuid, Map.of());
+
+    assertThat(store(kind).list().await())
+        .extracting(StoredImage::externalId, StoredImage::name, StoredImage::mark)
+        .containsExactly(tuple(id, NAME, null));
+
+    store(kind).deleteLeftovers(uuid).await();
+    assertThat(store(kind).list().await()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void a_mark_that_is_not_whole_is_none(Kind kind) throws Exception {
+    String subject = "/v1/images/7";
+    List<String> uuids = Stream.generate(ImageStoreContractTest::uuid).limit(4).toList();
+    kind.make(dir, uuids.get(0), mark("ours", subject, uuids.get(0)));
+    kind.make(dir, uuids.get(1), mark(DATABASE, "/v1/pools/7", uuids.get(1)));
+    kind.make(dir, uuids.get(2), Map.of("database", DATABASE));
+    String whole = kind.make(dir, uuids.get(3), mark(DATABASE, subject, uuids.get(3)));
+
+    List<StoredImage> listed = store(kind).list().await();
+
+    assertThat(listed).hasSize(4);
+    assertThat(listed)
+        .filteredOn(image -> image.mark() != null)
+        .extracting(StoredImage::externalId)
+        .containsExactly(whole);
+  }
+
+  private static Map<String, String> mark(String database, String subject, String attempt) {
+    return Map.of("database", database, "subject", subject, "attempt", attempt);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void what_others_brought_there_is_not_listed(Kind kind) throws Exception {
+    kind.makeForeign(dir);
+    assertThat(kind.ids(dir)).hasSize(1);
+
+    assertThat(store(kind).list().await()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void an_attempt_that_was_cut_off_halfway_is_found_by_its_mark_and_can_be_deleted(Kind kind)
+      throws Exception {
+    Watcher watcher = new Watcher();
+    watcher.stopsHalfway = true;
+    String uuid = uuid();
+    assertThat(catchThrowable(() -> store(kind).upload(upload(uuid), watcher).await()))
+        .hasMessage("The upload was stopped.");
+
+    assertThat(store(kind).list().await())
+        .extracting(StoredImage::externalId, StoredImage::mark)
+        .containsExactly(tuple(watcher.externalId, mark(DATABASE, uuid)));
+
+    store(kind).delete(watcher.externalId).await();
+    assertThat(kind.ids(dir)).isEmpty();
+    assertThat(store(kind).list().await()).isEmpty();
   }
 
   @ParameterizedTest

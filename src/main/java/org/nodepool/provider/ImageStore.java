@@ -3,6 +3,8 @@ package org.nodepool.provider;
 import io.vertx.core.Future;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
+import java.util.List;
 import java.util.Map;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
@@ -14,6 +16,9 @@ import org.nodepool.model.Mark;
  * pass. A deletion that fails may be asked again.
  */
 public interface ImageStore {
+  /** The longest list: it is held in memory as a whole. */
+  int MOST_LISTED = 100_000;
+
   /**
    * A file that is to be sent, and the image that it is to become.
    *
@@ -47,6 +52,18 @@ public interface ImageStore {
       }
     }
   }
+
+  /**
+   * An image at the provider, or what an attempt at an upload that is under way, or was cut off,
+   * has made of one.
+   *
+   * @param name what it is called there; null when it has no name
+   * @param mark null when it has none that is whole: an image of a version before the ids of
+   *     databases, or one that others have changed or made of ours. Nobody can tell whose it is, so
+   *     it is never removed by itself
+   * @param created when the provider first had something of it; null when it does not say
+   */
+  record StoredImage(String externalId, String name, Mark mark, Instant created) {}
 
   /** The caller that waits for an upload. Called from any thread. */
   interface Observer {
@@ -86,4 +103,13 @@ public interface ImageStore {
    * @param uuid of the attempt
    */
   Future<Void> deleteLeftovers(String uuid);
+
+  /**
+   * The images here that carry a mark, whichever database's, or look as if we had made them; by
+   * external id. At a provider that is on one host alone, those on this host. One that is made or
+   * deleted meanwhile may be among them or not. Fails with {@link ProviderFailure} also when there
+   * are more images than {@value #MOST_LISTED}, whoever's: a list that is cut short would be taken
+   * for the whole.
+   */
+  Future<List<StoredImage>> list();
 }

@@ -97,6 +97,11 @@ public final class Providers {
         public Future<Void> deleteLeftovers(String uuid) {
           return all.call(name, provider -> provider.images().deleteLeftovers(uuid));
         }
+
+        @Override
+        public Future<List<StoredImage>> list() {
+          return all.call(name, provider -> provider.images().list());
+        }
       };
     }
 

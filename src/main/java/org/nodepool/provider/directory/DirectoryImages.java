@@ -102,6 +102,11 @@ final class DirectoryImages implements ImageStore {
         });
   }
 
+  @Override
+  public Future<List<StoredImage>> list() {
+    return blocking("list", () -> DirectoryListing.of(directory, provider));
+  }
+
   private Void write(Upload upload, String externalId, Observer observer)
       throws IOException, NoSuchAlgorithmException {
     upload.checkThere();

@@ -1,13 +1,17 @@
 package org.nodepool.provider.directory;
 
+import io.vertx.core.json.DecodeException;
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.nodepool.model.Mark;
 import org.nodepool.provider.ImageStore.Upload;
@@ -18,6 +22,9 @@ import org.nodepool.provider.ImageStore.Upload;
  */
 final class Sidecar {
   static final String SUFFIX = ".json";
+
+  /** Far more than is ever written. */
+  private static final long MOST_BYTES = 1 << 16;
 
   private Sidecar() {}
 
@@ -49,6 +56,23 @@ final class Sidecar {
     sync(draft);
     Files.move(draft, of(image), StandardCopyOption.ATOMIC_MOVE);
     sync(image.getParent());
+  }
+
+  /** Empty when there is none, or none that is whole. */
+  static Optional<Mark> mark(Path image) throws IOException {
+    Path file = of(image);
+    try {
+      if (!Files.isRegularFile(file) || Files.size(file) > MOST_BYTES) {
+        return Optional.empty();
+      }
+      JsonObject json = new JsonObject(Files.readString(file, StandardCharsets.UTF_8));
+      return Mark.parse(
+          json.getValue("database"), json.getValue("subject"), json.getValue("attempt"));
+    } catch (NoSuchFileException e) { // deleted meanwhile
+      return Optional.empty();
+    } catch (DecodeException | CharacterCodingException e) {
+      return Optional.empty();
+    }
   }
 
   /** Lets what was written, or a directory's entries, outlive the machine's power. */

@@ -7,12 +7,17 @@ import io.vertx.core.json.JsonObject;
 import io.vertx.core.streams.ReadStream;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.time.format.DateTimeParseException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
+import org.nodepool.provider.ImageStore;
 
 /**
  * A cloud's images (OpenStack Image v2). To be used on one context alone. Every future fails with
@@ -22,6 +27,12 @@ import org.nodepool.model.AttemptEnd.ProviderFailure;
 final class ImageService {
   private static final Pattern ID = Pattern.compile("[A-Za-z0-9_-]+");
 
+  /** How many images are asked for at a time; some 2 kB each. */
+  private static final int PAGE = 200;
+
+  /** A list that is longer, ours and others', is taken for one that never ends. */
+  private static final int MOST_PAGES = ImageStore.MOST_LISTED / PAGE;
+
   private final CloudCalls calls;
   private final String provider;
   private final CloudService service;
@@ -29,6 +40,8 @@ final class ImageService {
   /**
    * An image as the cloud has it.
    *
+   * @param name null when it has none
+   * @param created null when the cloud does not say
    * @param status as the cloud calls it
    * @param size in bytes; null until it is known
    * @param hashAlgorithm of {@code hash}; null until it is known, or when there is none
@@ -37,6 +50,8 @@ final class ImageService {
    */
   record CloudImage(
       String id,
+      String name,
+      Instant created,
       String status,
       Long size,
       String hashAlgorithm,
@@ -46,12 +61,22 @@ final class ImageService {
     static CloudImage of(JsonObject json) {
       return new CloudImage(
           json.getString("id"),
+          json.getString("name"),
+          instant(json.getString("created_at")),
           json.getString("status", ""),
           json.getLong("size"),
           json.getString("os_hash_algo"),
           json.getString("os_hash_value"),
           json.getString("checksum"),
           json);
+    }
+
+    private static Instant instant(String text) {
+      try {
+        return text == null ? null : Instant.parse(text);
+      } catch (DateTimeParseException e) {
+        return null;
+      }
     }
   }
 
@@ -102,7 +127,57 @@ final class ImageService {
 
   /** The images of which a property has this value, in no order. */
   Future<List<CloudImage>> with(String property, String value) {
-    String query = "/images?%s=%s&limit=100".formatted(property, encoded(value));
+    return list("/images?%s=%s&limit=%d".formatted(property, encoded(value), PAGE))
+        .map(
+            page ->
+                page.images().stream()
+                    // an Image service that does not know the filter lists all
+                    .filter(image -> value.equals(image.properties().getValue(property)))
+                    .toList());
+  }
+
+  /**
+   * The images that the login may see, and that are wanted, in no order. Image filters by the value
+   * of a property and not by its being there, so what others made, or an early version did, is
+   * found only by looking at all of them. Those that somebody has hidden, and community images of
+   * other projects, are not among them. Fails with {@link ProviderFailure} also when there are more
+   * than {@value ImageStore#MOST_LISTED}.
+   */
+  Future<List<CloudImage>> all(Predicate<CloudImage> wanted) {
+    return all(wanted, "", 1, new ArrayList<>());
+  }
+
+  private Future<List<CloudImage>> all(
+      Predicate<CloudImage> wanted, String marker, int number, List<CloudImage> found) {
+    return list("/images?limit=%d%s".formatted(PAGE, marker))
+        .recover(e -> Future.failedFuture(marker.isEmpty() ? e : later(e)))
+        .compose(
+            page -> {
+              page.images().stream().filter(wanted).forEach(found::add);
+              if (page.isLast()) {
+                return Future.succeededFuture(found);
+              }
+              if (number == MOST_PAGES) {
+                throw new ProviderFailure(
+                    "Provider %s lists more than %d images."
+                        .formatted(provider, ImageStore.MOST_LISTED));
+              }
+              return all(wanted, "&marker=" + encoded(page.lastId()), number + 1, found);
+            });
+  }
+
+  /** A page that begins after an image is refused when that image was deleted meanwhile. */
+  private static Throwable later(Throwable e) {
+    return e instanceof ProviderFailure ? new ProviderAway(e.getMessage(), e) : e;
+  }
+
+  private record Page(List<CloudImage> images, boolean isLast) {
+    String lastId() {
+      return images.get(images.size() - 1).id();
+    }
+  }
+
+  private Future<Page> list(String query) {
     return service
         .call(access -> calls.get(access.endpoint() + query, access.token()))
         .map(
@@ -110,12 +185,16 @@ final class ImageService {
               if (answer.status() != 200) {
                 throw service.refused("to list images", answer);
               }
-              return answer.json().getJsonArray("images", new JsonArray()).stream()
-                  .map(JsonObject.class::cast)
-                  // an Image service that does not know the filter lists all
-                  .filter(image -> value.equals(image.getValue(property)))
-                  .map(CloudImage::of)
-                  .toList();
+              JsonObject page = answer.json();
+              if (!(page.getValue("images") instanceof JsonArray array)) {
+                throw new ProviderAway(
+                    "Provider %s answers no list of images: %s"
+                        .formatted(provider, answer.reason()),
+                    null);
+              }
+              List<CloudImage> images =
+                  array.stream().map(JsonObject.class::cast).map(CloudImage::of).toList();
+              return new Page(images, images.isEmpty() || !page.containsKey("next"));
             });
   }
 

@@ -1,6 +1,8 @@
 package org.nodepool.provider.openstack;
 
+import io.vertx.core.json.JsonObject;
 import java.util.Map;
+import java.util.Optional;
 import org.nodepool.model.Mark;
 
 /** Marks as properties of what we make at a cloud. */
@@ -17,5 +19,16 @@ final class Marks {
   static Map<String, String> properties(Mark mark) {
     return Map.of(
         ATTEMPT, mark.attempt(), DATABASE, mark.database(), SUBJECT, mark.subject().path());
+  }
+
+  /** Whether any of our properties is there. */
+  static boolean isOurs(JsonObject properties) {
+    return properties.containsKey(ATTEMPT) || properties.containsKey(DATABASE);
+  }
+
+  /** Empty when a part of it is missing, or is not what we write. */
+  static Optional<Mark> of(JsonObject properties) {
+    return Mark.parse(
+        properties.getValue(DATABASE), properties.getValue(SUBJECT), properties.getValue(ATTEMPT));
   }
 }

@@ -3,6 +3,7 @@ package org.nodepool.provider.openstack;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
+import java.util.Comparator;
 import java.util.List;
 import org.nodepool.async.InTurn;
 import org.nodepool.model.AttemptEnd.ProviderAway;
@@ -47,6 +48,27 @@ final class OpenStackImages implements ImageStore {
                 .with(Marks.ATTEMPT, uuid)
                 .compose(found -> deleteAll(found.stream().filter(i -> !isOfServer(i)).toList())))
         .onSuccess(v -> Failpoint.DELETE_LEFTOVERS.after());
+  }
+
+  @Override
+  public Future<List<StoredImage>> list() {
+    return images
+        .all(image -> Marks.isOurs(image.properties()))
+        .map(
+            found ->
+                found.stream()
+                    .map(OpenStackImages::stored)
+                    .sorted(Comparator.comparing(StoredImage::externalId))
+                    .toList());
+  }
+
+  /** What a snapshot of a server carries says whose the server's image was, not whose it is. */
+  private static StoredImage stored(ImageService.CloudImage image) {
+    return new StoredImage(
+        image.id(),
+        image.name(),
+        isOfServer(image) ? null : Marks.of(image.properties()).orElse(null),
+        image.created());
   }
 
   /** A snapshot of a server has the properties of the image that the server was started from. */
