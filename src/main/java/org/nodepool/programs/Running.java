@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -77,6 +78,19 @@ public final class Running {
   /** Waits for its end for so long; whether it has ended. Blocks. */
   public boolean hasEnded(Duration limit) throws InterruptedException {
     return process.waitFor(limit.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  /** Kills it unless it ends within this time. Does not wait. */
+  public void killAfter(Duration limit) {
+    process
+        .onExit()
+        .orTimeout(limit.toMillis(), TimeUnit.MILLISECONDS)
+        .whenCompleteAsync(
+            (ended, late) -> {
+              if (late instanceof TimeoutException) {
+                kill();
+              }
+            });
   }
 
   private String name() {

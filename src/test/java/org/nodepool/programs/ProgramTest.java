@@ -91,6 +91,18 @@ class ProgramTest {
   }
 
   @Test
+  void one_that_nobody_waits_for_is_killed_at_its_limit_and_one_that_has_ended_is_not()
+      throws Exception {
+    Running slow = shell("sleep 1000").start();
+    slow.killAfter(Duration.ofMillis(200));
+    assertThat(slow.hasEnded(LONG)).isTrue();
+
+    Running quick = shell("exit 5").start();
+    quick.killAfter(LONG);
+    assertThat(quick.end(LONG)).isEqualTo(5);
+  }
+
+  @Test
   void it_is_killed_with_what_it_started_also_when_that_ignores_all() throws Exception {
     Running running =
         shell("trap '' TERM HUP; (trap '' TERM; sleep 1000) & echo $! > child; wait")

@@ -2,11 +2,12 @@ package org.nodepool.jobs.build;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.nodepool.jobs.run.JobRun;
+import org.nodepool.programs.OutputLines;
+import org.nodepool.programs.OutputLines.Line;
 
 /**
  * Follows what disk-image-create prints: every line goes to the job's log without its secrets, the
@@ -14,9 +15,6 @@ import org.nodepool.jobs.run.JobRun;
  * diskimage-builder 3.13 with {@code -x}.)
  */
 final class BuildOutput implements Runnable {
-  /** A program that prints no line ends must not fill the memory. */
-  private static final int LONGEST_LINE_BYTES = 16 * 1024;
-
   private static final List<String> PHASES =
       List.of(
           "root",
@@ -65,43 +63,28 @@ final class BuildOutput implements Runnable {
   /** Reads to the end of the output. */
   @Override
   public void run() {
-    byte[] line = new byte[LONGEST_LINE_BYTES];
-    int length = 0;
-    long dropped = 0;
+    OutputLines lines = new OutputLines(in);
     try {
-      byte[] chunk = new byte[8192];
-      for (int read = in.read(chunk); read >= 0; read = in.read(chunk)) {
-        for (int i = 0; i < read; i++) {
-          if (chunk[i] == '\n') {
-            line(new String(line, 0, length, StandardCharsets.UTF_8), dropped);
-            length = 0;
-            dropped = 0;
-          } else if (length < line.length) {
-            line[length++] = chunk[i];
-          } else {
-            dropped++;
-          }
-        }
+      for (Line line = lines.next(); line != null; line = lines.next()) {
+        line(line);
       }
     } catch (IOException e) {
       run.log().note("the output broke off: " + e.getMessage());
     }
-    if (length > 0) {
-      line(new String(line, 0, length, StandardCharsets.UTF_8), dropped);
-    }
   }
 
   /** Of a line that was cut, the end may be the beginning of a secret. */
-  private String withoutSecrets(String printed, long dropped) {
-    String line = mask.hide(printed);
-    return dropped == 0
+  private String withoutSecrets(Line printed) {
+    String line = mask.hide(printed.text());
+    return printed.cutBytes() == 0
         ? line
         : "%s… (cut: %d bytes more)"
-            .formatted(line.substring(0, Math.max(0, line.length() - mask.longest())), dropped);
+            .formatted(
+                line.substring(0, Math.max(0, line.length() - mask.longest())), printed.cutBytes());
   }
 
-  private synchronized void line(String printed, long dropped) {
-    String line = withoutSecrets(printed, dropped);
+  private synchronized void line(Line printed) {
+    String line = withoutSecrets(printed);
     run.log().line(line);
     String text = STAMP.matcher(line).replaceFirst("");
     Matcher running = RUNNING.matcher(text);
