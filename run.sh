@@ -3,9 +3,10 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# What building images needs from Debian; tiny-os takes its busybox from the host.
+# What building images needs from Debian; tiny-os takes its busybox from the host. And what logs in
+# to machines, and lets it in.
 packages=(python3-diskimage-builder qemu-utils debootstrap kpartx dosfstools gdisk parted
-  busybox-static sudo squashfs-tools)
+  busybox-static sudo squashfs-tools openssh-client dropbear-bin)
 # What the tests need besides: a MariaDB as an operator has it, and an OpenStack's Keystone and
 # Glance; these packages start no server. (The client brings my_print_defaults, which installing a
 # database needs.)

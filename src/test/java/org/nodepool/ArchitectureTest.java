@@ -60,6 +60,7 @@ class ArchitectureTest {
           entry("view", Room.knowing("model", "store", "changes").withVertx("io.netty.buffer..")),
           entry("events", Room.knowing("model", "store", "view").withVertx()),
           entry("programs", Room.knowing().with("java..", "org.slf4j..")),
+          entry("ssh", Room.knowing("programs").with("java..")),
           entry("provider", Room.knowing("model", "config").withVertx()),
           entry("provider.files", Room.knowing("model", "provider").withVertx()),
           entry(
