@@ -3,9 +3,11 @@ package org.nodepool.programs;
 import java.io.File;
 import java.io.IOException;
 import java.lang.ProcessBuilder.Redirect;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -34,6 +36,17 @@ public final class Program {
         .redirectInput(Redirect.from(new File("/dev/null")))
         .redirectOutput(Redirect.DISCARD);
     withOnly(Environment.inherited(System.getenv()));
+  }
+
+  /**
+   * Whether there is such a program.
+   *
+   * @param path where to look for it, as in the variable PATH
+   */
+  public static boolean isInstalled(String program, String path) {
+    return Arrays.stream(path.split(File.pathSeparator))
+        .filter(dir -> !dir.isEmpty())
+        .anyMatch(dir -> Files.isExecutable(Path.of(dir, program)));
   }
 
   /** Its working directory; else it is the service's. */

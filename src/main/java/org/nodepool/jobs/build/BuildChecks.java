@@ -3,12 +3,12 @@ package org.nodepool.jobs.build;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.regex.Pattern;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.model.AttemptEnd.JobFailure;
+import org.nodepool.programs.Program;
 
 /**
  * Refuses a build, with a {@link JobFailure} that says what to do, for what would show only at its
@@ -35,11 +35,7 @@ final class BuildChecks {
   static void programs(String path) {
     PROGRAMS.forEach(
         (program, debianPackage) -> {
-          boolean isThere =
-              Arrays.stream(path.split(":"))
-                  .filter(dir -> !dir.isEmpty())
-                  .anyMatch(dir -> Files.isExecutable(Path.of(dir, program)));
-          if (!isThere) {
+          if (!Program.isInstalled(program, path)) {
             throw new JobFailure(
                 "%s is not installed. As root, run './run.sh --setup' or '%s%s'."
                     .formatted(program, INSTALL, debianPackage));

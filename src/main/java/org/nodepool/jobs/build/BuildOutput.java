@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.nodepool.jobs.SecretMask;
 import org.nodepool.jobs.run.JobRun;
 import org.nodepool.programs.OutputLines;
 import org.nodepool.programs.OutputLines.Line;
@@ -73,18 +74,8 @@ final class BuildOutput implements Runnable {
     }
   }
 
-  /** Of a line that was cut, the end may be the beginning of a secret. */
-  private String withoutSecrets(Line printed) {
-    String line = mask.hide(printed.text());
-    return printed.cutBytes() == 0
-        ? line
-        : "%s… (cut: %d bytes more)"
-            .formatted(
-                line.substring(0, Math.max(0, line.length() - mask.longest())), printed.cutBytes());
-  }
-
   private synchronized void line(Line printed) {
-    String line = withoutSecrets(printed);
+    String line = mask.hide(printed.text(), printed.cutBytes());
     run.log().line(line);
     String text = STAMP.matcher(line).replaceFirst("");
     Matcher running = RUNNING.matcher(text);

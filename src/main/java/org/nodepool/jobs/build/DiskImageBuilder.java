@@ -10,6 +10,7 @@ import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolConfig.DiskImage;
+import org.nodepool.jobs.SecretMask;
 import org.nodepool.jobs.run.JobRun;
 import org.nodepool.jobs.run.Remains;
 import org.nodepool.model.AttemptEnd.JobFailure;

@@ -1,4 +1,4 @@
-package org.nodepool.jobs.build;
+package org.nodepool.jobs;
 
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
@@ -10,11 +10,11 @@ import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * Hides, in what a build prints, the values of the variables that are named like secrets, and the
- * login of a proxy. A value under {@value #SHORTEST} characters is left: it would be found in half
- * of all words.
+ * Hides, in what a program of ours prints, the values of the variables that are named like secrets,
+ * and the login of a proxy. A value under {@value #SHORTEST} characters is left: it would be found
+ * in half of all words.
  */
-final class SecretMask {
+public final class SecretMask {
   private static final Pattern NAMED_LIKE_A_SECRET =
       Pattern.compile("(?i).*(PASS|PWD_|_PWD|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|PRIVATE).*");
   private static final Pattern NAMED_LIKE_A_PROXY = Pattern.compile("(?i).*_proxy");
@@ -23,9 +23,9 @@ final class SecretMask {
   private final List<String> secrets;
 
   /**
-   * @param environment all that the build is given
+   * @param environment all that the program is given
    */
-  SecretMask(Map<String, String> environment) {
+  public SecretMask(Map<String, String> environment) {
     Set<String> found = new LinkedHashSet<>();
     environment.forEach(
         (name, value) -> {
@@ -67,13 +67,22 @@ final class SecretMask {
     }
   }
 
-  /** How many characters the longest has, as it may be printed. */
-  int longest() {
-    return secrets.isEmpty() ? 0 : secrets.get(0).length();
+  /**
+   * A line that was cut, without its secrets: its end may be the beginning of one.
+   *
+   * @param cutBytes how many more it had; 0: it is whole
+   */
+  public String hide(String line, long cutBytes) {
+    String masked = hide(line);
+    int longest = secrets.isEmpty() ? 0 : secrets.get(0).length();
+    return cutBytes == 0
+        ? masked
+        : "%s… (cut: %d bytes more)"
+            .formatted(masked.substring(0, Math.max(0, masked.length() - longest)), cutBytes);
   }
 
   /** The line with each secret as {@code ***}. */
-  String hide(String line) {
+  public String hide(String line) {
     String masked = line;
     for (String secret : secrets) {
       masked = masked.replace(secret, "***");
