@@ -3,10 +3,11 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# What building images needs from Debian; tiny-os takes its busybox from the host. And what logs in
-# to machines, and lets it in.
+# What building images needs from Debian; tiny-os takes its busybox from the host. And what runs
+# machines, boots them, lets them out, logs in to them, and lets it in.
 packages=(python3-diskimage-builder qemu-utils debootstrap kpartx dosfstools gdisk parted
-  busybox-static sudo squashfs-tools openssh-client dropbear-bin)
+  busybox-static sudo squashfs-tools openssh-client dropbear-bin qemu-system-x86 extlinux cpio
+  passt)
 # What the tests need besides: a MariaDB as an operator has it, and an OpenStack's Keystone and
 # Glance; these packages start no server. (The client brings my_print_defaults, which installing a
 # database needs.)
@@ -22,6 +23,9 @@ usage() {
 ./run.sh [--setup] [--config FILE]   start the service; --setup first installs what image
                                      building needs (Debian, root)
 ./run.sh check [--config FILE]       read the configuration: "ok", or every mistake
+./run.sh servers [--remove] [--config FILE]
+                                     the machines of this host, which outlive the service; --remove
+                                     deletes them. Stop the service first
 ./run.sh schema --remove [--config FILE]
                                      take everything of ours out of the database again; the
                                      tables of the pool stay. Stop the service first
@@ -258,7 +262,7 @@ case ${1:-} in
     setup "${packages[@]}"
     run "$@"
     ;;
-  '' | check | schema | --config | --config=*)
+  '' | check | schema | servers | --config | --config=*)
     check_tools
     run "$@"
     ;;

@@ -101,6 +101,22 @@ public final class Main implements Callable<Integer> {
         });
   }
 
+  @Command(
+      name = "servers",
+      description = "Lists the servers of providers that this host runs; they outlive the service.")
+  int servers(
+      @Option(
+              names = "--remove",
+              description = "delete them, whoever's they are. Stop the service first")
+          boolean remove) {
+    return orSayWhyNot(
+        "not all are looked at",
+        () -> {
+          PoolConfig pool = Configuration.read(config, System.getenv()).pool();
+          ServersCommand.run(pool, System.out, remove);
+        });
+  }
+
   private interface Act {
     void run() throws ConfigException, IOException, InterruptedException;
   }

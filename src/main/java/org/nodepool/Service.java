@@ -44,9 +44,11 @@ import org.nodepool.jobs.Uploads;
 import org.nodepool.jobs.run.ThisWorker;
 import org.nodepool.model.Problem;
 import org.nodepool.model.Worker;
+import org.nodepool.provider.Driver;
 import org.nodepool.provider.Providers;
 import org.nodepool.provider.directory.DirectoryDriver;
 import org.nodepool.provider.openstack.OpenStackDriver;
+import org.nodepool.provider.qemu.QemuDriver;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
 import org.nodepool.store.WorkerTable;
@@ -64,6 +66,10 @@ import org.slf4j.LoggerFactory;
 
 /** The running service: makes every object by hand, in the order in which they need each other. */
 final class Service {
+  /** One for each way in which a provider may be configured. */
+  static final List<Driver<?>> DRIVERS =
+      List.of(new OpenStackDriver(), new DirectoryDriver(), new QemuDriver());
+
   private static final Logger log = LoggerFactory.getLogger(Service.class);
 
   /** The event loops that answer: one would leave all but one processor to others. */
@@ -226,8 +232,9 @@ final class Service {
     providers =
         new Providers(
             vertx,
+            thisWorker.host(),
             pool::current,
-            List.of(new OpenStackDriver(), new DirectoryDriver()),
+            DRIVERS,
             name -> WorkerRole.executorOf(name, vertx, config.jobs()));
     var accepting = accepting(store, pool::current, providers, knock);
     waits = new JobWaits(vertx, store.jobs(), changes);
@@ -317,7 +324,7 @@ final class Service {
 
   private static ApiVerticle.Accepting accepting(
       Store store, Supplier<PoolConfig> pool, Providers providers, Knock knock) {
-    NewJobs newJobs = new NewJobs(store.jobs(), store.dibImages(), providers);
+    NewJobs newJobs = new NewJobs(store.jobs(), store.dibImages(), store.workers(), providers);
     Builds builds = new Builds(store.db(), store.dibImages(), store.jobs(), newJobs, pool, knock);
     Uploads uploads =
         new Uploads(store.db(), store.images(), store.dibImages(), newJobs, builds, pool, knock);

@@ -123,7 +123,7 @@ final class WorkerRole {
           switch (kind) {
             case BUILD -> build;
             case UPLOAD, UPDATE -> upload;
-            case DELETE_NODE -> new DeleteNodeWork(store.nodes(), providers);
+            case DELETE_NODE -> new DeleteNodeWork(store.db(), store.nodes(), providers);
             case DELETE_IMAGE -> new DeleteImageWork(store.images(), providers);
             case DELETE_DIB_IMAGE ->
                 new DeleteDibImageWork(store.dibImages(), store.jobs(), logs, pool, files);

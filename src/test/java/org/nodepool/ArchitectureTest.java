@@ -67,6 +67,10 @@ class ArchitectureTest {
               "provider.directory",
               Room.knowing("model", "config", "provider", "provider.files").withVertx()),
           entry(
+              "provider.qemu",
+              Room.knowing("model", "config", "programs", "provider", "provider.files")
+                  .withVertx()),
+          entry(
               "provider.openstack",
               Room.knowing("async", "model", "config", "provider", "provider.files")
                   .withVertx("org.jsoup..")),
@@ -84,13 +88,16 @@ class ArchitectureTest {
                       "config",
                       "store",
                       "store.schema",
+                      "programs",
                       "provider",
+                      "ssh",
                       "jobs",
                       "jobs.run")
                   .withVertx()),
           entry(
               "jobs.node",
-              Room.knowing("async", "model", "config", "store", "provider", "jobs.run")
+              Room.knowing(
+                      "async", "model", "config", "store", "store.schema", "provider", "jobs.run")
                   .withVertx()),
           entry(
               "jobs.upkeep",

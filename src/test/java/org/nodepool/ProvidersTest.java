@@ -38,6 +38,7 @@ import org.nodepool.provider.Provider;
 import org.nodepool.provider.Providers;
 import org.nodepool.provider.directory.DirectoryDriver;
 import org.nodepool.provider.openstack.OpenStackDriver;
+import org.nodepool.provider.qemu.QemuDriver;
 
 /** Providers of a real cloud that several callers share, while nodepool.yaml changes. */
 @RunsBesideOthers
@@ -66,6 +67,11 @@ class ProvidersTest {
     @Override
     public boolean isOnOneHost() {
       return real.isOnOneHost();
+    }
+
+    @Override
+    public boolean hasServers() {
+      return real.hasServers();
     }
 
     @Override
@@ -102,8 +108,9 @@ class ProvidersTest {
     providers =
         new Providers(
             vertx,
+            "this-host",
             () -> pool,
-            List.of(driver, new DirectoryDriver()),
+            List.of(driver, new DirectoryDriver(), new QemuDriver()),
             name -> vertx.createSharedWorkerExecutor(name, 2));
   }
 

@@ -14,21 +14,78 @@ public sealed interface DriverConfig {
   /** The region in use, wherever it is set; null: whichever there is. */
   String region();
 
+  /** How long a server of it may take until it answers; zero where there are none. */
+  Duration bootTimeout();
+
+  /** Where it keeps files on this host; null: nowhere, as a cloud. */
+  Path directory();
+
   /**
    * A directory of this machine, to which images are copied.
    *
    * @param region is told, and means nothing
    */
-  record Directory(Path path, String region) implements DriverConfig {
+  record Directory(Path directory, String region) implements DriverConfig {
     static final String DRIVER = "directory";
 
     public Directory {
-      requireNonNull(path, "path");
+      requireNonNull(directory, "directory");
+    }
+
+    @Override
+    public Duration bootTimeout() {
+      return Duration.ZERO;
     }
 
     @Override
     public String driver() {
       return DRIVER;
+    }
+  }
+
+  /**
+   * QEMU machines of one host, and the images that they begin with. What is null is not set.
+   *
+   * @param directory has the images, and below {@code servers/} the machines
+   * @param host whose machines they are; null: this one's
+   * @param maxServers how many there may be on that host; 0 or less: none
+   * @param bootTimeout until a machine answers
+   * @param isOut whether they reach what is outside of this host; never the host's loopback
+   * @param listen where they are reached; null: each has an address of its own on this machine
+   * @param runAs the user whose processes they are; null: the service's own
+   */
+  record Qemu(
+      Path directory,
+      String region,
+      String host,
+      Integer maxServers,
+      Duration bootTimeout,
+      boolean isOut,
+      Listen listen,
+      String runAs)
+      implements DriverConfig {
+    static final String DRIVER = "qemu";
+
+    public Qemu {
+      requireNonNull(directory, "directory");
+      requireNonNull(bootTimeout, "bootTimeout");
+    }
+
+    @Override
+    public String driver() {
+      return DRIVER;
+    }
+  }
+
+  /**
+   * Where other hosts reach machines, each at a port of its own.
+   *
+   * @param address of this host
+   * @param firstPort the least of the ports, {@code lastPort} the greatest
+   */
+  record Listen(String address, int firstPort, int lastPort) {
+    public Listen {
+      requireNonNull(address, "address");
     }
   }
 
@@ -66,6 +123,16 @@ public sealed interface DriverConfig {
     @Override
     public String region() {
       return access.region();
+    }
+
+    @Override
+    public Duration bootTimeout() {
+      return servers.bootTimeout();
+    }
+
+    @Override
+    public Path directory() {
+      return null;
     }
   }
 

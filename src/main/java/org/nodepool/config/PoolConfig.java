@@ -196,7 +196,7 @@ public record PoolConfig(
    * @param nameFilter what the name of the flavour has in it
    * @param username {@code jenkins} by default
    * @param userHome on the node
-   * @param privateKey a local file
+   * @param privateKey a local file; null: the provider's own key, where it has one
    * @param keyName of a key pair at the provider
    */
   public record NodeSettings(
@@ -210,7 +210,6 @@ public record PoolConfig(
     public NodeSettings {
       requireNonNull(username, "username");
       requireNonNull(userHome, "userHome");
-      requireNonNull(privateKey, "privateKey");
     }
   }
 

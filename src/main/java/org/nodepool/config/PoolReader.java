@@ -74,7 +74,8 @@ final class PoolReader {
     var zooKeeperServers =
         root.sections("zookeeper-servers").stream().map(PoolReader::zooKeeperServer).toList();
     var diskImages = byName(root, "diskimages", PoolReader::diskImage);
-    List<DriverReader> drivers = List.of(new OpenStackReader(clouds), new DirectoryReader());
+    List<DriverReader> drivers =
+        List.of(new OpenStackReader(clouds), new DirectoryReader(), new QemuReader());
     var providers =
         byName(
             root,
@@ -224,16 +225,19 @@ final class PoolReader {
                 + " the image %s, gives %s".formatted(image, Section.shown(hostname)));
       }
     }
-    List<String> others = new ArrayList<>();
+    Map<String, List<String>> others = new LinkedHashMap<>();
     for (DriverReader other : drivers) {
-      if (other != driver) {
-        other.keys().stream()
-            .filter(entry::has)
-            .forEach(key -> entry.warning(key, "ignored, as the driver is not " + other.driver()));
-        others.addAll(other.keys());
-      }
+      other.keys().stream()
+          .filter(key -> !driver.keys().contains(key))
+          .forEach(key -> others.computeIfAbsent(key, k -> new ArrayList<>()).add(other.driver()));
     }
-    entry.warnOfRest(others);
+    others.forEach(
+        (key, of) -> {
+          if (entry.has(key)) {
+            entry.warning(key, "ignored, as the driver is not " + String.join(" or ", of));
+          }
+        });
+    entry.warnOfRest(List.copyOf(others.keySet()));
     return provider;
   }
 
@@ -274,7 +278,7 @@ final class PoolReader {
         entry.text("name-filter", null),
         entry.text("username", "jenkins"),
         entry.text("user-home", "/home/jenkins"),
-        entry.path("private-key", "/var/lib/jenkins/.ssh/id_rsa"),
+        entry.path("private-key", null),
         entry.text("key-name", null),
         entry.bool("config-drive"));
   }

@@ -61,7 +61,7 @@ public enum JobKind {
   /** The hosts whose workers may run a job; {@link Job#needsHost} names the only one. */
   public enum Place {
     ANYWHERE,
-    /** Where the files of its dib image are. */
+    /** Where the files of its dib image are; without one, as {@link #OF_ITS_PROVIDER}. */
     WITH_ITS_FILES,
     /** Where its provider can be reached: anywhere, or the one host on which that keeps files. */
     OF_ITS_PROVIDER

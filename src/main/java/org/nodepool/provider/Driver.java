@@ -29,6 +29,14 @@ public interface Driver<C extends DriverConfig> {
   /** Whether what its providers hold is on the host that wrote it alone. */
   boolean isOnOneHost();
 
+  /** Whether its providers run servers. */
+  boolean hasServers();
+
+  /** The only host on which that provider is, as its configuration says; null: it does not say. */
+  default String host(C config) {
+    return null;
+  }
+
   /** A provider, to be used on the context that this is called on. */
   Made make(String name, C config, Tools tools);
 }

@@ -40,6 +40,11 @@ public interface ImageStore {
       long dibImageId,
       Map<String, String> meta) {
 
+    /** What it is to become. */
+    public NewImage image() {
+      return new NewImage(name, mark, meta);
+    }
+
     /**
      * Blocks.
      *
@@ -64,6 +69,15 @@ public interface ImageStore {
    * @param created when the provider first had something of it; null when it does not say
    */
   record StoredImage(String externalId, String name, Mark mark, Instant created) {}
+
+  /**
+   * An image that is to be made.
+   *
+   * @param name what it is to be called at the provider
+   * @param mark its attempt's uuid is part of the external name, so that leftovers are found by it
+   * @param meta properties to go with the image
+   */
+  record NewImage(String name, Mark mark, Map<String, String> meta) {}
 
   /** The caller that waits for an upload. Called from any thread. */
   interface Observer {

@@ -28,6 +28,7 @@ import org.nodepool.model.ProviderCall;
  */
 public final class Providers {
   private final Vertx vertx;
+  private final String host;
   private final Context root;
   private final Supplier<PoolConfig> pool;
   private final Map<Class<? extends DriverConfig>, Driver<?>> drivers;
@@ -48,6 +49,7 @@ public final class Providers {
   /**
    * To be made outside of any verticle.
    *
+   * @param host this one
    * @param pool the configuration as it is now
    * @param drivers one for each {@link DriverConfig}
    * @param executors makes what a provider blocks, by a name that no other has: each has its own,
@@ -55,10 +57,12 @@ public final class Providers {
    */
   public Providers(
       Vertx vertx,
+      String host,
       Supplier<PoolConfig> pool,
       List<Driver<?>> drivers,
       Function<String, WorkerExecutor> executors) {
     this.vertx = vertx;
+    this.host = host;
     this.root = vertx.getOrCreateContext();
     this.pool = pool;
     this.drivers = drivers.stream().collect(toMap(Driver::config, driver -> driver));
@@ -107,7 +111,39 @@ public final class Providers {
 
     @Override
     public Compute servers() {
-      return externalId -> all.call(name, provider -> provider.servers().delete(externalId));
+      return new Compute() {
+        @Override
+        public Future<Server> create(NewServer server) {
+          return all.call(name, provider -> provider.servers().create(server));
+        }
+
+        @Override
+        public Future<List<Server>> list() {
+          return all.call(name, provider -> provider.servers().list());
+        }
+
+        @Override
+        public Future<Void> delete(String externalId) {
+          return all.call(name, provider -> provider.servers().delete(externalId));
+        }
+
+        @Override
+        public Future<byte[]> console(String externalId) {
+          return all.call(name, provider -> provider.servers().console(externalId));
+        }
+
+        @Override
+        public Future<Void> snapshot(
+            String externalId, ImageStore.NewImage image, ImageStore.Observer observer) {
+          return all.call(
+              name, provider -> provider.servers().snapshot(externalId, image, observer));
+        }
+
+        @Override
+        public Future<Limits> limits() {
+          return all.call(name, provider -> provider.servers().limits());
+        }
+      };
     }
   }
 
@@ -132,6 +168,20 @@ public final class Providers {
    */
   public boolean isOnOneHost(String name) {
     return config(name).filter(config -> driver(config.driver()).isOnOneHost()).isPresent();
+  }
+
+  /** Whether it runs servers. False when it is not configured any more. */
+  public boolean hasServers(String name) {
+    return config(name).filter(config -> driver(config.driver()).hasServers()).isPresent();
+  }
+
+  /** The only host on which it is, if it is configured so; another one's calls to it fail. */
+  public Optional<String> host(String name) {
+    return config(name).map(config -> host(driver(config.driver()), config.driver()));
+  }
+
+  private static <C extends DriverConfig> String host(Driver<C> driver, DriverConfig config) {
+    return driver.host(driver.config().cast(config));
   }
 
   private Optional<ProviderConfig> config(String name) {
@@ -162,6 +212,11 @@ public final class Providers {
                 () ->
                     new ProviderFailure(
                         "Provider %s is no longer in nodepool.yaml.".formatted(name)));
+    String only = host(driver(config), config);
+    if (only != null && !only.equals(host)) {
+      throw new ProviderFailure(
+          "Provider %s is on the host %s, and this one is %s.".formatted(name, only, host));
+    }
     Made before = made.get(name);
     if (before != null && before.config().equals(config) && before.provider().isUsable()) {
       return before.provider();

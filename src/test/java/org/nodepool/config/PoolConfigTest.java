@@ -40,14 +40,7 @@ class PoolConfigTest {
 
   private static final Path REAL_FILES = Path.of("../shared/configs");
   private static final NodeSettings DEFAULT_NODES =
-      new NodeSettings(
-          null,
-          null,
-          "jenkins",
-          "/home/jenkins",
-          Path.of("/var/lib/jenkins/.ssh/id_rsa"),
-          null,
-          null);
+      new NodeSettings(null, null, "jenkins", "/home/jenkins", null, null, null);
 
   private static final CloudAccess ACCESS =
       new CloudAccess(
@@ -423,24 +416,37 @@ class PoolConfigTest {
     assertThat(pool.warnings()).isEmpty();
     assertThat(pool.imagesDir()).isEqualTo(conf.resolveSibling("var/images"));
     assertThat(Path.of(pool.elementsPath(), "tiny-os/root.d/10-tiny-root")).isExecutable();
-    assertThat(pool.diskImages())
-        .containsExactly(
-            entry(
+    assertThat(pool.diskImages().get("tiny-os"))
+        .isEqualTo(
+            new DiskImage(
                 "tiny-os",
-                new DiskImage(
-                    "tiny-os",
-                    List.of("tiny-os"),
-                    "",
-                    Map.of("DIB_JOURNAL_SIZE", "4"),
-                    null,
-                    Duration.ofDays(1),
-                    false,
-                    List.of())));
+                List.of("tiny-os"),
+                "",
+                Map.of("DIB_JOURNAL_SIZE", "4"),
+                null,
+                Duration.ofDays(1),
+                false,
+                List.of()));
     ProviderConfig provider = pool.providers().get("local-directory");
     assertThat(provider.driver())
         .isEqualTo(new DriverConfig.Directory(conf.resolveSibling("var/local-directory"), null));
     assertThat(provider.images().get("tiny-os").diskImage()).isEqualTo("tiny-os");
     assertThat(provider.images().get("tiny-os").meta()).isNotEmpty();
+    ProviderConfig local = pool.providers().get("local");
+    assertThat(local.driver())
+        .isEqualTo(
+            new DriverConfig.Qemu(
+                conf.resolveSibling("var/local"),
+                null,
+                null,
+                4,
+                Duration.ofMinutes(2),
+                false,
+                null,
+                null));
+    ProviderImage extra = local.images().get("tiny-extra");
+    assertThat(extra.baseImage()).isEqualTo("tiny-node");
+    assertThat(pool.scriptDir().resolve(extra.setup())).isExecutable();
     assertThat(pool.labels().get("tiny-os"))
         .isEqualTo(new Label("tiny-os", "tiny-os", 0, List.of("local-directory"), 0, null));
   }
@@ -525,7 +531,7 @@ class PoolConfigTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "driver: ec2 | providers.p.driver: must be one of openstack, directory, is \"ec2\"",
+        "driver: ec2 | providers.p.driver: must be one of openstack, directory, qemu, is \"ec2\"",
         "driver: directory"
             + "| providers.p.directory: is required of a provider whose driver is directory",
         "image-type: iso"
@@ -804,7 +810,7 @@ class PoolConfigTest {
             "nodepool.yaml: images-dir: must be text (put it in quotes), is 7",
             "nodepool.yaml: diskimages[0].name: is required",
             "nodepool.yaml: diskimages[0].elements: must be a list, is text",
-            "nodepool.yaml: providers.p.driver: must be one of openstack, directory, is \"x\"",
+            "nodepool.yaml: providers.p.driver: must be one of openstack, directory, qemu, is \"x\"",
             "nodepool.yaml: providers.p.images.i.diskimage: must be one of diskimages, is \"d\"",
             "nodepool.yaml: labels.l.image: is required",
             "nodepool.yaml: labels.l.providers.q.name: must be one of providers, is \"q\"");
@@ -866,7 +872,63 @@ class PoolConfigTest {
     assertThat(pool.providers().get("p").driver()).isInstanceOf(OpenStack.class);
     assertThat(pool.warnings())
         .containsExactly(
-            "nodepool.yaml: providers.p.directory: ignored, as the driver is not directory");
+            "nodepool.yaml: providers.p.directory: ignored, as the driver is not directory or qemu");
+  }
+
+  @Test
+  void machines_of_a_host_are_read() throws Exception {
+    DriverConfig driver =
+        read("""
+                providers:
+                  - name: p
+                    driver: qemu
+                    directory: /machines
+                    host: builder-1
+                    max-servers: 0
+                    boot-timeout: 7
+                    network: out
+                    address: 192.0.2.7
+                    ports: 10000-10099
+                    run-as: nodepool
+                    images: []
+                """)
+            .providers()
+            .get("p")
+            .driver();
+    assertThat(driver)
+        .isEqualTo(
+            new DriverConfig.Qemu(
+                Path.of("/machines"),
+                null,
+                "builder-1",
+                0,
+                Duration.ofSeconds(7),
+                true,
+                new DriverConfig.Listen("192.0.2.7", 10_000, 10_099),
+                "nodepool"));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "max-servers: many | providers.p.max-servers: must be a number, -1 to 2147483647, is 'many'",
+        "network: open | providers.p.network: must be one of isolated, out, is 'open'",
+        "address: 10.0.0.1 | providers.p.ports: is required beside the other one",
+        "ports: 1-2 | providers.p.address: is required beside the other one",
+        "'{address: localhost, ports: 1-2}' | providers.p.address: must be an IPv4 address of this host,"
+            + " is 'localhost'",
+        "'{address: 10.0.0.1, ports: 9-2}' | providers.p.ports: must be of 1 to 65535, the lower one"
+            + " first, is 9-2",
+        "run-as: -x | providers.p.run-as: must be the name of a user, is '-x'"
+      })
+  void a_mistake_about_machines_of_a_host_is_told(String keys, String mistake) throws Exception {
+    String more = keys.replaceAll("[{}]", "");
+    assertThat(
+            mistakes(
+                "providers: [{name: p, driver: qemu, directory: d, images: [], %s}]"
+                    .formatted(more)))
+        .contains("nodepool.yaml: " + mistake.replace("'", "\""));
   }
 
   @Test

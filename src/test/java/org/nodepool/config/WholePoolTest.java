@@ -26,7 +26,6 @@ import org.nodepool.config.PoolConfig.Target;
 class WholePoolTest {
   private static final Path FILES = Path.of("src/test/resources/configs");
   private static final Path KEY = Path.of("/home/nodepool/.ssh/id_rsa");
-  private static final Path DEFAULT_KEY = Path.of("/var/lib/jenkins/.ssh/id_rsa");
   private static final Duration HOUR = Duration.ofHours(1);
   private static final Duration DAY = Duration.ofDays(1);
 
@@ -198,7 +197,7 @@ class WholePoolTest {
                     "Ubuntu Server 14.04.1 LTS (amd64 20140927) - Partner Image",
                     null,
                     false,
-                    nodes(30720, null, DEFAULT_KEY, false))));
+                    nodes(30720, null, null, false))));
     ProviderConfig named = providers.get("by-name.1");
     assertThat(named.driver().region()).isNull();
     assertThat(named.imageType()).isEqualTo("qcow2");
@@ -223,7 +222,7 @@ class WholePoolTest {
                 List.of()));
     assertThat(named.images().get("fedora-23").diskImage()).isEqualTo("fedora-23");
     assertThat(named.images().get("fedora-23").nodes())
-        .isEqualTo(nodes(8000, "m2.medium", DEFAULT_KEY, null));
+        .isEqualTo(nodes(8000, "m2.medium", null, null));
   }
 
   @Test

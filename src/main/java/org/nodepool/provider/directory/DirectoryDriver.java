@@ -5,13 +5,15 @@ import org.nodepool.config.DriverConfig;
 import org.nodepool.provider.Compute;
 import org.nodepool.provider.Driver;
 import org.nodepool.provider.ImageStore;
+import org.nodepool.provider.NoServers;
+import org.nodepool.provider.files.DirectoryImages;
 
 /** Makes providers that are directories of this host. */
 public final class DirectoryDriver implements Driver<DriverConfig.Directory> {
   private record Directory(ImageStore images) implements Made {
     @Override
     public Compute servers() {
-      return Compute.NONE;
+      return new NoServers(externalId -> Future.succeededFuture());
     }
 
     @Override
@@ -31,7 +33,12 @@ public final class DirectoryDriver implements Driver<DriverConfig.Directory> {
   }
 
   @Override
+  public boolean hasServers() {
+    return false;
+  }
+
+  @Override
   public Made make(String name, DriverConfig.Directory config, Tools tools) {
-    return new Directory(new DirectoryImages(name, config.path(), tools));
+    return new Directory(new DirectoryImages(name, config.directory(), tools));
   }
 }

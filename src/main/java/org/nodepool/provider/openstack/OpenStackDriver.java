@@ -6,6 +6,7 @@ import org.nodepool.model.AttemptEnd.NotSupportedYet;
 import org.nodepool.provider.Compute;
 import org.nodepool.provider.Driver;
 import org.nodepool.provider.ImageStore;
+import org.nodepool.provider.NoServers;
 
 /** Makes providers that are OpenStack clouds. */
 public final class OpenStackDriver implements Driver<OpenStack> {
@@ -28,12 +29,19 @@ public final class OpenStackDriver implements Driver<OpenStack> {
   }
 
   @Override
+  public boolean hasServers() {
+    return false; // not yet
+  }
+
+  @Override
   public Made make(String name, OpenStack config, Tools tools) {
     CloudCalls calls = new CloudCalls(name, config, tools);
     Identity identity = new Identity(calls, name, config.access());
     ImageService images = new ImageService(calls, identity, name, config.access().imageEndpoint());
     return new Cloud(
-        calls, new OpenStackImages(tools, name, calls, images), id -> notSupportedYet(name));
+        calls,
+        new OpenStackImages(tools, name, calls, images),
+        new NoServers(id -> notSupportedYet(name)));
   }
 
   private static Future<Void> notSupportedYet(String provider) {

@@ -61,7 +61,7 @@ public final class OneUpkeep implements AutoCloseable {
     DibImageTable dibImages = new DibImageTable(db, false);
     JobTable jobs = new JobTable(db, attempts);
     Knock knock = new Knock(vertx.eventBus());
-    NewJobs newJobs = new NewJobs(jobs, dibImages, TestProviders.of(vertx, pool::current));
+    NewJobs newJobs = new NewJobs(jobs, dibImages, workers, TestProviders.of(vertx, pool::current));
     Deletions deletions =
         new Deletions(db, nodes, images, dibImages, jobs, attempts, newJobs, pool::current, knock);
     JobLogs logs = new JobLogs(config.jobs().logDir(), "here", workers);

@@ -1,4 +1,4 @@
-package org.nodepool.provider.directory;
+package org.nodepool.provider.files;
 
 import java.io.IOException;
 import java.nio.file.DirectoryStream;

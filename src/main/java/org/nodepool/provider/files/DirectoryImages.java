@@ -1,7 +1,8 @@
-package org.nodepool.provider.directory;
+package org.nodepool.provider.files;
 
 import io.vertx.core.Future;
 import io.vertx.core.WorkerExecutor;
+import io.vertx.core.json.JsonObject;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -23,7 +24,6 @@ import org.nodepool.model.Failpoint;
 import org.nodepool.provider.CallNotes;
 import org.nodepool.provider.Driver;
 import org.nodepool.provider.ImageStore;
-import org.nodepool.provider.files.FileDigests;
 
 /**
  * A directory that holds images as a cloud would: {@code <name>-<uuid>.<type>}, whole or not there
@@ -31,7 +31,7 @@ import org.nodepool.provider.files.FileDigests;
  * {@code <that>.part}, to after the last: so whatever is left of an image is known by its mark. The
  * external id is the image's file name.
  */
-final class DirectoryImages implements ImageStore {
+public final class DirectoryImages implements ImageStore {
   private static final Pattern EXTERNAL_ID = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]*");
   private static final int BUFFER_BYTES = 1 << 20;
   private static final String SHA_256 = "SHA-256";
@@ -41,7 +41,7 @@ final class DirectoryImages implements ImageStore {
   private final WorkerExecutor executor;
   private final CallNotes notes;
 
-  DirectoryImages(String provider, Path directory, Driver.Tools tools) {
+  public DirectoryImages(String provider, Path directory, Driver.Tools tools) {
     this.provider = provider;
     this.directory = directory;
     this.executor = tools.executor();
@@ -50,7 +50,7 @@ final class DirectoryImages implements ImageStore {
 
   @Override
   public Future<Void> upload(Upload upload, Observer observer) {
-    String externalId = "%s-%s.%s".formatted(upload.name(), upload.mark().attempt(), upload.type());
+    String externalId = externalId(upload.image(), upload.type());
     return observer
         .created(externalId)
         .compose(v -> blocking("write to", () -> write(upload, externalId, observer)));
@@ -110,21 +110,42 @@ final class DirectoryImages implements ImageStore {
   private Void write(Upload upload, String externalId, Observer observer)
       throws IOException, NoSuchAlgorithmException {
     upload.checkThere();
-    Files.createDirectories(directory);
-    Path file = file(externalId);
-    Path part = part(file);
-    Failpoint.WRITE_SIDECAR.before();
-    Sidecar.write(upload, file);
-    Failpoint.WRITE_SIDECAR.after();
+    Path part = begin(externalId, upload.image(), Sidecar.of(upload));
     Failpoint.WRITE_COPY.before();
     copy(upload, part, observer);
     Failpoint.WRITE_COPY.after();
     verify(upload, part, observer);
+    publish(externalId);
+    return null;
+  }
+
+  /** The external id that an image is to have. */
+  public String externalId(NewImage image, String type) {
+    return "%s-%s.%s".formatted(image.name(), image.mark().attempt(), type);
+  }
+
+  /**
+   * Where the file of a new image is to be written, for {@link #publish}; what is known of it is
+   * written already. Blocks.
+   *
+   * @param known besides the image's own
+   */
+  public Path begin(String externalId, NewImage image, JsonObject known) throws IOException {
+    Files.createDirectories(directory);
+    Path file = file(externalId);
+    Failpoint.WRITE_SIDECAR.before();
+    Sidecar.write(image, known, file);
+    Failpoint.WRITE_SIDECAR.after();
+    return part(file);
+  }
+
+  /** The file is whole and on the disk: from now on it is the image. Blocks. */
+  public void publish(String externalId) throws IOException {
+    Path file = file(externalId);
     Failpoint.PUBLISH_COPY.before();
-    Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
+    Files.move(part(file), file, StandardCopyOption.ATOMIC_MOVE);
     Failpoint.PUBLISH_COPY.after();
     Sidecar.sync(directory);
-    return null;
   }
 
   private static void copy(Upload upload, Path target, Observer observer) throws IOException {
@@ -163,8 +184,13 @@ final class DirectoryImages implements ImageStore {
     }
   }
 
-  /** The id comes from a row: it must not lead out of the directory. */
-  private Path file(String externalId) {
+  /**
+   * The file of that image, which need not be there. The id comes from a row: it must not lead out
+   * of the directory.
+   *
+   * @throws ProviderFailure when it would
+   */
+  public Path file(String externalId) {
     if (!EXTERNAL_ID.matcher(externalId).matches()) {
       throw new ProviderFailure(
           "'%s' is not the name of an image in provider %s."

@@ -1,4 +1,4 @@
-package org.nodepool.provider.directory;
+package org.nodepool.provider.files;
 
 import io.vertx.core.json.DecodeException;
 import io.vertx.core.json.JsonObject;
@@ -14,6 +14,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.Optional;
 import java.util.TreeMap;
 import org.nodepool.model.Mark;
+import org.nodepool.provider.ImageStore.NewImage;
 import org.nodepool.provider.ImageStore.Upload;
 
 /**
@@ -37,20 +38,29 @@ final class Sidecar {
     return image.resolveSibling(image.getFileName() + SUFFIX + ".part");
   }
 
-  /** Writes that of the image which this upload is to make, all at once. */
-  static void write(Upload upload, Path image) throws IOException {
-    Mark mark = upload.mark();
+  /** What is known of an upload's file. */
+  static JsonObject of(Upload upload) {
+    return new JsonObject()
+        .put("type", upload.type())
+        .put("size", upload.sizeBytes())
+        .put("sha256", upload.sha256())
+        .put("dib_image_id", upload.dibImageId());
+  }
+
+  /**
+   * Writes that of an image which is to be made, all at once.
+   *
+   * @param known what else is known of it
+   */
+  static void write(NewImage of, JsonObject known, Path image) throws IOException {
     JsonObject json =
         new JsonObject()
-            .put("name", upload.name())
-            .put("type", upload.type())
-            .put("size", upload.sizeBytes())
-            .put("sha256", upload.sha256())
-            .put("dib_image_id", upload.dibImageId())
-            .put("database", mark.database())
-            .put("subject", mark.subject().path())
-            .put("attempt", mark.attempt())
-            .put("meta", new JsonObject(new TreeMap<>(upload.meta())));
+            .put("name", of.name())
+            .mergeIn(known)
+            .put("database", of.mark().database())
+            .put("subject", of.mark().subject().path())
+            .put("attempt", of.mark().attempt())
+            .put("meta", new JsonObject(new TreeMap<>(of.meta())));
     Path draft = draftOf(image);
     Files.writeString(draft, json.encodePrettily() + "\n", StandardCharsets.UTF_8);
     sync(draft);
