@@ -327,7 +327,8 @@ final class Service {
     NewJobs newJobs = new NewJobs(store.jobs(), store.dibImages(), store.workers(), providers);
     Builds builds = new Builds(store.db(), store.dibImages(), store.jobs(), newJobs, pool, knock);
     Uploads uploads =
-        new Uploads(store.db(), store.images(), store.dibImages(), newJobs, builds, pool, knock);
+        new Uploads(
+            store.db(), store.images(), store.dibImages(), newJobs, builds, providers, pool, knock);
     Deletions deletions =
         new Deletions(
             store.db(),

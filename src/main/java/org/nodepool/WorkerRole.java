@@ -22,7 +22,8 @@ import org.nodepool.jobs.build.BuildWork;
 import org.nodepool.jobs.build.DeleteDibImageWork;
 import org.nodepool.jobs.build.DiskImageBuilder;
 import org.nodepool.jobs.image.DeleteImageWork;
-import org.nodepool.jobs.image.UploadWork;
+import org.nodepool.jobs.image.ServerSetup;
+import org.nodepool.jobs.image.UpdateWork;
 import org.nodepool.jobs.node.DeleteNodeWork;
 import org.nodepool.jobs.run.JobVerticle;
 import org.nodepool.jobs.run.ThisWorker;
@@ -35,6 +36,9 @@ import org.nodepool.provider.Providers;
 
 /** What a process with the role worker has besides: one work a kind of job, and two verticles. */
 final class WorkerRole {
+  /** Each provider to which nothing is uploaded may begin one more job; more than these wait. */
+  private static final int IDLE_PROVIDERS = 64;
+
   private final Vertx vertx;
   private final Store store;
   private final Supplier<PoolConfig> pool;
@@ -83,7 +87,7 @@ final class WorkerRole {
             store.db(),
             new JobVerticle.Tables(store.jobs(), store.attempts(), store.workers(), store.calls()),
             logs,
-            works(builder),
+            works(builder, environment),
             providers::calls,
             () -> pool.get().imagesDir(),
             config.jobs(),
@@ -92,7 +96,7 @@ final class WorkerRole {
     this.upkeep = upkeep(deletions, knock);
   }
 
-  private Map<JobKind, Work> works(DiskImageBuilder builder) {
+  private Map<JobKind, Work> works(DiskImageBuilder builder, Map<String, String> environment) {
     ApiConfig.Jobs limits = config.jobs();
     int builds = limits.buildWorkers();
     WorkerExecutor files =
@@ -106,8 +110,8 @@ final class WorkerRole {
             executor("build", builds, limits.buildTimeout()),
             files,
             executor("publish", builds, limits.buildTimeout()));
-    Work upload =
-        new UploadWork(
+    Work update =
+        new UpdateWork(
             store.db(),
             store.images(),
             store.dibImages(),
@@ -115,14 +119,18 @@ final class WorkerRole {
             store.attempts(),
             pool,
             providers,
-            worker);
+            worker,
+            new ServerSetup(
+                () -> pool.get().scriptDir(), config.stateDir().resolve("setups"), environment),
+            executor("setup", limits.uploadWorkers() + IDLE_PROVIDERS, limits.uploadTimeout()),
+            files);
     Map<JobKind, Work> works = new EnumMap<>(JobKind.class);
     for (JobKind kind : JobKind.values()) {
       works.put(
           kind,
           switch (kind) {
             case BUILD -> build;
-            case UPLOAD, UPDATE -> upload;
+            case UPLOAD, UPDATE -> update;
             case DELETE_NODE -> new DeleteNodeWork(store.db(), store.nodes(), providers);
             case DELETE_IMAGE -> new DeleteImageWork(store.images(), providers);
             case DELETE_DIB_IMAGE ->

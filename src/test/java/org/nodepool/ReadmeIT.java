@@ -65,7 +65,7 @@ class ReadmeIT {
       }
       // newest first
       assertThat(ends).startsWith("cancelled").filteredOn("cancelled"::equals).hasSize(1);
-      assertThat(ends).filteredOn("succeeded"::equals).hasSize(6);
+      assertThat(ends).filteredOn("succeeded"::equals).hasSize(9);
     }
   }
 

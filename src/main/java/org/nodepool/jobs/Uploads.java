@@ -15,6 +15,7 @@ import org.nodepool.model.Problem;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.Subject;
 import org.nodepool.model.Subject.What;
+import org.nodepool.provider.Providers;
 import org.nodepool.store.Database;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable.Draft;
@@ -32,6 +33,7 @@ public final class Uploads {
   private final DibImageTable dibImages;
   private final NewJobs newJobs;
   private final Builds builds;
+  private final Providers providers;
   private final Supplier<PoolConfig> config;
   private final Knock knock;
 
@@ -41,6 +43,7 @@ public final class Uploads {
       DibImageTable dibImages,
       NewJobs newJobs,
       Builds builds,
+      Providers providers,
       Supplier<PoolConfig> config,
       Knock knock) {
     this.db = db;
@@ -48,6 +51,7 @@ public final class Uploads {
     this.dibImages = dibImages;
     this.newJobs = newJobs;
     this.builds = builds;
+    this.providers = providers;
     this.config = config;
     this.knock = knock;
   }
@@ -108,7 +112,7 @@ public final class Uploads {
   }
 
   private Future<Job> insertUpload(
-      Tx tx, JobKind kind, ProviderConfig provider, ProviderImage image, long dibImageId) {
+      Tx tx, JobKind kind, ProviderConfig provider, ProviderImage image, Long dibImageId) {
     return images
         .insert(
             tx,
@@ -120,9 +124,9 @@ public final class Uploads {
   }
 
   /**
-   * Makes a new image at a provider: of a diskimage by building, or joining a build, and uploading.
-   * Fails with {@link Problem.NotFound}, {@link Problem.Conflict}, or {@link
-   * Problem.NotImplemented} for one that a setup script makes.
+   * Makes a new image at a provider: of a diskimage by building, or joining a build, and uploading;
+   * or of another image by a setup script. Fails with {@link Problem.NotFound}, {@link
+   * Problem.Conflict}, or {@link Problem.NotImplemented} where there are no servers to set up.
    *
    * @param image the id of an image, whose name is meant, or a name
    */
@@ -130,8 +134,12 @@ public final class Uploads {
     PoolConfig current = config.get();
     ProviderConfig provider = provider(current, providerName);
     return imageName(image)
-        .map(name -> madeOfDiskImage(provider, name))
-        .compose(configured -> update(current, provider, configured));
+        .map(name -> configured(provider, name))
+        .compose(
+            configured ->
+                configured.diskImage() == null
+                    ? setUp(provider, configured)
+                    : update(current, provider, configured));
   }
 
   private Future<String> imageName(String idOrName) {
@@ -141,7 +149,7 @@ public final class Uploads {
         : images.find(id.get()).map(row -> row.map(SnapshotImage::imageName).orElse(idOrName));
   }
 
-  private static ProviderImage madeOfDiskImage(ProviderConfig provider, String name) {
+  private ProviderImage configured(ProviderConfig provider, String name) {
     ProviderImage image = provider.images().get(name);
     if (image == null) {
       throw new Problem.NotFound(
@@ -150,14 +158,45 @@ public final class Uploads {
     if (image.diskImage() != null) {
       return image;
     }
-    if (image.setup() != null) {
-      throw new Problem.NotImplemented(
-          "Image %s is made by a setup script; this version makes images of diskimages only."
-              .formatted(name));
+    if (image.setup() == null) {
+      throw new Problem.Conflict(
+          "Image %s has neither diskimage nor setup at provider %s: nothing makes it."
+              .formatted(name, provider.name()));
     }
-    throw new Problem.Conflict(
-        "Image %s has neither diskimage nor setup at provider %s: nothing makes it."
-            .formatted(name, provider.name()));
+    if (!providers.hasServers(provider.name())) {
+      throw new Problem.NotImplemented(
+          ("Image %s is made by a setup script, and this version runs no servers at provider %s,"
+                  + " whose driver is %s.")
+              .formatted(name, provider.name(), provider.driver().driver()));
+    }
+    return image;
+  }
+
+  /** Of the newest ready image of its base. */
+  private Future<Ticket> setUp(ProviderConfig provider, ProviderImage image) {
+    return images
+        .newestReady(provider.name(), image.baseImage() == null ? "" : image.baseImage())
+        .map(base -> base.orElseThrow(() -> noBase(provider, image)))
+        .compose(
+            base ->
+                db.transaction(
+                    Failpoint.ACCEPT_UPDATE,
+                    tx -> insertUpload(tx, JobKind.UPDATE, provider, image, null)))
+        .map(Ticket::started)
+        .map(knock::after);
+  }
+
+  private static Problem noBase(ProviderConfig provider, ProviderImage image) {
+    String base = image.baseImage();
+    if (base == null || !provider.images().containsKey(base)) {
+      return new Problem.Conflict(
+          "Image %s is made by a setup script, and its base-image %s is no image of provider %s."
+              .formatted(image.name(), base, provider.name()));
+    }
+    return new Problem.Conflict(
+        ("Image %s is made of image %s, of which provider %s has none that is ready. Make one"
+                + " first: POST /v1/images/%2$s/update with provider_name=%3$s")
+            .formatted(image.name(), base, provider.name()));
   }
 
   /** Two transactions: a build without its upload, after a crash between them, harms nobody. */
@@ -187,7 +226,13 @@ public final class Uploads {
   /** Sends the same dib image. Fails as {@link #upload}. */
   Future<Ticket> uploadAgain(Job job) {
     ProviderConfig provider = provider(config.get(), job.providerName());
-    ProviderImage image = madeOfDiskImage(provider, job.imageName());
+    ProviderImage image = configured(provider, job.imageName());
+    if (image.diskImage() == null) {
+      throw new Problem.Conflict(
+          ("Image %s is not made of a diskimage any more. Update it: POST /v1/images/%1$s/update"
+                  + " with provider_name=%s")
+              .formatted(image.name(), provider.name()));
+    }
     return sendAgain(Failpoint.ACCEPT_UPLOAD, job, provider, image)
         .map(
             sent ->
@@ -204,11 +249,14 @@ public final class Uploads {
                                     provider.imageType()))));
   }
 
-  /** Sends the same dib image if that is ready, else builds one. Fails as {@link #update}. */
+  /** Sends the same dib image if that is ready, else does it anew. Fails as {@link #update}. */
   Future<Ticket> updateAgain(Job job) {
     PoolConfig current = config.get();
     ProviderConfig provider = provider(current, job.providerName());
-    ProviderImage image = madeOfDiskImage(provider, job.imageName());
+    ProviderImage image = configured(provider, job.imageName());
+    if (image.diskImage() == null) {
+      return setUp(provider, image);
+    }
     return sendAgain(Failpoint.ACCEPT_UPDATE, job, provider, image)
         .compose(
             sent ->

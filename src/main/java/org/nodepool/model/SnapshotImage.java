@@ -61,8 +61,8 @@ public record SnapshotImage(
   }
 
   /** This image when its provider holds nothing of it. */
-  public SnapshotImage withoutExternalId() {
+  public SnapshotImage withoutExternalIds() {
     return new SnapshotImage(
-        id, providerName, imageName, hostname, version, null, serverExternalId, state, stateTime);
+        id, providerName, imageName, hostname, version, null, null, state, stateTime);
   }
 }

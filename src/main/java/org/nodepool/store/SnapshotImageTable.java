@@ -27,8 +27,14 @@ public final class SnapshotImageTable {
       INSERT INTO snapshot_image (provider_name, image_name, hostname, version, state, state_time)
       VALUES (?, ?, ?, ?, ?, ?)
       """;
+  private static final String NEWEST_READY =
+      NAMED + " AND state = " + State.READY.code() + " ORDER BY version DESC, id DESC LIMIT 1";
   private static final String SET_EXTERNAL_ID =
       "UPDATE snapshot_image SET external_id = ? WHERE id = ?";
+  private static final String SET_GONE =
+      "UPDATE snapshot_image SET external_id = NULL, server_external_id = NULL WHERE id = ?";
+  private static final String SET_SERVER_EXTERNAL_ID =
+      "UPDATE snapshot_image SET server_external_id = ? WHERE id = ?";
 
   private final PoolRows<SnapshotImage> rows =
       new PoolRows<>(Columns.SNAPSHOT_IMAGE, SnapshotImage::state, SnapshotImage::with);
@@ -57,6 +63,13 @@ public final class SnapshotImageTable {
   /** The image, locked until the transaction ends; empty when there is none. */
   public Future<Optional<SnapshotImage>> lock(Tx tx, long id) {
     return rows.lock(tx, id);
+  }
+
+  /** The newest ready image of that name at that provider; empty when there is none. */
+  public Future<Optional<SnapshotImage>> newestReady(String providerName, String imageName) {
+    Tuple names = Tuple.of(providerName, imageName, providerName, imageName);
+    return db.read(c -> rows.select(c, NEWEST_READY, names))
+        .map(found -> found.stream().findFirst());
   }
 
   /** Every image of that name at that provider, by id; locked. */
@@ -103,12 +116,20 @@ public final class SnapshotImageTable {
   }
 
   /**
-   * Records what the provider calls the image, or with null that it holds nothing; whether there
-   * still is such a row. Of this column alone, so that nobody's other change is lost.
+   * Records what the provider calls the image; whether there still is such a row. Of this column
+   * alone, so that nobody's other change is lost.
    */
   public Future<Boolean> setExternalId(Tx tx, long id, String externalId) {
     return tx.connection()
         .preparedQuery(SET_EXTERNAL_ID)
+        .execute(Tuple.of(externalId, id))
+        .map(updated -> updated.rowCount() > 0);
+  }
+
+  /** As {@link #setExternalId}, of the server out of which the image is made; null: it is gone. */
+  public Future<Boolean> setServerExternalId(Tx tx, long id, String externalId) {
+    return tx.connection()
+        .preparedQuery(SET_SERVER_EXTERNAL_ID)
         .execute(Tuple.of(externalId, id))
         .map(updated -> updated.rowCount() > 0);
   }
@@ -128,13 +149,17 @@ public final class SnapshotImageTable {
   private Future<?> end(Tx tx, SnapshotImage building) {
     return removeFailed
         ? remove(tx, building)
-        : setExternalId(tx, building.id(), null)
-            .compose(v -> setState(tx, building.withoutExternalId(), State.FAILED));
+        : setGone(tx, building)
+            .compose(v -> setState(tx, building.withoutExternalIds(), State.FAILED));
   }
 
   /** The provider holds nothing any more of what a failed row names: the row says so, or goes. */
   public Future<Void> noteGone(Tx tx, SnapshotImage failed) {
-    return removeFailed ? remove(tx, failed) : setExternalId(tx, failed.id(), null).mapEmpty();
+    return removeFailed ? remove(tx, failed) : setGone(tx, failed);
+  }
+
+  private static Future<Void> setGone(Tx tx, SnapshotImage image) {
+    return tx.connection().preparedQuery(SET_GONE).execute(Tuple.of(image.id())).mapEmpty();
   }
 
   /** Removes a row that is still in building: nothing is to become of it. */

@@ -63,7 +63,7 @@ public final class JobRun {
   }
 
   /** How long it may take; null for no limit. */
-  Duration limit() {
+  public Duration limit() {
     return limit;
   }
 

@@ -1,0 +1,300 @@
+package org.nodepool;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.vertx.core.Vertx;
+import io.vertx.core.json.JsonObject;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.UUID;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.nodepool.config.CloudsFile;
+import org.nodepool.config.PoolConfig;
+import org.nodepool.model.Mark;
+import org.nodepool.model.Subject;
+import org.nodepool.model.Subject.What;
+import org.nodepool.provider.Compute;
+import org.nodepool.provider.Compute.NewServer;
+import org.nodepool.provider.Compute.Server;
+import org.nodepool.provider.Providers;
+
+/** Images that scripts make, and nodes with servers, on real machines that really boot. */
+@RunsBesideOthers
+class SetupIT {
+  private static final String POOL =
+      """
+      images-dir: images
+      elements-dir: %s
+      script-dir: scripts
+      diskimages:
+        - name: tiny-node
+          elements: [tiny-node]
+          env-vars: {DIB_IMAGE_SIZE: '1', DIB_JOURNAL_SIZE: '16'}
+      providers:
+        - name: local
+          driver: qemu
+          directory: local
+          boot-timeout: 200
+          images:
+            - {name: tiny-node, diskimage: tiny-node, username: root, min-ram: 96}
+            - {name: made, base-image: tiny-node, setup: make.sh, username: root, min-ram: 96}
+            - {name: of-made, base-image: made, setup: make.sh, username: root, min-ram: 96}
+            - {name: of-none, base-image: nothing, setup: make.sh}
+            - {name: no-script, base-image: tiny-node, setup: ../make.sh, min-ram: 96}
+        - name: slow
+          driver: qemu
+          directory: local
+          boot-timeout: 3
+          images:
+            - {name: tiny-node, diskimage: tiny-node, username: root, min-ram: 96}
+            - {name: made, base-image: tiny-node, setup: make.sh, username: root, min-ram: 96}
+      """
+          .formatted(Path.of("conf/elements").toAbsolutePath());
+
+  private static ServiceProcess service;
+  private static Http http;
+
+  @BeforeAll
+  static void start() throws Exception {
+    service =
+        ServiceProcess.in("setup")
+            .write("nodepool.yaml", POOL)
+            .with("NODEPOOL_TOLD", "it's told")
+            .with("NODEPOOL_SECRET_TOKEN", "never shown");
+    Files.createDirectories(service.dir().resolve("scripts"));
+    service.start();
+    http = service.http();
+    service.succeeds(update("tiny-node", "local"));
+  }
+
+  @AfterAll
+  static void stop() throws Exception {
+    service.terminate();
+    service.command("servers", "--remove", "--config", service.config().toString());
+    service.close();
+  }
+
+  /** Nothing runs and nothing lies there that no row knows. */
+  @AfterEach
+  void nothing_is_left() throws Exception {
+    Poll.until("the servers are gone", () -> service.names("local/servers").isEmpty());
+    List<String> known =
+        http.get("/v1/images").array().stream()
+            .map(image -> ((JsonObject) image).getString("external_id"))
+            .toList();
+    assertThat(service.names("local"))
+        .filteredOn(name -> name.endsWith(".qcow2"))
+        .allMatch(known::contains);
+    assertThat(service.names("local")).noneMatch(name -> name.endsWith(".part"));
+    Poll.until("what was kept of it is gone", () -> service.names("var/setups").isEmpty());
+  }
+
+  /** The path of the job. */
+  private static String update(String image, String provider) throws IOException {
+    Http.Answer answer = http.post("/v1/images/" + image + "/update", "provider_name=" + provider);
+    assertThat(answer.status()).as(answer.body()).isEqualTo(201);
+    return answer.job();
+  }
+
+  private static void script(String text) throws Exception {
+    Path script = service.dir().resolve("scripts/make.sh");
+    Files.writeString(script, "#!/bin/sh\n" + text + "\n");
+    ServiceProcess.run("chmod", "0755", script.toString());
+  }
+
+  private static JsonObject imageOf(JsonObject job) throws IOException {
+    return http.get(job.getString("subject")).json();
+  }
+
+  @Test
+  void a_script_makes_an_image_of_another_and_that_one_boots() throws Exception {
+    script(
+        """
+        echo "I am $1 as $(id -un)"; echo "told: $NODEPOOL_TOLD, $NODEPOOL_SECRET_TOKEN"
+        env | grep -c DBURI
+        hostname > /root/made-by; cat /root/made-by""");
+    String job = update("made", "local");
+    service.succeeds(job);
+    JsonObject image = imageOf(http.get(job).json());
+    assertThat(image.getString("state")).isEqualTo("ready");
+    assertThat(image.getString("hostname")).startsWith("template-made-");
+    String log = http.get(job + "/log").body();
+    assertThat(log)
+        .contains("I am " + image.getString("hostname") + " as root", "told: it's told, ***\n0\n")
+        .doesNotContain("never shown");
+    Poll.until(
+        "its server is gone",
+        () -> http.get(subject(job)).json().getValue("server_external_id") == null);
+    String file = service.dir().resolve("local").resolve(image.getString("external_id")).toString();
+    assertThat(ServiceProcess.run("qemu-img", "info", file)).doesNotContain("backing file");
+
+    script("cat /root/made-by");
+    String next = update("of-made", "local");
+    service.succeeds(next);
+    assertThat(http.get(next + "/log").body()).contains("\n" + image.getString("hostname") + "\n");
+  }
+
+  private static String subject(String job) throws IOException {
+    return http.get(job).json().getString("subject");
+  }
+
+  @Test
+  void a_script_that_fails_fails_the_image_and_leaves_nothing() throws Exception {
+    script("echo it began; echo 'no room for this' >&2; exit 3");
+    String job = update("made", "local");
+    JsonObject ended = service.ended(job);
+    assertThat(ended.getString("state")).isEqualTo("failed");
+    assertThat(ended.getString("error")).isEqualTo("make.sh ended with status 3: no room for this");
+    assertThat(imageOf(ended).getString("state")).isEqualTo("failed");
+    assertThat(http.get(job + "/log").body())
+        .contains("\nit began\n", "the console of the server ended so:");
+  }
+
+  @Test
+  @Tag("long")
+  void a_machine_that_ends_in_the_middle_fails_the_image() throws Exception {
+    script("echo going; poweroff -f; sleep 60");
+    JsonObject ended = service.ended(update("made", "local"));
+    assertThat(ended.getString("state")).isEqualTo("failed");
+    assertThat(ended.getString("error")).startsWith("It could not run make.sh: ");
+  }
+
+  @Test
+  @Tag("long")
+  void a_machine_that_nobody_gets_into_in_time_fails_the_image() throws Exception {
+    script("true");
+    service.succeeds(update("tiny-node", "slow"));
+    JsonObject ended = service.ended(update("made", "slow"));
+    assertThat(ended.getString("state")).isEqualTo("failed");
+    assertThat(ended.getString("error")).startsWith("It could not log in: Nobody could log in");
+  }
+
+  @Test
+  void a_script_that_hangs_is_ended_when_its_job_is_cancelled() throws Exception {
+    script("echo hanging; sleep 1000");
+    String job = update("made", "local");
+    service.awaitLog(job, "\nhanging\n");
+    String image = subject(job);
+    assertThat(http.delete(job).status()).isEqualTo(204);
+    assertThat(service.ended(job).getString("state")).isEqualTo("cancelled");
+    assertThat(http.get(image).status()).isEqualTo(404);
+  }
+
+  @Test
+  void a_service_that_is_killed_in_the_middle_begins_again_and_leaves_nothing_of_before()
+      throws Exception {
+    script("echo begun; [ -e /tmp/never ] || sleep 5; echo over");
+    String job = update("made", "local");
+    service.awaitLog(job, "\nbegun\n");
+    List<String> before = service.names("local/servers");
+    service.kill9();
+    service.start();
+    http = service.http();
+    service.succeeds(job);
+    assertThat(http.get(job).json().getInteger("attempts")).isEqualTo(2);
+    Poll.until("its server is gone", () -> service.names("local/servers").isEmpty());
+    assertThat(before).hasSize(1);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "of-none, 409, 'base-image nothing is no image of provider local'",
+    "nobody, 404, 'Image nobody is not configured at provider local'"
+  })
+  void what_cannot_be_made_is_refused(String image, int status, String why) throws Exception {
+    Http.Answer answer = http.post("/v1/images/" + image + "/update", "provider_name=local");
+    assertThat(answer.status()).isEqualTo(status);
+    assertThat(answer.body()).contains(why);
+  }
+
+  @Test
+  void a_base_that_is_not_ready_is_told_with_what_makes_it() throws Exception {
+    for (Object image : http.get("/v1/images?image_name=made&state=ready").array()) {
+      http.delete("/v1/images/" + ((JsonObject) image).getLong("id"));
+    }
+    Poll.until(
+        "none is ready",
+        () -> http.get("/v1/images?image_name=made&state=ready").array().isEmpty());
+    Http.Answer answer = http.post("/v1/images/of-made/update", "provider_name=local");
+    assertThat(answer.status()).isEqualTo(409);
+    assertThat(answer.body()).contains("POST /v1/images/made/update with provider_name=local");
+  }
+
+  @Test
+  void a_script_out_of_the_directory_is_not_run() throws Exception {
+    JsonObject ended = service.ended(update("no-script", "local"));
+    assertThat(ended.getString("error")).isEqualTo("There is no file ../make.sh in script-dir.");
+  }
+
+  @Test
+  void a_node_goes_with_its_servers_those_of_its_subnodes_and_those_whose_ids_no_row_has()
+      throws Exception {
+    Vertx vertx = Vertx.vertx();
+    Path yaml = service.dir().resolve("nodepool.yaml");
+    PoolConfig pool = PoolConfig.read(yaml, new CloudsFile(List.of()));
+    Providers providers = TestProviders.of(vertx, () -> pool);
+    try {
+      Compute servers = providers.find("local").orElseThrow().servers();
+      String database =
+          service
+              .sql("SELECT name FROM api_schema WHERE version = -2")
+              .iterator()
+              .next()
+              .getString("name");
+      long node = node("local");
+      Mark mark = new Mark(database, new Subject(What.NODE, node), UUID.randomUUID().toString());
+      Mark other = new Mark(UUID.randomUUID().toString(), mark.subject(), mark.attempt());
+      String main = made(servers, "node", mark);
+      String sub = made(servers, "node-1", mark);
+      made(servers, "node-2", mark); // its id was never stored
+      String others = made(servers, "node", other);
+      service.sql("UPDATE node SET external_id = ? WHERE id = ?", main, node);
+      service.sql(
+          "INSERT INTO subnode (node_id, external_id, state, state_time) VALUES (?, ?, 2, 1)",
+          node,
+          sub);
+
+      assertThat(http.delete("/v1/nodes/" + node).status()).isEqualTo(204);
+      service.awaitGone("/v1/nodes/" + node);
+
+      assertThat(servers.list().await()).extracting(Server::externalId).containsExactly(others);
+      servers.delete(others).await();
+    } finally {
+      providers.close().await();
+      vertx.close().await();
+    }
+  }
+
+  private static String made(Compute servers, String name, Mark mark) throws Exception {
+    String image;
+    try (Stream<Path> files = Files.list(service.dir().resolve("local"))) {
+      image =
+          files
+              .map(file -> file.getFileName().toString())
+              .filter(file -> file.startsWith("template-tiny-node") && file.endsWith(".qcow2"))
+              .findFirst()
+              .orElseThrow();
+    }
+    return servers
+        .create(new NewServer(name, image, 96, mark, "ssh-ed25519 AAAA nobody"))
+        .await()
+        .externalId();
+  }
+
+  private static long node(String provider) throws IOException {
+    service.sql(
+        "INSERT INTO node (provider_name, label_name, target_name, state, state_time)"
+            + " VALUES (?, 'a-label', 'a-target', 2, 1)",
+        provider);
+    return service.sql("SELECT MAX(id) AS id FROM node").iterator().next().getLong("id");
+  }
+}
