@@ -248,8 +248,8 @@ class AttackIT {
       for (int i = 0; !isOver.get(); i++) {
         String target = attack.path.formatted(first + i % 20);
         wire.send(attack.request(target));
-        assertThat(wire.read(attack.method, target).status())
-            .isIn(attack.status, attack.statusUnderLoad);
+        // to hold each against the contract would take the attackers all their time
+        assertThat(wire.readUnchecked().status()).isIn(attack.status, attack.statusUnderLoad);
       }
     } catch (IOException e) {
       if (!isOver.get()) {
