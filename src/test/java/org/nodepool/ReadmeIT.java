@@ -51,7 +51,7 @@ class ReadmeIT {
           ServiceProcess.run(
               "bash",
               "-c",
-              "cd $0 && CURL_HOME=. exec timeout 180 bash -e -o pipefail readme.sh 2>answers",
+              "cd $0 && CURL_HOME=. exec timeout 600 bash -e -o pipefail readme.sh 2>answers",
               service.dir().toString());
 
       assertThat(said).doesNotContain("urn:nodepool:problem");
