@@ -73,9 +73,13 @@ public final class ServerSetup {
     this.mask = new SecretMask(variables);
   }
 
-  /** The key that servers let in, as a line of authorized_keys. Fails as {@link #run}. */
+  /**
+   * The key that the server is to let in, as a line of authorized_keys. Fails as {@link #run} for
+   * what can be seen before there is a server.
+   */
   String publicKey(ProviderConfig provider, ProviderImage image, JobRun run)
       throws IOException, InterruptedException {
+    scripts(image);
     return step("read the key", run, () -> key(provider, image).publicKey());
   }
 
