@@ -236,7 +236,9 @@ class AttackIT {
       }
       tell(attack, asks + ", the right login took " + loginMs + " ms");
       assertThat(asks.ofService()).isLessThan(asks.most());
-      assertThat(service.http().get("/v1/nodes?limit=3").status()).isEqualTo(200);
+      // what the attackers have asked for may still be made
+      Poll.until(
+          "others are served", () -> service.http().get("/v1/nodes?limit=3").status() == 200);
       assertThat(service.err()).doesNotContain("OutOfMemory", "ERROR", "Exception");
     }
   }
