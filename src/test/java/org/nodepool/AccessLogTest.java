@@ -52,6 +52,8 @@ class AccessLogTest {
               + "Content-Length: 99999999\r\n\r\n");
       assertThat(wire.read("PUT", "/v1/nodes/1").header("X-Request-Id")).isEqualTo(id);
     }
+    // the answer is here before its line is
+    Poll.until("its line is there", () -> newest().startsWith("PUT"));
     assertThat(newest()).matches("PUT /v1/nodes/1 413 \\d+ ms \\d+ B 127[.\\d]+ admin " + id);
     try (Wire wire = new Wire(port)) {
       wire.send(
