@@ -375,7 +375,7 @@ class SshTest {
           running.get();
           ssh.stop();
         });
-    Command command = Command.of("sh", "-c", "echo; sleep 1000");
+    Command command = Command.of("sh", "-c", "echo started; sleep 1000");
     assertThat(failure(() -> login.run(command, line -> running.complete(null), LONG)))
         .hasMessage("SSH was stopped");
     assertThat(failure(() -> login.run(Command.of("true"), line -> {}, LONG)))
