@@ -101,7 +101,7 @@ class AttackIT {
         : Stream.of(
             Memory.BODIES_IN_TINY_CHUNKS,
             Memory.HALF_A_HEAD_OF_SHORT_FIELDS,
-            Memory.A_BODY_BEHIND_A_REQUEST_THAT_WAITS);
+            Memory.A_BODY_BEHIND_A_STREAM_THAT_HAS_ONE);
   }
 
   private static Stream<Flood> floods() {

@@ -161,9 +161,9 @@ final class ClientConnection {
   }
 
   private void flow() {
-    channel.config().setAutoRead(true);
     request.resume();
     decoder.looked();
+    channel.config().setAutoRead(!decoder.isHolding());
   }
 
   /** Whether the client sends the body when it is told to; in HTTP/1.0 there is no such thing. */

@@ -97,10 +97,7 @@ final class RequestDecoder extends VertxHttpRequestDecoder {
     bytesOfBegun = bytesOfWaiting;
     bytesOfWaiting = 0;
     requestsBegun++;
-    if (held != null) {
-      held.executor()
-          .execute(this::goOn); // not in the middle of what the library does for this one
-    }
+    goOnSoon();
   }
 
   /** The last request that has begun was answered. */
@@ -145,6 +142,18 @@ final class RequestDecoder extends VertxHttpRequestDecoder {
     goOn();
   }
 
+  /** Whether there is something left to read that has to wait; more of it is not to be taken. */
+  boolean isHolding() {
+    return held != null;
+  }
+
+  /** Not in the middle of what the library does for the request. */
+  private void goOnSoon() {
+    if (held != null) {
+      held.executor().execute(this::goOn);
+    }
+  }
+
   /** Reads what is left, or drops it. */
   private void goOn() {
     ChannelHandlerContext left = held;
@@ -162,14 +171,27 @@ final class RequestDecoder extends VertxHttpRequestDecoder {
 
   /** What follows a request that waits is not read before that begins: it could be anything. */
   private boolean isHeld() {
-    return requestsRead > requestsBegun
-        || (isLooking && requestsWhole < requestsRead && parts >= MOST_PARTS_LOOKED_AT);
+    boolean isMuch = requestsWhole < requestsRead && parts >= MOST_PARTS_LOOKED_AT;
+    return !isDropping && (requestsRead > requestsBegun || (isLooking && isMuch));
+  }
+
+  /**
+   * The library takes more from the socket when nothing came of a read; what is held could grow.
+   */
+  @Override
+  public void channelReadComplete(ChannelHandlerContext ctx) throws Exception {
+    if (isHolding()) {
+      ctx.fireChannelReadComplete();
+    } else {
+      super.channelReadComplete(ctx);
+    }
   }
 
   /** From now on what comes is dropped. */
   void drop() {
     isDropping = true;
     giveBackUnread();
+    goOnSoon();
   }
 
   private void giveBackUnread() {
