@@ -254,9 +254,9 @@ class ImageStoreContractTest {
     store(kind).upload(upload(uuid), ours).await();
     store(kind).upload(upload(uuid()), other).await();
 
-    store(kind).deleteLeftovers(uuid).await();
-    store(kind).deleteLeftovers(uuid).await();
-    store(kind).deleteLeftovers(uuid()).await();
+    store(kind).deleteLeftovers(upload(uuid).mark()).await();
+    store(kind).deleteLeftovers(upload(uuid).mark()).await();
+    store(kind).deleteLeftovers(upload(uuid()).mark()).await();
 
     assertThat(kind.ids(dir)).containsExactly(other.externalId);
   }
@@ -272,7 +272,7 @@ class ImageStoreContractTest {
         .isInstanceOf(ProviderFailure.class)
         .hasMessageContaining("SHA-256")
         .hasMessageContaining(upload.sha256());
-    store(kind).deleteLeftovers(upload.mark().attempt()).await();
+    store(kind).deleteLeftovers(upload.mark()).await();
     assertThat(kind.ids(dir)).isEmpty();
   }
 
@@ -295,7 +295,7 @@ class ImageStoreContractTest {
     assertThat(catchThrowable(() -> store(kind).upload(upload, watcher).await()))
         .isInstanceOf(ProviderFailure.class)
         .hasMessage("The upload was stopped.");
-    store(kind).deleteLeftovers(upload.mark().attempt()).await();
+    store(kind).deleteLeftovers(upload.mark()).await();
     assertThat(kind.ids(dir)).isEmpty();
   }
 
@@ -340,6 +340,20 @@ class ImageStoreContractTest {
 
   @ParameterizedTest
   @EnumSource
+  void a_copy_of_the_database_does_not_sweep_what_the_original_has(Kind kind) throws Exception {
+    Watcher ours = new Watcher();
+    ImageStore.Upload upload = upload(uuid());
+    store(kind).upload(upload, ours).await();
+    Mark mark = upload.mark();
+
+    store(kind).deleteLeftovers(new Mark(uuid(), mark.subject(), mark.attempt())).await();
+
+    assertThat(kind.ids(dir)).containsExactly(ours.externalId);
+    assertThat(store(kind).list().await()).extracting(StoredImage::mark).containsExactly(mark);
+  }
+
+  @ParameterizedTest
+  @EnumSource
   void what_was_deleted_is_not_listed(Kind kind) throws Exception {
     Watcher deleted = new Watcher();
     Watcher other = new Watcher();
@@ -349,7 +363,7 @@ class ImageStoreContractTest {
     store(kind).upload(upload(uuid()), other).await();
 
     store(kind).delete(deleted.externalId).await();
-    store(kind).deleteLeftovers(swept).await();
+    store(kind).deleteLeftovers(upload(swept).mark()).await();
 
     assertThat(store(kind).list().await())
         .extracting(StoredImage::externalId)
@@ -367,7 +381,7 @@ class ImageStoreContractTest {
         .extracting(StoredImage::externalId, StoredImage::name, StoredImage::mark)
         .containsExactly(tuple(id, NAME, null));
 
-    store(kind).deleteLeftovers(uuid).await();
+    store(kind).deleteLeftovers(upload(uuid).mark()).await();
     assertThat(store(kind).list().await()).isEmpty();
   }
 

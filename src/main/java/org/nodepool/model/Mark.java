@@ -27,6 +27,11 @@ public record Mark(String database, Subject subject, String attempt) {
         : Optional.empty();
   }
 
+  /** Whether the same database has the row of that mark. */
+  public boolean isOfDatabaseOf(Mark other) {
+    return database.equals(other.database);
+  }
+
   private static boolean isUuid(Object value) {
     return value instanceof String text && UUID.matcher(text).matches();
   }

@@ -112,11 +112,10 @@ public interface ImageStore {
   Future<Void> delete(String externalId);
 
   /**
-   * Removes all that an attempt at an upload may have left.
-   *
-   * @param uuid of the attempt
+   * Removes all that an attempt at an upload may have left. What carries the mark of another
+   * database stays: one is a copy of the other, and has attempts of the same uuids.
    */
-  Future<Void> deleteLeftovers(String uuid);
+  Future<Void> deleteLeftovers(Mark mark);
 
   /**
    * The images here that carry a mark, whichever database's, or look as if we had made them; by

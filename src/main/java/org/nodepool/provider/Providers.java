@@ -18,6 +18,7 @@ import org.nodepool.config.DriverConfig;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
+import org.nodepool.model.Mark;
 import org.nodepool.model.ProviderCall;
 
 /**
@@ -98,8 +99,8 @@ public final class Providers {
         }
 
         @Override
-        public Future<Void> deleteLeftovers(String uuid) {
-          return all.call(name, provider -> provider.images().deleteLeftovers(uuid));
+        public Future<Void> deleteLeftovers(Mark mark) {
+          return all.call(name, provider -> provider.images().deleteLeftovers(mark));
         }
 
         @Override

@@ -17,6 +17,7 @@ import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
+import org.nodepool.model.Mark;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.State;
 import org.nodepool.provider.Provider;
@@ -25,6 +26,7 @@ import org.nodepool.store.AttemptTable;
 import org.nodepool.store.Database;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.Tx;
+import org.nodepool.store.schema.DatabaseId;
 
 /** What is alike in all works that make an image at a provider: its row, and earlier attempts. */
 final class ImageMaking {
@@ -74,9 +76,9 @@ final class ImageMaking {
    * Removes what earlier attempts left, so that there never is a second image; if that fails, so
    * does the attempt. That nothing more comes of it is for the worker to say whose attempt it was.
    *
-   * @param sweep removes what the attempt of that uuid left
+   * @param sweep removes what the attempt with that mark left
    */
-  Future<Void> sweepEarlier(Job job, Function<String, Future<Void>> sweep) {
+  Future<Void> sweepEarlier(Job job, Function<Mark, Future<Void>> sweep) {
     return attempts
         .of(job.id())
         .map(
@@ -94,16 +96,20 @@ final class ImageMaking {
     return !providers.isOnOneHost(provider) || attempt.host().equals(worker.host());
   }
 
-  private Future<Void> sweepEarlier(
-      Job job, Attempt attempt, Function<String, Future<Void>> sweep) {
-    return sweep
-        .apply(job.attemptUuid(attempt.number()))
+  private Future<Void> sweepEarlier(Job job, Attempt attempt, Function<Mark, Future<Void>> sweep) {
+    return mark(job, job.attemptUuid(attempt.number()))
+        .compose(sweep)
         .compose(
             v ->
                 attempt.worker().equals(worker.name())
                     ? db.transaction(
                         Failpoint.SWEPT, tx -> attempts.noteSwept(tx, job.id(), attempt.number()))
                     : Future.succeededFuture());
+  }
+
+  /** What an attempt at the job marks all with. */
+  Future<Mark> mark(Job job, String attempt) {
+    return DatabaseId.of(db).map(database -> new Mark(database, job.subject(), attempt));
   }
 
   /** As the job's image is configured now; a {@link JobFailure} when it is not any more. */

@@ -23,7 +23,6 @@ import org.nodepool.store.Database;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.Tx;
-import org.nodepool.store.schema.DatabaseId;
 
 /**
  * Makes an image out of another one at its provider: a server begins with that, a script sets it
@@ -67,7 +66,7 @@ final class SetupWork implements Work {
         .compose(
             image ->
                 making
-                    .sweepEarlier(job, uuid -> sweep(making.at(job), job, uuid))
+                    .sweepEarlier(job, mark -> sweep(making.at(job), mark))
                     .compose(v -> baseOf(image, making.configured(job)))
                     .compose(base -> make(image, base, run)))
         .map(v -> tx -> making.record(tx, job));
@@ -92,8 +91,8 @@ final class SetupWork implements Work {
     ProviderImage configured = making.configured(job);
     Compute servers = making.at(job).servers();
     run.progress(null, "boot");
-    return DatabaseId.of(db)
-        .map(database -> new Mark(database, job.subject(), job.attemptUuid()))
+    return making
+        .mark(job, job.attemptUuid())
         .compose(
             mark ->
                 executor
@@ -166,28 +165,21 @@ final class SetupWork implements Work {
         .transform(read -> Future.failedFuture(cause));
   }
 
-  private Future<Void> sweep(Provider provider, Job job, String uuid) {
-    return deleteServers(provider, job, uuid)
-        .compose(v -> provider.images().deleteLeftovers(uuid))
-        .compose(v -> forget(uuid));
+  private Future<Void> sweep(Provider provider, Mark mark) {
+    return deleteServers(provider, mark)
+        .compose(v -> provider.images().deleteLeftovers(mark))
+        .compose(v -> forget(mark.attempt()));
   }
 
-  /**
-   * What carries the mark of that attempt: a copy of the database has attempts of the same uuids.
-   */
-  private Future<Void> deleteServers(Provider provider, Job job, String uuid) {
+  private static Future<Void> deleteServers(Provider provider, Mark mark) {
     Compute servers = provider.servers();
-    return DatabaseId.of(db)
-        .map(database -> new Mark(database, job.subject(), uuid))
+    return servers
+        .list()
         .compose(
-            mark ->
-                servers
-                    .list()
-                    .compose(
-                        all ->
-                            InTurn.each(
-                                all.stream().filter(server -> mark.equals(server.mark())).toList(),
-                                (Server server) -> servers.delete(server.externalId()))));
+            all ->
+                InTurn.each(
+                    all.stream().filter(server -> mark.equals(server.mark())).toList(),
+                    (Server server) -> servers.delete(server.externalId())));
   }
 
   /** Not on the threads of servers, which may all be busy for hours. */
@@ -204,7 +196,9 @@ final class SetupWork implements Work {
   public Future<Void> sweep(Remains remains) {
     return making
         .toSweepAt(remains.job())
-        .compose(provider -> sweep(provider, remains.job(), remains.uuid()));
+        .compose(
+            provider ->
+                making.mark(remains.job(), remains.uuid()).compose(mark -> sweep(provider, mark)));
   }
 
   /** The image is ready; the server out of which it was made goes. */
@@ -213,7 +207,9 @@ final class SetupWork implements Work {
     Job job = remains.job();
     return making
         .toSweepAt(job)
-        .compose(provider -> deleteServers(provider, job, remains.uuid()))
+        .compose(
+            provider ->
+                making.mark(job, remains.uuid()).compose(mark -> deleteServers(provider, mark)))
         .compose(
             v ->
                 db.transaction(

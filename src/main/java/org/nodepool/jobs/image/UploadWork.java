@@ -14,7 +14,6 @@ import org.nodepool.model.DibFile;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Job;
 import org.nodepool.model.Job.JobState;
-import org.nodepool.model.Mark;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.State;
 import org.nodepool.model.Subject;
@@ -25,7 +24,6 @@ import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.Tx;
-import org.nodepool.store.schema.DatabaseId;
 
 /**
  * Brings a dib image to a provider: {@code building} to {@code ready}. An upload takes a build that
@@ -133,8 +131,8 @@ final class UploadWork implements Work {
   private Future<Void> send(Source source, SnapshotImage image, JobRun run) {
     ProviderImage configured = making.configured(run.job());
     run.log().note("sending %s to provider %s".formatted(source.path(), run.job().providerName()));
-    return DatabaseId.of(db)
-        .map(id -> new Mark(id, run.job().subject(), run.job().attemptUuid()))
+    return making
+        .mark(run.job(), run.job().attemptUuid())
         .compose(
             mark ->
                 making
@@ -155,9 +153,12 @@ final class UploadWork implements Work {
 
   @Override
   public Future<Void> sweep(Remains remains) {
+    Job job = remains.job();
     return making
-        .toSweepAt(remains.job())
-        .compose(provider -> provider.images().deleteLeftovers(remains.uuid()));
+        .toSweepAt(job)
+        .compose(
+            provider ->
+                making.mark(job, remains.uuid()).compose(provider.images()::deleteLeftovers));
   }
 
   @Override

@@ -21,6 +21,7 @@ import java.util.regex.Pattern;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
 import org.nodepool.model.Failpoint;
+import org.nodepool.model.Mark;
 import org.nodepool.provider.CallNotes;
 import org.nodepool.provider.Driver;
 import org.nodepool.provider.ImageStore;
@@ -76,15 +77,18 @@ public final class DirectoryImages implements ImageStore {
   }
 
   @Override
-  public Future<Void> deleteLeftovers(String uuid) {
+  public Future<Void> deleteLeftovers(Mark mark) {
     return blocking(
         "delete from",
         () -> {
           Failpoint.DELETE_LEFTOVERS.before();
           List<Path> sidecars = new ArrayList<>();
           try (DirectoryStream<Path> files =
-              Files.newDirectoryStream(directory, "*" + uuid + "*")) {
+              Files.newDirectoryStream(directory, "*" + mark.attempt() + "*")) {
             for (Path file : files) {
+              if (isOthers(file, mark)) {
+                continue;
+              }
               if (file.toString().endsWith(Sidecar.SUFFIX)) {
                 sidecars.add(file);
               } else {
@@ -100,6 +104,10 @@ public final class DirectoryImages implements ImageStore {
           Failpoint.DELETE_LEFTOVERS.after();
           return null;
         });
+  }
+
+  private static boolean isOthers(Path file, Mark mark) throws IOException {
+    return Sidecar.mark(Sidecar.imageOf(file)).filter(of -> !of.isOfDatabaseOf(mark)).isPresent();
   }
 
   @Override

@@ -33,6 +33,12 @@ final class Sidecar {
     return image.resolveSibling(image.getFileName() + SUFFIX);
   }
 
+  /** The image whose file, or part of it, or sidecar that is. */
+  static Path imageOf(Path file) {
+    String name = file.getFileName().toString();
+    return file.resolveSibling(name.replaceFirst("\\.part$", "").replaceFirst("\\.json$", ""));
+  }
+
   /** Where it is while it is written. */
   static Path draftOf(Path image) {
     return image.resolveSibling(image.getFileName() + SUFFIX + ".part");

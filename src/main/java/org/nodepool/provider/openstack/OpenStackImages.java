@@ -9,6 +9,7 @@ import org.nodepool.async.InTurn;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
 import org.nodepool.model.Failpoint;
+import org.nodepool.model.Mark;
 import org.nodepool.provider.Driver;
 import org.nodepool.provider.ImageStore;
 
@@ -41,12 +42,17 @@ final class OpenStackImages implements ImageStore {
 
   /** By the property that each image of ours carries. */
   @Override
-  public Future<Void> deleteLeftovers(String uuid) {
+  public Future<Void> deleteLeftovers(Mark mark) {
     Failpoint.DELETE_LEFTOVERS.before();
     return later(
             images
-                .with(Marks.ATTEMPT, uuid)
-                .compose(found -> deleteAll(found.stream().filter(i -> !isOfServer(i)).toList())))
+                .with(Marks.ATTEMPT, mark.attempt())
+                .compose(
+                    found ->
+                        deleteAll(
+                            found.stream()
+                                .filter(image -> !isOfServer(image) && !isOthers(image, mark))
+                                .toList())))
         .onSuccess(v -> Failpoint.DELETE_LEFTOVERS.after());
   }
 
@@ -75,6 +81,10 @@ final class OpenStackImages implements ImageStore {
   private static boolean isOfServer(ImageService.CloudImage image) {
     return image.properties().containsKey("instance_uuid")
         || "snapshot".equals(image.properties().getValue("image_type"));
+  }
+
+  private static boolean isOthers(ImageService.CloudImage image, Mark mark) {
+    return Marks.of(image.properties()).filter(of -> !of.isOfDatabaseOf(mark)).isPresent();
   }
 
   private Future<Void> deleteAll(List<ImageService.CloudImage> found) {
