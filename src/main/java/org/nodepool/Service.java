@@ -34,6 +34,7 @@ import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolFile;
 import org.nodepool.events.EventPublisher;
 import org.nodepool.jobs.Builds;
+import org.nodepool.jobs.Consoles;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.JobWaits;
@@ -350,7 +351,8 @@ final class Service {
             uploads,
             deletions,
             knock);
-    return new ApiVerticle.Accepting(builds, uploads, deletions, jobs);
+    return new ApiVerticle.Accepting(
+        builds, uploads, deletions, jobs, new Consoles(store.nodes(), providers));
   }
 
   private static List<PoolProvider> shown(PoolConfig pool) {

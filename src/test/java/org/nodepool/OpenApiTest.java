@@ -122,7 +122,8 @@ class OpenApiTest {
   }
 
   @Test
-  void every_write_needs_the_login_and_every_read_may_but_for_the_sign_of_life() {
+  void
+      every_write_needs_the_login_and_a_console_and_every_other_read_may_but_for_the_sign_of_life() {
     JsonArray needed = new JsonArray("[{\"administrator\": []}]");
     JsonArray optional = new JsonArray("[{}, {\"administrator\": []}]");
     for (Operation operation : operations()) {
@@ -133,7 +134,10 @@ class OpenApiTest {
       }
       assertThat(security)
           .as(operation.name())
-          .isEqualTo(WRITES.contains(operation.method()) ? needed : optional);
+          .isEqualTo(
+              WRITES.contains(operation.method()) || operation.name().endsWith("/console")
+                  ? needed
+                  : optional);
       assertThat(operation.json().getJsonObject("responses").fieldNames()).contains("401");
     }
   }

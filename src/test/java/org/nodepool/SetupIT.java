@@ -264,6 +264,12 @@ class SetupIT {
           node,
           sub);
 
+      String console = "/v1/nodes/" + node + "/console";
+      Poll.until("it has printed", () -> http.get(console).body().contains("SYSLINUX"));
+      try (Wire wire = new Wire(service.port())) {
+        assertThat(wire.ask("GET", console).status()).isEqualTo(401);
+      }
+
       assertThat(http.delete("/v1/nodes/" + node).status()).isEqualTo(204);
       service.awaitGone("/v1/nodes/" + node);
 

@@ -15,6 +15,7 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.nodepool.jobs.Builds;
+import org.nodepool.jobs.Consoles;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.JobWaits;
@@ -101,8 +102,9 @@ public final class ApiVerticle extends VerticleBase {
   /** A stream of events would never end by itself. */
   private static final long STOP_LIMIT_SECONDS = 1;
 
-  /** What accepts work. */
-  public record Accepting(Builds builds, Uploads uploads, Deletions deletions, Jobs jobs) {}
+  /** What accepts work, and what asks providers at once. */
+  public record Accepting(
+      Builds builds, Uploads uploads, Deletions deletions, Jobs jobs, Consoles consoles) {}
 
   private final Settings settings;
   private final Shared shared;
@@ -149,7 +151,7 @@ public final class ApiVerticle extends VerticleBase {
     Routes routes =
         new Routes(
             polls,
-            new NodeHandlers(nodes, accepting.deletions()),
+            new NodeHandlers(nodes, accepting.deletions(), accepting.consoles()),
             new ImageHandlers(accepting.uploads(), accepting.deletions()),
             new DibImageHandlers(accepting.builds(), accepting.uploads(), accepting.deletions()),
             new JobHandlers(reads, polls, accepting.jobs(), logs, waits),

@@ -1,26 +1,32 @@
 package org.nodepool.api;
 
 import io.vertx.core.Future;
+import io.vertx.core.buffer.Buffer;
 import io.vertx.ext.web.RoutingContext;
 import java.util.function.Consumer;
+import org.nodepool.jobs.Consoles;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.model.Node;
 import org.nodepool.model.Problem;
 import org.nodepool.model.State;
 import org.nodepool.store.NodeTable;
 import org.nodepool.view.Kind;
+import org.nodepool.view.Representation;
 
 /** {@code /v1/nodes}. */
 final class NodeHandlers {
   private static final String NODE = "node";
   private static final String STATES = "hold or ready";
+  private static final String TEXT = "text/plain; charset=utf-8";
 
   private final NodeTable nodes;
   private final Deletions deletions;
+  private final Consoles consoles;
 
-  NodeHandlers(NodeTable nodes, Deletions deletions) {
+  NodeHandlers(NodeTable nodes, Deletions deletions, Consoles consoles) {
     this.nodes = nodes;
     this.deletions = deletions;
+    this.consoles = consoles;
   }
 
   Future<Answer> put(RoutingContext ctx) {
@@ -37,6 +43,13 @@ final class NodeHandlers {
     return State.named(name)
         .filter(state -> state.equals(State.HOLD) || state.equals(State.READY))
         .orElseThrow(() -> new Problem.BadValue("The field 'state' must be %s.".formatted(STATES)));
+  }
+
+  Future<Answer> console(RoutingContext ctx) {
+    Input.noQuery(ctx);
+    return consoles
+        .ofNode(Input.id(ctx, NODE))
+        .map(text -> Answer.untagged(ctx, 200, new Representation(Buffer.buffer(text), TEXT)));
   }
 
   Future<Answer> delete(RoutingContext ctx) {

@@ -48,6 +48,9 @@ public final class Routes {
   /** Longer than the work before a write takes by itself; a disk or mount may hang for ever. */
   private static final long BEFORE_WRITES_LIMIT_SECONDS = 5;
 
+  /** Never open: what a machine prints may be anything. */
+  private static final Set<String> NEVER_OPEN = Set.of("/v1/nodes/:id/console");
+
   /** Open also when reads are protected: tells nothing but that there is an answer. */
   private static final Set<String> ALWAYS_OPEN = Set.of("/healthz");
 
@@ -87,6 +90,7 @@ public final class Routes {
         new Operation(GET,    "/v1/nodes/:id",                JSON,          polls.one(Kind.NODE)),
         new Operation(PUT,    "/v1/nodes/:id",                NOTHING,       nodes::put),
         new Operation(DELETE, "/v1/nodes/:id",                NOTHING,       nodes::delete),
+        new Operation(GET,    "/v1/nodes/:id/console",        TEXT,          nodes::console),
         new Operation(GET,    "/v1/images",                   JSON_OR_TABLE, polls.list(Kind.SNAPSHOT_IMAGE)),
         new Operation(GET,    "/v1/images/summary",           JSON_OR_TABLE, polls.summary(Kind.SNAPSHOT_IMAGE)),
         new Operation(GET,    "/v1/images/:id",               JSON,          polls.one(Kind.SNAPSHOT_IMAGE)),
@@ -167,7 +171,10 @@ public final class Routes {
               Metrics.route(ctx, operation);
               ctx.next();
             });
-    if (writes || (guards.protectReads() && !ALWAYS_OPEN.contains(operation.path()))) {
+    boolean isProtected =
+        NEVER_OPEN.contains(operation.path())
+            || (guards.protectReads() && !ALWAYS_OPEN.contains(operation.path()));
+    if (writes || isProtected) {
       with(router, operation).handler(guards.login());
     }
     if (writes) {

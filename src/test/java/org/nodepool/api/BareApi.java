@@ -91,7 +91,7 @@ public final class BareApi implements AutoCloseable {
             new ApiVerticle.Shared(maxConnections, new Metrics(nothing), patience),
             nothing,
             null,
-            new ApiVerticle.Accepting(null, null, null, null),
+            new ApiVerticle.Accepting(null, null, null, null, null),
             null,
             null,
             beforeWrites,

@@ -14,7 +14,7 @@ public final class DeclaredRoutes {
       Routes routes =
           new Routes(
               new Polls(null, null),
-              new NodeHandlers(null, null),
+              new NodeHandlers(null, null, null),
               new ImageHandlers(null, null),
               new DibImageHandlers(null, null, null),
               new JobHandlers(null, null, null, null, null),
