@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInfo;
 import org.junit.jupiter.api.TestInstance;
@@ -148,6 +149,7 @@ class ManyWorkersIT {
   }
 
   @Test
+  @Tag("long")
   void an_upload_whose_worker_was_stopped_past_its_lease_is_there_once() throws Exception {
     startApi();
     // some seconds to copy, and hardly a block on the disk
@@ -174,6 +176,7 @@ class ManyWorkersIT {
   }
 
   @Test
+  @Tag("long")
   void a_job_that_its_workers_do_not_survive_fails_and_says_so() throws Exception {
     startApi();
     Http.Answer build = slowBuildBegins(site.worker("mortal"), "slow-root");
@@ -254,6 +257,7 @@ class ManyWorkersIT {
   }
 
   @Test
+  @Tag("long")
   void what_a_dead_host_built_waits_for_it_and_is_cancelled_without_it() throws Exception {
     startApi();
     ServiceProcess dead = site.worker("dead").onHost(HOST_A);

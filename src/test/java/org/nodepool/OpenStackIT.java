@@ -15,6 +15,7 @@ class OpenStackIT {
   private static final long MIB = 1L << 20;
 
   @Test
+  @Tag("long")
   void an_image_larger_than_the_memory_goes_to_the_cloud_whole() throws Exception {
     try (Site site = Site.named("openstack").with(Cloud.shared())) {
       ServiceProcess process = site.process("service").jvm("-Xmx64m").start();

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -433,6 +434,7 @@ class OpenStackTest {
   }
 
   @Test
+  @Tag("long")
   void an_upload_in_whose_middle_the_cloud_went_away_fails_and_is_cleaned_up_once_it_is_back()
       throws Exception {
     service.readyBuild("tiny", "raw", bytes(64 * MIB));

@@ -12,6 +12,7 @@ import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.HexFormat;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** The packaged service at work, and in surroundings that do not let it work. */
@@ -150,6 +151,7 @@ class ServiceProcessIT {
   }
 
   @Test
+  @Tag("long")
   void a_build_on_a_full_disk_says_so_and_leaves_nothing_there() throws Exception {
     service =
         ServiceProcess.in("full-disk")
