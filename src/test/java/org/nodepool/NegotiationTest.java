@@ -18,9 +18,12 @@ class NegotiationTest {
   private static final String JSON = "application/json";
   private static final String TABLE = "text/plain; charset=utf-8";
 
+  private static final String LOGIN = Http.basic("admin:" + TestService.PASSWORD);
+
   /** What there is where it is not JSON alone; by the end of the path. */
   private static final Map<String, String> TYPES =
       Map.of(
+          "console", "text/plain",
           "nodes", "application/json, text/plain",
           "images", "application/json, text/plain",
           "dib_images", "application/json, text/plain",
@@ -117,7 +120,7 @@ class NegotiationTest {
       throws IOException {
     try (Wire wire = new Wire(port)) {
       for (String path : reads()) {
-        String[] headers = {"Accept", accept, "X-Request-Id", "1"};
+        String[] headers = {"Accept", accept, "X-Request-Id", "1", "Authorization", LOGIN};
         Http.Answer answer = wire.ask("GET", path, headers);
         assertThat(answer.status()).as(path + " " + answer).isEqualTo(406);
         Problems.check(answer, path);
@@ -234,7 +237,7 @@ class NegotiationTest {
   private static List<String> reads() {
     return DeclaredRoutes.all().stream()
         .filter(route -> route.startsWith("GET "))
-        .map(route -> route.substring(4).replace(":id", "999999"))
+        .map(route -> route.substring(4).replace(":id", "999999").replace(":name", "nothing"))
         .toList();
   }
 }
