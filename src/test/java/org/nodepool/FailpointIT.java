@@ -35,9 +35,7 @@ class FailpointIT {
   /** What the process is called on its jobs. */
   private static final String OURS = UUID.randomUUID().toString();
 
-  /**
-   * Of each case one, of a job's life some; the cases that take a minute are left to the others.
-   */
+  /** Some of a job's life, and one of each other case that takes less than a minute. */
   private static final List<String> FEW =
       List.of(
           "claim.after",

@@ -180,7 +180,6 @@ class SetupIT {
 
   @Test
   @Tag("long")
-  @Tag("long")
   void a_script_that_hangs_is_ended_when_its_job_is_cancelled() throws Exception {
     script("echo hanging; sleep 1000");
     String job = update("made", "local");
