@@ -12,6 +12,7 @@ import java.util.function.BooleanSupplier;
 import org.nodepool.model.AttemptEnd;
 import org.nodepool.model.Failpoint;
 import org.nodepool.model.JobKind;
+import org.nodepool.model.Problem;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.Database;
 import org.nodepool.store.Tx;
@@ -61,7 +62,7 @@ final class Leftovers {
         .map(true)
         .otherwise(
             e -> {
-              if (e instanceof AttemptEnd) {
+              if (e instanceof AttemptEnd || e instanceof Problem.Unavailable) {
                 log.warn("{}: leftovers stay: {}", remains.named(), e.getMessage());
               } else if (e instanceof TimeoutException) {
                 log.warn("{}: leftovers stay: no end within {} s", remains.named(), limit);
