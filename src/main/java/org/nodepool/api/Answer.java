@@ -13,6 +13,9 @@ import org.nodepool.view.Representation;
 
 /** What a handler returns: how the response is sent. */
 interface Answer {
+  /** Of a text that is no table. */
+  String TEXT = "text/plain; charset=utf-8";
+
   /** Sends it, to its end. */
   void send(HttpServerResponse response);
 

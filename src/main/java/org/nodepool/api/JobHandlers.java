@@ -26,7 +26,6 @@ final class JobHandlers {
   private static final String WAIT = "wait";
   private static final String FAIL = "fail";
   private static final String FOLLOW = "follow";
-  private static final String LOG_TYPE = "text/plain; charset=utf-8";
   private static final Duration LONGEST_WAIT = Duration.ofHours(1);
 
   private final PoolReads reads;
@@ -152,7 +151,7 @@ final class JobHandlers {
 
   private void follow(RoutingContext ctx, Job job, Path file) {
     ctx.response()
-        .putHeader(HttpHeaders.CONTENT_TYPE, LOG_TYPE)
+        .putHeader(HttpHeaders.CONTENT_TYPE, Answer.TEXT)
         .putHeader(ResponseHead.ACCEL_BUFFERING, "no");
     if (ctx.request().method() == HttpMethod.HEAD) {
       ctx.response().end();
@@ -183,7 +182,7 @@ final class JobHandlers {
   private static Answer part(RoutingContext ctx, Path file, long size, Optional<ByteRange> range) {
     return response -> {
       response
-          .putHeader(HttpHeaders.CONTENT_TYPE, LOG_TYPE)
+          .putHeader(HttpHeaders.CONTENT_TYPE, Answer.TEXT)
           .putHeader(HttpHeaders.ACCEPT_RANGES, "bytes");
       if (ctx.request().method() == HttpMethod.HEAD) {
         response.putHeader(HttpHeaders.CONTENT_LENGTH, Long.toString(size)).end();

@@ -17,7 +17,6 @@ import org.nodepool.view.Representation;
 final class NodeHandlers {
   private static final String NODE = "node";
   private static final String STATES = "hold or ready";
-  private static final String TEXT = "text/plain; charset=utf-8";
 
   private final NodeTable nodes;
   private final Deletions deletions;
@@ -49,7 +48,9 @@ final class NodeHandlers {
     Input.noQuery(ctx);
     return consoles
         .ofNode(Input.id(ctx, NODE))
-        .map(text -> Answer.untagged(ctx, 200, new Representation(Buffer.buffer(text), TEXT)));
+        .map(
+            text ->
+                Answer.untagged(ctx, 200, new Representation(Buffer.buffer(text), Answer.TEXT)));
   }
 
   Future<Answer> delete(RoutingContext ctx) {
