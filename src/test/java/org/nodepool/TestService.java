@@ -313,6 +313,13 @@ public final class TestService implements Rows.Sql<RuntimeException> {
     return done.await();
   }
 
+  /**
+   * Lets no keeper prune the log of changes for a minute, as a reader does that has seen nothing.
+   */
+  public void keepChanges() {
+    sql("REPLACE INTO api_change_reader VALUES ('a test', 0, UNIX_TIMESTAMP())");
+  }
+
   /** Empties the tables and the directories of images, once no job runs. */
   public void empty() {
     // what a test made up is not to be taken over meanwhile

@@ -54,6 +54,7 @@ class ChangesTest {
   @BeforeEach
   void connect() {
     service.empty();
+    service.keepChanges();
     writer = service.connection();
   }
 

@@ -54,6 +54,7 @@ class PoolLogTest {
   void start(Vertx vertx) {
     context = vertx.getOrCreateContext();
     service.empty();
+    service.keepChanges();
     node = service.node("directory", 2);
     db = new Database(vertx, service.address(), Clock.systemUTC(), new ChangeLog());
     db.setOpen(true);
