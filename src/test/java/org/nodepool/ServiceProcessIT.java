@@ -28,10 +28,9 @@ class ServiceProcessIT {
   }
 
   @Test
-  void a_disk_image_is_built_uploaded_and_deleted_within_a_minute() throws Exception {
+  void a_disk_image_is_built_uploaded_and_deleted_and_nothing_is_left() throws Exception {
     service = ServiceProcess.in("walk").start();
     Http http = service.http();
-    long began = System.nanoTime();
 
     Http.Answer build = http.post("/v1/dib_images/tiny/build");
     assertThat(build.status()).isEqualTo(201);
@@ -54,7 +53,6 @@ class ServiceProcessIT {
     assertThat(service.names("images")).isEmpty();
     assertThat(http.get(build.job() + "/log").status()).isEqualTo(410);
 
-    assertThat(Duration.ofNanos(System.nanoTime() - began)).isLessThan(Duration.ofSeconds(60));
     assertThat(service.remains("var/builds")).isEmpty();
     assertThat(service.names("var/builds")).isEmpty();
     service.terminate();
