@@ -27,6 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.nodepool.config.CloudsFile;
 import org.nodepool.config.DriverConfig.OpenStack;
 import org.nodepool.config.PoolConfig;
+import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
 import org.nodepool.model.Mark;
 import org.nodepool.model.Subject;
@@ -267,6 +268,21 @@ class ProvidersTest {
     provider.images().delete(NOWHERE).await();
     providers.close().await();
     assertThat(catchThrowable(() -> provider.images().delete(NOWHERE).await()))
+        .hasMessage("The service is being stopped.");
+  }
+
+  @Test
+  void what_is_under_way_at_the_end_fails_and_may_be_done_later() throws Exception {
+    configure(cloud.provider("glance", "images: []"));
+    cloud.image().stall("PUT", "/file", 1 << 16);
+    Provider provider = providers.find("glance").orElseThrow();
+    Future<Void> upload = provider.images().upload(upload(), new Unheard());
+    Poll.until("it hangs", cloud.image()::isStalled);
+
+    providers.close().await();
+
+    assertThat(catchThrowable(upload::await))
+        .isInstanceOf(ProviderAway.class)
         .hasMessage("The service is being stopped.");
   }
 

@@ -7,8 +7,11 @@ import io.vertx.core.Promise;
 import io.vertx.core.VerticleBase;
 import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import org.nodepool.model.AttemptEnd.ProviderAway;
 
 /**
  * A provider on a context of its own, a verticle's. Thread-safe: a call is made on that context,
@@ -21,6 +24,9 @@ final class OwnContext extends VerticleBase {
   private int calls;
   private boolean isRetired;
   private volatile boolean isClosed;
+
+  /** Calls that have not ended. */
+  private final Set<Promise<?>> underWay = ConcurrentHashMap.newKeySet();
 
   // for the own context alone
   private WorkerExecutor executor;
@@ -62,8 +68,14 @@ final class OwnContext extends VerticleBase {
     }
   }
 
+  /**
+   * What is under way fails: the pauses between its tries would end where nothing runs any more.
+   */
   @Override
   public Future<?> stop() {
+    for (Promise<?> called : Set.copyOf(underWay)) {
+      called.tryFail(new ProviderAway("The service is being stopped.", null));
+    }
     return provider.close().eventually(executor::close);
   }
 
@@ -90,8 +102,14 @@ final class OwnContext extends VerticleBase {
   private <T> Future<T> onContext(Function<Provider, Future<T>> call) {
     Promise<T> called = Promise.promise();
     context.runOnContext(
-        v -> Future.<Void>succeededFuture().compose(w -> call.apply(provider)).onComplete(called));
-    return called.future();
+        v -> {
+          underWay.add(called);
+          Future.<Void>succeededFuture()
+              .compose(w -> call.apply(provider))
+              .onSuccess(called::tryComplete)
+              .onFailure(called::tryFail);
+        });
+    return called.future().onComplete(done -> underWay.remove(called));
   }
 
   private static <T> void hand(AsyncResult<T> done, Promise<T> answer, Context caller) {

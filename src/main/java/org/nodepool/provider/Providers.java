@@ -17,6 +17,8 @@ import java.util.function.Supplier;
 import org.nodepool.config.DriverConfig;
 import org.nodepool.config.PoolConfig;
 import org.nodepool.config.PoolConfig.ProviderConfig;
+import org.nodepool.model.AttemptEnd;
+import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
 import org.nodepool.model.Mark;
 import org.nodepool.model.ProviderCall;
@@ -197,14 +199,14 @@ public final class Providers {
   private synchronized <T> Future<T> call(String name, Function<Provider, Future<T>> call) {
     try {
       return current(name).call(call);
-    } catch (ProviderFailure e) {
+    } catch (AttemptEnd e) {
       return Future.failedFuture(e);
     }
   }
 
   private OwnContext current(String name) {
     if (isClosed) {
-      throw new ProviderFailure("The service is being stopped.");
+      throw new ProviderAway("The service is being stopped.", null);
     }
     DriverConfig config =
         config(name)

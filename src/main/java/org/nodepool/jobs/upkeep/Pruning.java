@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.nodepool.async.InTurn;
+import org.nodepool.async.StoppablePauses;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.model.Failpoint;
 import org.nodepool.store.Database;
@@ -45,6 +46,7 @@ public final class Pruning {
   private final JobLogs logs;
   private final WorkerExecutor executor;
   private final Duration keep;
+  private final StoppablePauses pauses;
 
   /**
    * @param executor what removes logs
@@ -63,6 +65,7 @@ public final class Pruning {
     this.logs = logs;
     this.executor = executor;
     this.keep = keep;
+    this.pauses = new StoppablePauses(db.vertx());
   }
 
   /** Does it once; fails as {@link Database#transaction}, or when the logs cannot be removed. */
@@ -70,6 +73,11 @@ public final class Pruning {
     return pruneJobs()
         .compose(v -> db.transaction(Failpoint.PRUNE, tx -> workers.forgetGone(tx, keep)))
         .compose(v -> pruneLogs());
+  }
+
+  /** Ends it between two batches. */
+  void stop() {
+    pauses.stop();
   }
 
   private Future<Void> pruneJobs() {
@@ -110,7 +118,7 @@ public final class Pruning {
   }
 
   private Future<?> rest(long began) {
-    return db.vertx().timer(REST * (System.nanoTime() - began), TimeUnit.NANOSECONDS);
+    return pauses.pause(REST * (System.nanoTime() - began), TimeUnit.NANOSECONDS);
   }
 
   /**

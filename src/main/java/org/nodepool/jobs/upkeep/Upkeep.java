@@ -46,10 +46,11 @@ public final class Upkeep extends VerticleBase {
     return Future.succeededFuture();
   }
 
-  /** Begins nothing more. What is under way is database work, which is done or undone. */
+  /** Begins nothing more, and ends pauses. What is under way is database work, done or undone. */
   @Override
   public Future<?> stop() {
     isStopped = true;
+    pruning.stop();
     return Future.succeededFuture();
   }
 
