@@ -12,6 +12,9 @@ import static org.nodepool.api.Offer.JSON_OR_TABLE;
 import static org.nodepool.api.Offer.LOG;
 import static org.nodepool.api.Offer.NOTHING;
 import static org.nodepool.api.Offer.TEXT;
+import static org.nodepool.api.Routes.Access.ANYBODY;
+import static org.nodepool.api.Routes.Access.LOGIN;
+import static org.nodepool.api.Routes.Access.READERS;
 
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
@@ -22,7 +25,6 @@ import io.vertx.ext.web.RoutingContext;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -38,21 +40,39 @@ import org.nodepool.view.Kind;
  * table.
  */
 public final class Routes {
+  /** Who may use an operation. */
+  enum Access {
+    /** Always: nothing is told but that there is an answer. */
+    ANYBODY,
+    /** Whoever may read, which is anybody unless reads are protected. */
+    READERS,
+    /**
+     * Nobody without the login: each write, and reads of text that others have written, such as
+     * what a machine prints and what strangers' things at a provider are called.
+     */
+    LOGIN
+  }
+
   /** A line of the table; {@code path} with parameters as {@code :name}. */
-  public record Operation(
+  record Operation(
       HttpMethod method,
       String path,
+      Access access,
       Offer offer,
-      Function<RoutingContext, Future<Answer>> handler) {}
+      Function<RoutingContext, Future<Answer>> handler) {
+    Operation {
+      if (method != GET && access != Access.LOGIN) {
+        throw new IllegalArgumentException(method + " " + path + " without the login");
+      }
+    }
+
+    boolean isWrite() {
+      return method != GET;
+    }
+  }
 
   /** Longer than the work before a write takes by itself; a disk or mount may hang for ever. */
   private static final long BEFORE_WRITES_LIMIT_SECONDS = 5;
-
-  /** Never open: what a machine prints may be anything. */
-  private static final Set<String> NEVER_OPEN = Set.of("/v1/nodes/:id/console");
-
-  /** Open also when reads are protected: tells nothing but that there is an answer. */
-  private static final Set<String> ALWAYS_OPEN = Set.of("/healthz");
 
   /**
    * The objects that requests have to pass, and the one that counts them.
@@ -85,42 +105,42 @@ public final class Routes {
       Function<RoutingContext, Future<Answer>> metrics) {
     // spotless:off
     table = List.of(
-        new Operation(GET,    "/v1/nodes",                    JSON_OR_TABLE, polls.list(Kind.NODE)),
-        new Operation(GET,    "/v1/nodes/summary",            JSON_OR_TABLE, polls.summary(Kind.NODE)),
-        new Operation(GET,    "/v1/nodes/:id",                JSON,          polls.one(Kind.NODE)),
-        new Operation(PUT,    "/v1/nodes/:id",                NOTHING,       nodes::put),
-        new Operation(DELETE, "/v1/nodes/:id",                NOTHING,       nodes::delete),
-        new Operation(GET,    "/v1/nodes/:id/console",        TEXT,          nodes::console),
-        new Operation(GET,    "/v1/images",                   JSON_OR_TABLE, polls.list(Kind.SNAPSHOT_IMAGE)),
-        new Operation(GET,    "/v1/images/summary",           JSON_OR_TABLE, polls.summary(Kind.SNAPSHOT_IMAGE)),
-        new Operation(GET,    "/v1/images/:id",               JSON,          polls.one(Kind.SNAPSHOT_IMAGE)),
-        new Operation(DELETE, "/v1/images/:id",               NOTHING,       images::delete),
-        new Operation(POST,   "/v1/images/:image/update",     NOTHING,       images::update),
-        new Operation(GET,    "/v1/dib_images",               JSON_OR_TABLE, polls.list(Kind.DIB_IMAGE)),
-        new Operation(GET,    "/v1/dib_images/summary",       JSON_OR_TABLE, polls.summary(Kind.DIB_IMAGE)),
-        new Operation(GET,    "/v1/dib_images/:id",           JSON,          polls.one(Kind.DIB_IMAGE)),
-        new Operation(DELETE, "/v1/dib_images/:id",           NOTHING,       dibImages::delete),
-        new Operation(POST,   "/v1/dib_images/:name/build",   NOTHING,       dibImages::build),
-        new Operation(POST,   "/v1/dib_images/:name/upload",  NOTHING,       dibImages::upload),
-        new Operation(GET,    "/v1/jobs",                     JSON_OR_TABLE, polls.list(Kind.JOB)),
-        new Operation(GET,    "/v1/jobs/summary",             JSON_OR_TABLE, polls.summary(Kind.JOB)),
-        new Operation(GET,    "/v1/jobs/:id",                 JSON,          jobs::get),
-        new Operation(DELETE, "/v1/jobs/:id",                 NOTHING,       jobs::cancel),
-        new Operation(POST,   "/v1/jobs/:id/retry",           NOTHING,       jobs::retry),
-        new Operation(GET,    "/v1/jobs/:id/attempts",        JSON,          jobs::attempts),
-        new Operation(GET,    "/v1/jobs/:id/log",             LOG,           jobs::log),
-        new Operation(GET,    "/v1/providers",                JSON,          providers::list),
-        new Operation(GET,    "/v1/events",                   EVENTS,        events::stream),
-        new Operation(GET,    "/v1",                          JSON,          ctx -> self.version(ctx, this::links)),
-        new Operation(GET,    "/openapi.json",                JSON,          openApi::get),
-        new Operation(GET,    "/healthz",                     JSON,          self::healthz),
-        new Operation(GET,    "/readyz",                      JSON,          self::readyz),
-        new Operation(GET,    "/metrics",                     TEXT,          metrics));
+        new Operation(GET,    "/v1/nodes",                         READERS, JSON_OR_TABLE, polls.list(Kind.NODE)),
+        new Operation(GET,    "/v1/nodes/summary",                 READERS, JSON_OR_TABLE, polls.summary(Kind.NODE)),
+        new Operation(GET,    "/v1/nodes/:id",                     READERS, JSON,          polls.one(Kind.NODE)),
+        new Operation(PUT,    "/v1/nodes/:id",                     LOGIN,   NOTHING,       nodes::put),
+        new Operation(DELETE, "/v1/nodes/:id",                     LOGIN,   NOTHING,       nodes::delete),
+        new Operation(GET,    "/v1/nodes/:id/console",             LOGIN,   TEXT,          nodes::console),
+        new Operation(GET,    "/v1/images",                        READERS, JSON_OR_TABLE, polls.list(Kind.SNAPSHOT_IMAGE)),
+        new Operation(GET,    "/v1/images/summary",                READERS, JSON_OR_TABLE, polls.summary(Kind.SNAPSHOT_IMAGE)),
+        new Operation(GET,    "/v1/images/:id",                    READERS, JSON,          polls.one(Kind.SNAPSHOT_IMAGE)),
+        new Operation(DELETE, "/v1/images/:id",                    LOGIN,   NOTHING,       images::delete),
+        new Operation(POST,   "/v1/images/:image/update",          LOGIN,   NOTHING,       images::update),
+        new Operation(GET,    "/v1/dib_images",                    READERS, JSON_OR_TABLE, polls.list(Kind.DIB_IMAGE)),
+        new Operation(GET,    "/v1/dib_images/summary",            READERS, JSON_OR_TABLE, polls.summary(Kind.DIB_IMAGE)),
+        new Operation(GET,    "/v1/dib_images/:id",                READERS, JSON,          polls.one(Kind.DIB_IMAGE)),
+        new Operation(DELETE, "/v1/dib_images/:id",                LOGIN,   NOTHING,       dibImages::delete),
+        new Operation(POST,   "/v1/dib_images/:name/build",        LOGIN,   NOTHING,       dibImages::build),
+        new Operation(POST,   "/v1/dib_images/:name/upload",       LOGIN,   NOTHING,       dibImages::upload),
+        new Operation(GET,    "/v1/jobs",                          READERS, JSON_OR_TABLE, polls.list(Kind.JOB)),
+        new Operation(GET,    "/v1/jobs/summary",                  READERS, JSON_OR_TABLE, polls.summary(Kind.JOB)),
+        new Operation(GET,    "/v1/jobs/:id",                      READERS, JSON,          jobs::get),
+        new Operation(DELETE, "/v1/jobs/:id",                      LOGIN,   NOTHING,       jobs::cancel),
+        new Operation(POST,   "/v1/jobs/:id/retry",                LOGIN,   NOTHING,       jobs::retry),
+        new Operation(GET,    "/v1/jobs/:id/attempts",             READERS, JSON,          jobs::attempts),
+        new Operation(GET,    "/v1/jobs/:id/log",                  READERS, LOG,           jobs::log),
+        new Operation(GET,    "/v1/providers",                     READERS, JSON,          providers::list),
+        new Operation(GET,    "/v1/events",                        READERS, EVENTS,        events::stream),
+        new Operation(GET,    "/v1",                               READERS, JSON,          ctx -> self.version(ctx, this::links)),
+        new Operation(GET,    "/openapi.json",                     READERS, JSON,          openApi::get),
+        new Operation(GET,    "/healthz",                          ANYBODY, JSON,          self::healthz),
+        new Operation(GET,    "/readyz",                           READERS, JSON,          self::readyz),
+        new Operation(GET,    "/metrics",                          READERS, TEXT,          metrics));
     // spotless:on
   }
 
   /** The lines, in the order of the contract. */
-  public List<Operation> table() {
+  List<Operation> table() {
     return table;
   }
 
@@ -164,7 +184,6 @@ public final class Routes {
   }
 
   private static void add(Router router, Operation operation, Guards guards) {
-    boolean writes = operation.method() != GET;
     with(router, operation)
         .handler(
             ctx -> {
@@ -172,12 +191,15 @@ public final class Routes {
               ctx.next();
             });
     boolean isProtected =
-        NEVER_OPEN.contains(operation.path())
-            || (guards.protectReads() && !ALWAYS_OPEN.contains(operation.path()));
-    if (writes || isProtected) {
+        switch (operation.access()) {
+          case ANYBODY -> false;
+          case READERS -> guards.protectReads();
+          case LOGIN -> true;
+        };
+    if (isProtected) {
       with(router, operation).handler(guards.login());
     }
-    if (writes) {
+    if (operation.isWrite()) {
       with(router, operation).handler(guards.crossOrigin()::refuseForeign);
       with(router, operation).handler(guards.body()::read);
       with(router, operation)
