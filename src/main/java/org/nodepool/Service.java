@@ -264,6 +264,7 @@ final class Service {
             store.attempts(),
             store.workers(),
             store.calls(),
+            store.looks(),
             () -> shown(pool.current()),
             Clock.systemUTC(),
             new PollStats());

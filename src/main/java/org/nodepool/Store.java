@@ -7,6 +7,7 @@ import org.nodepool.store.JobHistory;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
 import org.nodepool.store.ProviderCallTable;
+import org.nodepool.store.ProviderLookTable;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.WorkerTable;
 
@@ -20,7 +21,8 @@ record Store(
     JobHistory history,
     AttemptTable attempts,
     WorkerTable workers,
-    ProviderCallTable calls) {
+    ProviderCallTable calls,
+    ProviderLookTable looks) {
 
   /**
    * @param removeFailed whether the row of an image that could not be made is removed, not kept as
@@ -38,6 +40,7 @@ record Store(
         new JobHistory(db, attempts, mostJobs),
         attempts,
         new WorkerTable(db),
-        new ProviderCallTable(db));
+        new ProviderCallTable(db),
+        new ProviderLookTable(db));
   }
 }

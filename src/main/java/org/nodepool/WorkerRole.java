@@ -29,6 +29,7 @@ import org.nodepool.jobs.run.JobVerticle;
 import org.nodepool.jobs.run.ThisWorker;
 import org.nodepool.jobs.run.Work;
 import org.nodepool.jobs.upkeep.Keeping;
+import org.nodepool.jobs.upkeep.Looking;
 import org.nodepool.jobs.upkeep.Pruning;
 import org.nodepool.jobs.upkeep.Upkeep;
 import org.nodepool.model.JobKind;
@@ -159,7 +160,15 @@ final class WorkerRole {
             logs,
             made(vertx.createSharedWorkerExecutor("nodepool-upkeep", 1)),
             config.jobs().keep());
-    return new Upkeep(store.db(), config.cleanup().enabled(), keeping, pruning);
+    Looking looking =
+        new Looking(
+            store.db(),
+            store.looks(),
+            pool,
+            providers,
+            worker.host(),
+            config.jobs().lookInterval());
+    return new Upkeep(store.db(), config.cleanup().enabled(), keeping, pruning, looking);
   }
 
   /** One executor a purpose: the bus would deal jobs to busy workers too. */
@@ -169,7 +178,8 @@ final class WorkerRole {
 
   /** Threads that one provider alone can block, for ever if it hangs. */
   static WorkerExecutor executorOf(String provider, Vertx vertx, ApiConfig.Jobs limits) {
-    int threads = limits.uploadWorkers() + JobVerticle.DELETE_WORKERS;
+    int looks = 1;
+    int threads = limits.uploadWorkers() + JobVerticle.DELETE_WORKERS + looks;
     return executor(vertx, "provider-" + provider, threads, limits.uploadTimeout());
   }
 

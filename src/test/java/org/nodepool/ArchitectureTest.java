@@ -101,7 +101,7 @@ class ArchitectureTest {
                   .withVertx()),
           entry(
               "jobs.upkeep",
-              Room.knowing("async", "model", "config", "store", "store.schema", "jobs")
+              Room.knowing("async", "model", "config", "store", "store.schema", "provider", "jobs")
                   .withVertx()),
           entry("api.http", Room.knowing().withVertx()),
           entry(

@@ -73,7 +73,7 @@ class DirectoryListTest {
   }
 
   private StoredImage only() {
-    List<StoredImage> listed = store.list().await();
+    List<StoredImage> listed = store.list(name -> false).await();
     assertThat(listed).hasSize(1);
     assertThat(listed.get(0).externalId()).isEqualTo(ID);
     assertThat(listed.get(0).name()).isEqualTo("tiny-1416832000");
@@ -152,7 +152,7 @@ class DirectoryListTest {
     Files.createDirectory(dir.resolve("store/" + ID));
     assertThat(names()).hasSize(15);
 
-    assertThat(store.list().await()).isEmpty();
+    assertThat(store.list(name -> false).await()).isEmpty();
   }
 
   @Test
@@ -160,12 +160,12 @@ class DirectoryListTest {
     Files.delete(dir.resolve("store"));
     Files.writeString(dir.resolve("store"), "a file is in the way");
 
-    assertThat(catchThrowable(() -> store.list().await()))
+    assertThat(catchThrowable(() -> store.list(name -> false).await()))
         .isInstanceOf(ProviderAway.class)
         .hasMessageContaining("Provider dir cannot list its directory");
 
     Files.delete(dir.resolve("store"));
-    assertThat(store.list().await()).isEmpty();
+    assertThat(store.list(name -> false).await()).isEmpty();
   }
 
   @Test

@@ -82,7 +82,7 @@ class OpenStackListTest {
     String newer = cloud.makeImage("newer", PROPERTIES);
     firstPage(cloud.image(newer));
 
-    List<StoredImage> listed = store.list().await();
+    List<StoredImage> listed = store.list(name -> false).await();
 
     assertThat(listed).extracting(StoredImage::externalId).containsExactlyInAnyOrder(older, newer);
     assertThat(listed).extracting(StoredImage::mark).containsOnly(MARK);
@@ -94,18 +94,18 @@ class OpenStackListTest {
     String there = cloud.makeImage("there", PROPERTIES);
     firstPage(cloud.image(there).put("id", UUID.randomUUID().toString()));
 
-    assertThat(catchThrowable(() -> store.list().await()))
+    assertThat(catchThrowable(() -> store.list(name -> false).await()))
         .isInstanceOf(ProviderAway.class)
         .hasMessageContaining("refuses to list images (400)");
 
-    assertThat(store.list().await()).hasSize(1);
+    assertThat(store.list(name -> false).await()).hasSize(1);
   }
 
   @Test
   void a_list_that_is_refused_is_no_empty_one() {
     cloud.image().answer(1, "GET", LIST, 403, Map.of(), "Forbidden");
 
-    assertThat(catchThrowable(() -> store.list().await()))
+    assertThat(catchThrowable(() -> store.list(name -> false).await()))
         .isInstanceOf(ProviderFailure.class)
         .hasMessageContaining("Provider glance refuses to list images (403)");
   }
@@ -114,7 +114,7 @@ class OpenStackListTest {
   void what_a_proxy_says_in_place_of_a_list_is_no_empty_one() {
     cloud.image().answer(1, "GET", LIST, 200, Map.of(), "<h1>Come back</h1>later");
 
-    assertThat(catchThrowable(() -> store.list().await()))
+    assertThat(catchThrowable(() -> store.list(name -> false).await()))
         .isInstanceOf(ProviderAway.class)
         .hasMessage("Provider glance answers no list of images: later");
   }
@@ -127,7 +127,7 @@ class OpenStackListTest {
             .put("next", "/v2/images?marker=the-same");
     cloud.image().answer(1000, "GET", LIST, 200, Map.of(), page.encode());
 
-    assertThat(catchThrowable(() -> store.list().await()))
+    assertThat(catchThrowable(() -> store.list(name -> false).await()))
         .isInstanceOf(ProviderFailure.class)
         .hasMessage("Provider glance lists more than 100000 images.");
   }
@@ -138,10 +138,22 @@ class OpenStackListTest {
     inherited.put("image_type", "snapshot");
     String snapshot = cloud.makeImage("snapshot", inherited);
 
-    List<StoredImage> listed = store.list().await();
+    List<StoredImage> listed = store.list(name -> false).await();
 
     assertThat(listed).extracting(StoredImage::externalId).containsExactly(snapshot);
     assertThat(listed.get(0).mark()).isNull();
+  }
+
+  @Test
+  void an_image_without_a_mark_is_listed_when_it_is_called_as_ours_are() {
+    String ours = cloud.makeImage("template-tiny-1", Map.of());
+    cloud.makeImage("others", Map.of());
+
+    assertThat(store.list("template-tiny-1"::equals).await())
+        .singleElement()
+        .returns(ours, StoredImage::externalId)
+        .returns("template-tiny-1", StoredImage::name)
+        .returns(null, StoredImage::mark);
   }
 
   @Test
@@ -150,6 +162,8 @@ class OpenStackListTest {
     without.remove("nodepool_uuid");
     cloud.makeImage("without", without);
 
-    assertThat(store.list().await()).hasSize(1).allMatch(image -> image.mark() == null);
+    assertThat(store.list(name -> false).await())
+        .hasSize(1)
+        .allMatch(image -> image.mark() == null);
   }
 }

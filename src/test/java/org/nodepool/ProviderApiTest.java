@@ -33,11 +33,11 @@ class ProviderApiTest {
         .isEqualTo(
             """
             [{"name":"directory","driver":"directory","region":null,\
-            "images":["tiny-image","fails","slow","by-script","by-nothing"],"last_call":null},\
+            "images":["tiny-image","fails","slow","by-script","by-nothing"],"last_call":null,"servers":null},\
             {"name":"raw-directory","driver":"directory","region":null,\
-            "images":["first","second"],"last_call":null},\
+            "images":["first","second"],"last_call":null,"servers":null},\
             {"name":"cloud","driver":"openstack","region":null,\
-            "images":["tiny-image"],"last_call":null}]""");
+            "images":["tiny-image"],"last_call":null,"servers":null}]""");
   }
 
   @Test

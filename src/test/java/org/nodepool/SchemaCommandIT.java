@@ -42,7 +42,8 @@ class SchemaCommandIT {
     assertThat(first.out())
         .startsWith(
             "removed api_schema, api_job, api_job_attempt, api_dib_file, api_worker,"
-                + " api_provider_call, api_change, api_turn, api_change_reader, 15 triggers from"
+                + " api_provider_call, api_provider_look, api_change, api_turn,"
+                + " api_change_reader, 15 triggers from"
                 + " mysql://nodepool@127.0.0.1:")
         .contains("; the tables of the pool are left as they are");
     assertThat(second.status()).isZero();
@@ -60,7 +61,7 @@ class SchemaCommandIT {
     assertThat(service.sql(TABLES).iterator().next().getString("names"))
         .isEqualTo(
             "api_change api_change_reader api_dib_file api_job api_job_attempt api_provider_call"
-                + " api_schema api_turn api_worker dib_image node snapshot_image subnode");
+                + " api_provider_look api_schema api_turn api_worker dib_image node snapshot_image subnode");
     assertThat(service.sql("SELECT name FROM api_schema WHERE version = 0").iterator().next())
         .satisfies(row -> assertThat(row.getString("name")).startsWith("pool: found "));
   }

@@ -209,7 +209,7 @@ public final class TestService implements Rows.Sql<RuntimeException> {
       all.append("\ndatabase: {data_dir: var/db}");
     }
     if (!settings.contains("jobs:")) {
-      all.append("\njobs: {log_dir: var/log/jobs, keep: P36500D}");
+      all.append("\njobs: {log_dir: var/log/jobs, keep: P36500D, look_interval: P1D}");
     }
     if (!settings.contains("cleanup:")) {
       all.append("\ncleanup: {enabled: false}");
@@ -338,7 +338,8 @@ public final class TestService implements Rows.Sql<RuntimeException> {
             "api_job_attempt",
             "api_dib_file",
             "api_worker",
-            "api_provider_call")) {
+            "api_provider_call",
+            "api_provider_look")) {
       sql("DELETE FROM " + table);
     }
     deleteFiles(dir);

@@ -16,4 +16,14 @@ final class ProviderHandlers {
     Input.noQuery(ctx);
     return reads.providers().map(page -> Answer.page(ctx, page));
   }
+
+  Future<Answer> alienServers(RoutingContext ctx) {
+    Input.noQuery(ctx);
+    return reads.alienServers(ctx.pathParam("name")).map(page -> Answer.page(ctx, page));
+  }
+
+  Future<Answer> alienImages(RoutingContext ctx) {
+    Input.noQuery(ctx);
+    return reads.alienImages(ctx.pathParam("name")).map(page -> Answer.page(ctx, page));
+  }
 }

@@ -130,6 +130,8 @@ public final class Routes {
         new Operation(GET,    "/v1/jobs/:id/attempts",             READERS, JSON,          jobs::attempts),
         new Operation(GET,    "/v1/jobs/:id/log",                  READERS, LOG,           jobs::log),
         new Operation(GET,    "/v1/providers",                     READERS, JSON,          providers::list),
+        new Operation(GET,    "/v1/providers/:name/alien_servers", LOGIN,   JSON,          providers::alienServers),
+        new Operation(GET,    "/v1/providers/:name/alien_images",  LOGIN,   JSON,          providers::alienImages),
         new Operation(GET,    "/v1/events",                        READERS, EVENTS,        events::stream),
         new Operation(GET,    "/v1",                               READERS, JSON,          ctx -> self.version(ctx, this::links)),
         new Operation(GET,    "/openapi.json",                     READERS, JSON,          openApi::get),

@@ -145,6 +145,7 @@ public record ApiConfig(
    *     failed; 1 to 100
    * @param keep how long a job is kept after its end
    * @param keepMost how many jobs are kept that have ended, and those besides that somebody needs
+   * @param lookInterval after so long a worker looks again at what a provider holds
    * @param diskFloorBytes no build begins with less room than this; 0: none is too little
    * @param logDir one log file a job
    */
@@ -156,12 +157,14 @@ public record ApiConfig(
       int maxAttempts,
       Duration keep,
       int keepMost,
+      Duration lookInterval,
       long diskFloorBytes,
       Path logDir) {
     public Jobs {
       requireNonNull(buildTimeout, "buildTimeout");
       requireNonNull(uploadTimeout, "uploadTimeout");
       requireNonNull(keep, "keep");
+      requireNonNull(lookInterval, "lookInterval");
       requireNonNull(logDir, "logDir");
     }
   }
@@ -334,6 +337,7 @@ public record ApiConfig(
         jobs.integer("max_attempts", 2, 1, 100, "a number"),
         jobs.duration("keep", "P30D"),
         jobs.integer("keep_most", 20_000, 1, 100_000, "a number"),
+        jobs.duration("look_interval", "PT1M"),
         jobs.size("disk_floor", "1 GiB"),
         jobs.path("log_dir", "../var/log/jobs"));
   }

@@ -1,6 +1,7 @@
 package org.nodepool.config;
 
 import static java.util.Objects.requireNonNull;
+import static java.util.stream.Collectors.joining;
 
 import java.nio.file.Path;
 import java.time.Duration;
@@ -8,9 +9,11 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * The images and the places that they go to: {@code nodepool.yaml}, in the field's own form. Every
@@ -159,7 +162,24 @@ public record PoolConfig(
      * @param timestamp Unix seconds
      */
     public String imageHostname(String imageName, long timestamp) {
-      return hostname(templateHostname, name, imageName, timestamp);
+      return hostname(templateHostname, name, imageName, Long.toString(timestamp));
+    }
+
+    /**
+     * The names that {@link #imageHostname} may have made of the images that are configured. Of
+     * null it says that it is none.
+     */
+    public Predicate<String> imageHostnames() {
+      Predicate<String> made =
+          Pattern.compile(images.keySet().stream().map(this::imageHostnames).collect(joining("|")))
+              .asMatchPredicate();
+      return name -> name != null && !images.isEmpty() && made.test(name);
+    }
+
+    private String imageHostnames(String imageName) {
+      String anyTime = "\0"; // in no name
+      String hostnames = hostname(templateHostname, name, imageName, anyTime);
+      return Stream.of(hostnames.split(anyTime, -1)).map(Pattern::quote).collect(joining("[0-9]+"));
     }
   }
 
@@ -277,7 +297,7 @@ public record PoolConfig(
   }
 
   /** Python's {@code str.format}, of which a template may use these three fields only. */
-  private static String hostname(String template, String provider, String image, long timestamp) {
+  private static String hostname(String template, String provider, String image, String timestamp) {
     return HOSTNAME_PART
         .matcher(template)
         .replaceAll(
@@ -288,7 +308,7 @@ public record PoolConfig(
                       case "}}" -> "}";
                       case "{provider.name}" -> provider;
                       case "{image.name}" -> image;
-                      case "{timestamp}" -> Long.toString(timestamp);
+                      case "{timestamp}" -> timestamp;
                       default -> throw new IllegalArgumentException(template);
                     }));
   }

@@ -138,6 +138,11 @@ public record Job(
 
   /** As {@link #attemptUuid()}, of an earlier attempt. */
   public String attemptUuid(int attempt) {
+    return attemptUuid(uuid, attempt);
+  }
+
+  /** As {@link #attemptUuid()}, of the job with that uuid. */
+  public static String attemptUuid(String uuid, int attempt) {
     String name = uuid + "/" + attempt;
     return UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8)).toString();
   }

@@ -8,6 +8,7 @@ import java.util.List;
 import org.nodepool.model.AttemptEnd.NotSupportedYet;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
+import org.nodepool.model.Limits;
 import org.nodepool.model.Mark;
 import org.nodepool.model.Subject;
 
@@ -63,16 +64,6 @@ public interface Compute {
     /** It has ended, or cannot be used; all that can be done is to delete it. */
     ENDED
   }
-
-  /**
-   * How much there may be and is.
-   *
-   * @param mostServers null: no limit that is known
-   * @param servers of ours and of others, as they count for that
-   * @param mostRamMib null as {@code mostServers}
-   * @param ramMib what is in use
-   */
-  record Limits(Integer mostServers, int servers, Long mostRamMib, long ramMib) {}
 
   /**
    * Makes a server and starts it. One of the same name and mark that is there is given back: a

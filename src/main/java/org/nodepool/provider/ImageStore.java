@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
 import org.nodepool.model.Mark;
@@ -118,11 +119,14 @@ public interface ImageStore {
   Future<Void> deleteLeftovers(Mark mark);
 
   /**
-   * The images here that carry a mark, whichever database's, or look as if we had made them; by
+   * The images here that carry a mark, whichever database's, or are called as we call them; by
    * external id. At a provider that is on one host alone, those on this host. One that is made or
    * deleted meanwhile may be among them or not. Fails with {@link ProviderFailure} also when there
    * are more images than {@value #MOST_LISTED}, whoever's: a list that is cut short would be taken
    * for the whole.
+   *
+   * @param isOurName whether we may have called an image so, of a name that may be null; not asked
+   *     where external names are ours
    */
-  Future<List<StoredImage>> list();
+  Future<List<StoredImage>> list(Predicate<String> isOurName);
 }

@@ -4,6 +4,7 @@ import io.vertx.core.Future;
 import java.util.List;
 import java.util.function.Function;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
+import org.nodepool.model.Limits;
 
 /** Of a provider that has images alone, or whose servers are none of ours yet. */
 public final class NoServers implements Compute {

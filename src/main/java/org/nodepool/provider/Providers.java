@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.nodepool.config.DriverConfig;
 import org.nodepool.config.PoolConfig;
@@ -20,6 +21,7 @@ import org.nodepool.config.PoolConfig.ProviderConfig;
 import org.nodepool.model.AttemptEnd;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
+import org.nodepool.model.Limits;
 import org.nodepool.model.Mark;
 import org.nodepool.model.ProviderCall;
 
@@ -106,8 +108,8 @@ public final class Providers {
         }
 
         @Override
-        public Future<List<StoredImage>> list() {
-          return all.call(name, provider -> provider.images().list());
+        public Future<List<StoredImage>> list(Predicate<String> isOurName) {
+          return all.call(name, provider -> provider.images().list(isOurName));
         }
       };
     }
@@ -148,6 +150,20 @@ public final class Providers {
         }
       };
     }
+  }
+
+  /**
+   * The provider of that name, to look at what it holds.
+   *
+   * @throws ProviderFailure when it is not configured any more
+   */
+  public Provider toLookAt(String name) {
+    return find(name).orElseThrow(() -> isGone(name));
+  }
+
+  /** What is said of a provider that is not configured any more. */
+  public static ProviderFailure isGone(String name) {
+    return new ProviderFailure("Provider %s is no longer in nodepool.yaml.".formatted(name));
   }
 
   /**
@@ -208,13 +224,7 @@ public final class Providers {
     if (isClosed) {
       throw new ProviderAway("The service is being stopped.", null);
     }
-    DriverConfig config =
-        config(name)
-            .map(ProviderConfig::driver)
-            .orElseThrow(
-                () ->
-                    new ProviderFailure(
-                        "Provider %s is no longer in nodepool.yaml.".formatted(name)));
+    DriverConfig config = config(name).map(ProviderConfig::driver).orElseThrow(() -> isGone(name));
     String only = host(driver(config), config);
     if (only != null && !only.equals(host)) {
       throw new ProviderFailure(

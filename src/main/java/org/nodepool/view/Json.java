@@ -1,5 +1,7 @@
 package org.nodepool.view;
 
+import static java.util.Comparator.naturalOrder;
+
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import io.vertx.core.buffer.Buffer;
@@ -8,11 +10,16 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Map;
+import org.nodepool.model.Alien;
 import org.nodepool.model.DibImage;
 import org.nodepool.model.Event;
 import org.nodepool.model.Job;
+import org.nodepool.model.Limits;
+import org.nodepool.model.Mark;
 import org.nodepool.model.Node;
 import org.nodepool.model.ProviderCall;
+import org.nodepool.model.ProviderLook;
+import org.nodepool.model.ProviderLook.Aliens;
 import org.nodepool.model.Resource;
 import org.nodepool.model.SnapshotImage;
 import org.nodepool.model.SubNode;
@@ -44,8 +51,12 @@ public final class Json {
    * The providers, in the order given.
    *
    * @param last the last call to each, by name; to some there may have been none
+   * @param looks the last look at each, of all hosts, by name; at some there may have been none
    */
-  static Buffer providers(List<PoolProvider> providers, Map<String, ProviderCall> last) {
+  static Buffer providers(
+      List<PoolProvider> providers,
+      Map<String, ProviderCall> last,
+      Map<String, ProviderLook> looks) {
     return bytes(
         out -> {
           out.writeStartArray();
@@ -59,6 +70,8 @@ public final class Json {
             out.writeArray(images, 0, images.length);
             out.writeFieldName("last_call");
             writeCall(out, last.get(provider.name()));
+            out.writeFieldName("servers");
+            writeServers(out, looks.get(provider.name()));
             out.writeEndObject();
           }
           out.writeEndArray();
@@ -74,6 +87,57 @@ public final class Json {
     out.writeNumberField("time", call.time());
     out.writeBooleanField("ok", call.error() == null);
     out.writeStringField("error", call.error());
+    out.writeEndObject();
+  }
+
+  /** Null also when it runs none. */
+  private static void writeServers(JsonGenerator out, ProviderLook look) throws IOException {
+    Limits limits = look == null ? null : look.limits();
+    if (limits == null) {
+      out.writeNull();
+      return;
+    }
+    out.writeStartObject();
+    out.writeNumberField("time", look.time());
+    out.writeNumberField("used", limits.servers());
+    out.writeObjectField("most", limits.mostServers());
+    out.writeNumberField("ram_mib", limits.ramMib());
+    out.writeObjectField("most_ram_mib", limits.mostRamMib());
+    out.writeEndObject();
+  }
+
+  /**
+   * What looks found that no row knows, in their order; the time is that of the oldest look.
+   *
+   * @param name of the list
+   */
+  static Buffer aliens(String name, List<Aliens> looks) {
+    return bytes(
+        out -> {
+          out.writeStartObject();
+          out.writeFieldName("time");
+          out.writeObject(looks.stream().map(Aliens::time).min(naturalOrder()).orElse(null));
+          out.writeNumberField("total", looks.stream().mapToInt(Aliens::total).sum());
+          out.writeArrayFieldStart(name);
+          for (Aliens look : looks) {
+            for (Alien alien : look.listed()) {
+              writeAlien(out, look.host(), alien);
+            }
+          }
+          out.writeEndArray();
+          out.writeEndObject();
+        });
+  }
+
+  private static void writeAlien(JsonGenerator out, String host, Alien alien) throws IOException {
+    Mark mark = alien.mark();
+    out.writeStartObject();
+    out.writeStringField("external_id", alien.externalId());
+    out.writeStringField("name", alien.name());
+    out.writeStringField("host", host.isEmpty() ? null : host);
+    out.writeObjectField("created", alien.created());
+    out.writeStringField("database", mark == null ? null : mark.database());
+    out.writeStringField("subject", mark == null ? null : mark.subject().path());
     out.writeEndObject();
   }
 

@@ -26,11 +26,13 @@ import org.nodepool.model.Job.JobState;
 import org.nodepool.model.JobKind;
 import org.nodepool.model.Problem;
 import org.nodepool.model.ProviderCall;
+import org.nodepool.model.ProviderLook;
 import org.nodepool.model.Resource;
 import org.nodepool.model.Worker;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.Database;
 import org.nodepool.store.ProviderCallTable;
+import org.nodepool.store.ProviderLookTable;
 import org.nodepool.store.WorkerTable;
 
 /**
@@ -55,6 +57,7 @@ public final class PoolReads {
       AttemptTable attempts,
       WorkerTable workers,
       ProviderCallTable providerCalls,
+      ProviderLookTable providerLooks,
       Supplier<List<PoolProvider>> providers,
       Clock clock,
       PollStats stats) {}
@@ -327,17 +330,49 @@ public final class PoolReads {
                                 new Page(Representation.of(Json.array(Kind.ATTEMPT_KEYS, rows))))));
   }
 
-  /** The providers that are configured, each with the newest call to it. */
+  /** The providers that are configured, each with the newest call to it and the last look at it. */
   public Future<Page> providers() {
     return sources
         .providerCalls()
         .list()
-        .map(calls -> new Page(shown(sources.providers().get(), calls)));
+        .compose(
+            calls ->
+                sources
+                    .providerLooks()
+                    .list()
+                    .map(looks -> new Page(shown(sources.providers().get(), calls, looks))));
   }
 
-  private static Representation shown(List<PoolProvider> providers, List<ProviderCall> calls) {
+  private static Representation shown(
+      List<PoolProvider> providers, List<ProviderCall> calls, List<ProviderLook> looks) {
     Map<String, ProviderCall> last = calls.stream().collect(toMap(ProviderCall::provider, c -> c));
-    return Representation.of(Json.providers(providers, last));
+    Map<String, ProviderLook> found =
+        looks.stream().collect(toMap(ProviderLook::provider, l -> l, ProviderLook::plus));
+    return Representation.of(Json.providers(providers, last, found));
+  }
+
+  /**
+   * The servers of a provider that no row knows, as the last look found them, of all hosts; fails
+   * with {@link Problem.NotFound} when it is not configured.
+   */
+  public Future<Page> alienServers(String provider) {
+    return configured(provider)
+        .compose(sources.providerLooks()::alienServers)
+        .map(looks -> new Page(Representation.of(Json.aliens("alien_servers", looks))));
+  }
+
+  /** As {@link #alienServers}, of its images. */
+  public Future<Page> alienImages(String provider) {
+    return configured(provider)
+        .compose(sources.providerLooks()::alienImages)
+        .map(looks -> new Page(Representation.of(Json.aliens("alien_images", looks))));
+  }
+
+  private Future<String> configured(String provider) {
+    return sources.providers().get().stream().anyMatch(known -> known.name().equals(provider))
+        ? Future.succeededFuture(provider)
+        : Future.failedFuture(
+            new Problem.NotFound("Provider %s is not in nodepool.yaml.".formatted(provider)));
   }
 
   /** Answers the polls that wait. */

@@ -83,6 +83,7 @@ public final class BareApi implements AutoCloseable {
             new WorkerTable(db),
             null,
             null,
+            null,
             Clock.systemUTC(),
             null);
     ApiVerticle api =

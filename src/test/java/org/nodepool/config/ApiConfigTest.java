@@ -47,6 +47,7 @@ class ApiConfigTest {
                     2,
                     Duration.ofDays(30),
                     20_000,
+                    Duration.ofMinutes(1),
                     1 << 30,
                     directory.resolveSibling("var/log/jobs")),
                 new ApiConfig.Cleanup(null, Duration.ofHours(8)),
@@ -90,6 +91,7 @@ class ApiConfigTest {
               max_attempts: 100
               keep: P365D
               keep_most: 100000
+              look_interval: PT2M
               disk_floor: 500 MiB
               log_dir: /var/log/nodepool/../jobs
             cleanup: {enabled: false, image_age: PT1H}
@@ -123,6 +125,7 @@ class ApiConfigTest {
                     100,
                     Duration.ofDays(365),
                     100_000,
+                    Duration.ofMinutes(2),
                     500 << 20,
                     Path.of("/var/log/jobs")),
                 new ApiConfig.Cleanup(false, Duration.ofHours(1)),

@@ -740,6 +740,23 @@ class PoolConfigTest {
         "providers: [{name: p, cloud: c, template-hostname: '%s', images: [{name: tiny}]}]";
     ProviderConfig provider = read(yaml.formatted(template)).providers().get("p");
     assertThat(provider.imageHostname("tiny", 1416268800L)).isEqualTo(name);
+    assertThat(provider.imageHostnames().test(name)).isTrue();
+    assertThat(provider.imageHostnames().test(name + "x")).isFalse();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "template-tiny-1, true",
+    "template-tiny-, false",
+    "template-tiny-1a, false",
+    "template-other-1, false",
+    "template.tiny-1, false",
+    ", false",
+  })
+  void a_name_is_one_of_ours_when_the_template_makes_it_of_an_image_that_is_configured(
+      String name, boolean isOurs) throws Exception {
+    String yaml = "providers: [{name: p, cloud: c, images: [{name: tiny}]}]";
+    assertThat(read(yaml).providers().get("p").imageHostnames().test(name)).isEqualTo(isOurs);
   }
 
   @Test

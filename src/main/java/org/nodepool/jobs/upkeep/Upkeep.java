@@ -12,8 +12,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What a worker does now and then without being asked: {@link Keeping} and {@link Pruning}. Every
- * worker does, for all of them; so what one does while another does it must be right.
+ * What a worker does now and then without being asked: {@link Keeping}, {@link Pruning} and {@link
+ * Looking}. Every worker does, for all of them; so what one does while another does it must be
+ * right.
  */
 public final class Upkeep extends VerticleBase {
   private static final Logger log = LoggerFactory.getLogger(Upkeep.class);
@@ -26,31 +27,40 @@ public final class Upkeep extends VerticleBase {
   private final Boolean isKeepingEnabled;
   private final Keeping keeping;
   private final Pruning pruning;
+  private final Looking looking;
   private volatile boolean isStopped;
 
   /**
    * @param isKeepingEnabled null: where this service made the pool's tables
    */
-  public Upkeep(Database db, Boolean isKeepingEnabled, Keeping keeping, Pruning pruning) {
+  public Upkeep(
+      Database db, Boolean isKeepingEnabled, Keeping keeping, Pruning pruning, Looking looking) {
     this.db = db;
     this.isKeepingEnabled = isKeepingEnabled;
     this.keeping = keeping;
     this.pruning = pruning;
+    this.looking = looking;
   }
 
-  /** Begins; the first time is some seconds from now. */
+  /** Begins, some seconds from now; a look at providers an interval from now. */
   @Override
   public Future<?> start() {
     doIn(SOON, KEEPING_PERIOD, "images are not cleaned up", this::keep);
     doIn(SOON, PRUNING_PERIOD, "what is past is not pruned", this::prune);
+    Duration interval = looking.interval();
+    doIn(interval, interval, "providers are not looked at", looking::run);
     return Future.succeededFuture();
   }
 
-  /** Begins nothing more, and ends pauses. What is under way is database work, done or undone. */
+  /**
+   * Begins nothing more, and ends pauses. What is under way writes all of what it writes, or
+   * nothing.
+   */
   @Override
   public Future<?> stop() {
     isStopped = true;
     pruning.stop();
+    looking.stop();
     return Future.succeededFuture();
   }
 
@@ -87,7 +97,7 @@ public final class Upkeep extends VerticleBase {
 
   /** While the database is away it says so itself. */
   private static void tell(String failure, Throwable cause) {
-    if (cause instanceof Problem.Unavailable) {
+    if (cause instanceof Problem) {
       log.debug(failure, cause);
     } else {
       log.error(failure, cause);

@@ -1,2 +1,5 @@
-/** What a worker removes without being asked: images that need not be kept, and past jobs. */
+/**
+ * What a worker does without being asked: it removes images that need not be kept, and past jobs,
+ * and notes what providers hold.
+ */
 package org.nodepool.jobs.upkeep;

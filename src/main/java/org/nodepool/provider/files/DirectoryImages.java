@@ -17,6 +17,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
@@ -111,7 +112,7 @@ public final class DirectoryImages implements ImageStore {
   }
 
   @Override
-  public Future<List<StoredImage>> list() {
+  public Future<List<StoredImage>> list(Predicate<String> isOurName) {
     return blocking("list", () -> DirectoryListing.of(directory, provider));
   }
 

@@ -12,7 +12,7 @@ import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Predicate;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.nodepool.model.AttemptEnd.ProviderAway;
@@ -137,23 +137,25 @@ final class ImageService {
   }
 
   /**
-   * The images that the login may see, and that are wanted, in no order. Image filters by the value
-   * of a property and not by its being there, so what others made, or an early version did, is
-   * found only by looking at all of them. Those that somebody has hidden, and community images of
-   * other projects, are not among them. Fails with {@link ProviderFailure} also when there are more
-   * than {@value ImageStore#MOST_LISTED}.
+   * What is wanted of the images that the login may see, in no order. Image filters by the value of
+   * a property and not by its being there, so what others made, or an early version did, is found
+   * only by looking at all of them. Those that somebody has hidden, and community images of other
+   * projects, are not among them. Fails with {@link ProviderFailure} also when there are more than
+   * {@value ImageStore#MOST_LISTED}.
+   *
+   * @param wanted what is to be held of an image: its properties may be many
    */
-  Future<List<CloudImage>> all(Predicate<CloudImage> wanted) {
+  <T> Future<List<T>> all(Function<CloudImage, Optional<T>> wanted) {
     return all(wanted, "", 1, new ArrayList<>());
   }
 
-  private Future<List<CloudImage>> all(
-      Predicate<CloudImage> wanted, String marker, int number, List<CloudImage> found) {
+  private <T> Future<List<T>> all(
+      Function<CloudImage, Optional<T>> wanted, String marker, int number, List<T> found) {
     return list("/images?limit=%d%s".formatted(PAGE, marker))
         .recover(e -> Future.failedFuture(marker.isEmpty() ? e : later(e)))
         .compose(
             page -> {
-              page.images().stream().filter(wanted).forEach(found::add);
+              page.images().stream().map(wanted).flatMap(Optional::stream).forEach(found::add);
               if (page.isLast()) {
                 return Future.succeededFuture(found);
               }

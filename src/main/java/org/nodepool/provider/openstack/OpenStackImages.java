@@ -5,6 +5,8 @@ import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.Predicate;
 import org.nodepool.async.InTurn;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
@@ -57,15 +59,15 @@ final class OpenStackImages implements ImageStore {
   }
 
   @Override
-  public Future<List<StoredImage>> list() {
+  public Future<List<StoredImage>> list(Predicate<String> isOurName) {
     return images
-        .all(image -> Marks.isOurs(image.properties()))
+        .all(
+            image ->
+                Marks.isOurs(image.properties()) || isOurName.test(image.name())
+                    ? Optional.of(stored(image))
+                    : Optional.empty())
         .map(
-            found ->
-                found.stream()
-                    .map(OpenStackImages::stored)
-                    .sorted(Comparator.comparing(StoredImage::externalId))
-                    .toList());
+            found -> found.stream().sorted(Comparator.comparing(StoredImage::externalId)).toList());
   }
 
   /** What a snapshot of a server carries says whose the server's image was, not whose it is. */

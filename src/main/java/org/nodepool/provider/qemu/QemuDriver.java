@@ -2,6 +2,7 @@ package org.nodepool.provider.qemu;
 
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.nodepool.config.DriverConfig.Qemu;
 import org.nodepool.provider.Driver;
 import org.nodepool.provider.ImageStore;
@@ -49,15 +50,24 @@ public final class QemuDriver implements Driver<Qemu> {
   public Made make(String name, Qemu config, Tools tools) {
     DirectoryImages images = new DirectoryImages(name, config.directory(), tools);
     QemuServers servers = new QemuServers(name, config, images, tools);
+    AtomicBoolean isTold = new AtomicBoolean();
     long consoles =
-        tools
-            .vertx()
-            .setPeriodic(
-                CONSOLES_MS,
-                timer ->
-                    servers
-                        .boundConsoles()
-                        .onFailure(e -> log.warn("consoles of {} are not cut", name, e)));
+        tools.vertx().setPeriodic(CONSOLES_MS, timer -> boundConsoles(servers, name, isTold));
     return new Host(images, servers, tools.vertx(), consoles);
+  }
+
+  /**
+   * @param isTold whether the last try failed, too
+   */
+  private static void boundConsoles(QemuServers servers, String provider, AtomicBoolean isTold) {
+    servers
+        .boundConsoles()
+        .onSuccess(v -> isTold.set(false))
+        .onFailure(
+            e -> {
+              if (!isTold.getAndSet(true)) {
+                log.warn("consoles of provider {} are not cut", provider, e);
+              }
+            });
   }
 }

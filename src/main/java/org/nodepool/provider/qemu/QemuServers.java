@@ -19,6 +19,7 @@ import java.util.concurrent.Callable;
 import org.nodepool.config.DriverConfig.Qemu;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
+import org.nodepool.model.Limits;
 import org.nodepool.programs.Program;
 import org.nodepool.programs.Running;
 import org.nodepool.provider.CallNotes;
@@ -92,7 +93,6 @@ final class QemuServers implements Compute {
           List<Server> servers = new ArrayList<>();
           Set<String> running = running();
           for (MachineDirectory machine : machines.all()) {
-            machine.console().bound();
             servers.add(server(machine, running.contains(machine.uuid())));
           }
           return servers;
@@ -254,7 +254,7 @@ final class QemuServers implements Compute {
         "count servers",
         () ->
             new Limits(
-                config.maxServers(),
+                config.maxServers() == null ? null : Math.max(0, config.maxServers()),
                 machines.all().size(),
                 HostMemory.totalMib(),
                 HostMemory.usedMib(launch.accelerator())));

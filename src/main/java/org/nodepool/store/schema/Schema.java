@@ -63,7 +63,8 @@ public final class Schema {
           new Step(6, "006_subjects.sql"),
           new Step(7, "007_turns.sql"),
           new Step(8, "008_change_readers.sql"),
-          new Step(9, "009_history.sql"));
+          new Step(9, "009_history.sql"),
+          new Step(10, "010_provider_looks.sql"));
 
   /**
    * All that {@link #remove} takes, in its order: first the record of what was applied, so that
@@ -77,6 +78,7 @@ public final class Schema {
           "api_dib_file",
           "api_worker",
           "api_provider_call",
+          "api_provider_look",
           "api_change",
           "api_turn",
           "api_change_reader");

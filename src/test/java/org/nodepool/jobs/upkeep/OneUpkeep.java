@@ -19,6 +19,7 @@ import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.Knock;
 import org.nodepool.jobs.NewJobs;
 import org.nodepool.model.Event;
+import org.nodepool.provider.Providers;
 import org.nodepool.store.AttemptTable;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
@@ -26,6 +27,7 @@ import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobHistory;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.NodeTable;
+import org.nodepool.store.ProviderLookTable;
 import org.nodepool.store.SnapshotImageTable;
 import org.nodepool.store.WorkerTable;
 import org.nodepool.store.schema.Schema;
@@ -61,7 +63,8 @@ public final class OneUpkeep implements AutoCloseable {
     DibImageTable dibImages = new DibImageTable(db, false);
     JobTable jobs = new JobTable(db, attempts);
     Knock knock = new Knock(vertx.eventBus());
-    NewJobs newJobs = new NewJobs(jobs, dibImages, workers, TestProviders.of(vertx, pool::current));
+    Providers providers = TestProviders.of(vertx, pool::current);
+    NewJobs newJobs = new NewJobs(jobs, dibImages, workers, providers);
     Deletions deletions =
         new Deletions(db, nodes, images, dibImages, jobs, attempts, newJobs, pool::current, knock);
     JobLogs logs = new JobLogs(config.jobs().logDir(), "here", workers);
@@ -84,7 +87,14 @@ public final class OneUpkeep implements AutoCloseable {
                 workers,
                 logs,
                 vertx.createSharedWorkerExecutor("upkeep of a test", 1),
-                config.jobs().keep()));
+                config.jobs().keep()),
+            new Looking(
+                db,
+                new ProviderLookTable(db),
+                pool::current,
+                providers,
+                "here",
+                config.jobs().lookInterval()));
   }
 
   /** Forgets what is past. */

@@ -27,7 +27,7 @@ import org.nodepool.store.SchemaRefused;
 class SchemaTest {
   private static final ExternalMariaDb SERVER = ExternalMariaDb.shared();
   private static final String ALL_TABLES =
-      "api_change api_change_reader api_dib_file api_job api_job_attempt api_provider_call api_schema api_turn api_worker dib_image node snapshot_image subnode";
+      "api_change api_change_reader api_dib_file api_job api_job_attempt api_provider_call api_provider_look api_schema api_turn api_worker dib_image node snapshot_image subnode";
 
   private final Database.Address address = SERVER.newDatabase("schema_test");
   private Vertx vertx;
@@ -41,7 +41,7 @@ class SchemaTest {
 
   @Test
   void an_empty_database_gets_the_four_tables_of_nodepool_and_ours() {
-    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9);
+    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
 
     assertThat(tables()).isEqualTo(ALL_TABLES);
     assertThat(
@@ -83,7 +83,8 @@ class SchemaTest {
             "006_subjects.sql",
             "007_turns.sql",
             "008_change_readers.sql",
-            "009_history.sql");
+            "009_history.sql",
+            "010_provider_looks.sql");
   }
 
   @Test
@@ -95,7 +96,7 @@ class SchemaTest {
 
     List<Integer> applied = new ArrayList<>();
     starts.forEach(start -> applied.addAll(start.await()));
-    assertThat(applied).containsExactlyInAnyOrder(1, 2, 3, 4, 5, 6, 7, 8, 9);
+    assertThat(applied).containsExactlyInAnyOrder(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
   }
 
   @Test
@@ -197,7 +198,7 @@ class SchemaTest {
     assertThat(db.isOpen()).isFalse();
 
     run("ALTER TABLE subnode ADD COLUMN ip_private VARCHAR(255)");
-    assertThat(Schema.apply(db).await()).containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9);
+    assertThat(Schema.apply(db).await()).containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
     assertThat(db.isOpen()).isTrue();
   }
 
@@ -292,6 +293,7 @@ class SchemaTest {
             "api_dib_file",
             "api_worker",
             "api_provider_call",
+            "api_provider_look",
             "api_change",
             "api_turn",
             "api_change_reader");
@@ -345,7 +347,7 @@ class SchemaTest {
         .execute()
         .await();
 
-    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9);
+    assertThat(Schema.apply(database()).await()).containsExactly(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
     other.close().await();
   }
 
