@@ -41,6 +41,7 @@ import org.nodepool.jobs.JobWaits;
 import org.nodepool.jobs.Jobs;
 import org.nodepool.jobs.Knock;
 import org.nodepool.jobs.NewJobs;
+import org.nodepool.jobs.ServerHosts;
 import org.nodepool.jobs.Uploads;
 import org.nodepool.jobs.run.ThisWorker;
 import org.nodepool.model.Problem;
@@ -237,7 +238,7 @@ final class Service {
             pool::current,
             DRIVERS,
             name -> WorkerRole.executorOf(name, vertx, config.jobs()));
-    var accepting = accepting(store, pool::current, providers, knock);
+    var accepting = accepting(store, pool::current, providers, thisWorker.host(), knock);
     waits = new JobWaits(vertx, store.jobs(), changes);
     EventPublisher.start(changes, vertx.eventBus());
     if (config.roles().contains(Role.WORKER)) {
@@ -325,8 +326,9 @@ final class Service {
   }
 
   private static ApiVerticle.Accepting accepting(
-      Store store, Supplier<PoolConfig> pool, Providers providers, Knock knock) {
-    NewJobs newJobs = new NewJobs(store.jobs(), store.dibImages(), store.workers(), providers);
+      Store store, Supplier<PoolConfig> pool, Providers providers, String host, Knock knock) {
+    ServerHosts hosts = new ServerHosts(store.workers(), providers);
+    NewJobs newJobs = new NewJobs(store.jobs(), store.dibImages(), hosts, providers);
     Builds builds = new Builds(store.db(), store.dibImages(), store.jobs(), newJobs, pool, knock);
     Uploads uploads =
         new Uploads(
@@ -353,7 +355,11 @@ final class Service {
             deletions,
             knock);
     return new ApiVerticle.Accepting(
-        builds, uploads, deletions, jobs, new Consoles(store.nodes(), providers));
+        builds,
+        uploads,
+        deletions,
+        jobs,
+        new Consoles(store.nodes(), pool, providers, hosts, host));
   }
 
   private static List<PoolProvider> shown(PoolConfig pool) {

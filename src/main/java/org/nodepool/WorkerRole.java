@@ -15,6 +15,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.nodepool.config.ApiConfig;
 import org.nodepool.config.PoolConfig;
+import org.nodepool.jobs.Consoles;
 import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.Knock;
@@ -179,7 +180,8 @@ final class WorkerRole {
   /** Threads that one provider alone can block, for ever if it hangs. */
   static WorkerExecutor executorOf(String provider, Vertx vertx, ApiConfig.Jobs limits) {
     int looks = 1;
-    int threads = limits.uploadWorkers() + JobVerticle.DELETE_WORKERS + looks;
+    int threads =
+        limits.uploadWorkers() + JobVerticle.DELETE_WORKERS + Consoles.MOST_AT_ONCE + looks;
     return executor(vertx, "provider-" + provider, threads, limits.uploadTimeout());
   }
 

@@ -1,31 +1,27 @@
 package org.nodepool.jobs;
 
 import io.vertx.core.Future;
-import java.util.List;
 import java.util.Optional;
-import java.util.stream.Stream;
 import org.nodepool.model.Job;
 import org.nodepool.model.Problem;
 import org.nodepool.model.Subject.What;
-import org.nodepool.model.Worker;
 import org.nodepool.provider.Providers;
 import org.nodepool.store.DibImageTable;
 import org.nodepool.store.JobTable;
 import org.nodepool.store.JobTable.Draft;
 import org.nodepool.store.Tx;
-import org.nodepool.store.WorkerTable;
 
 /** Queues jobs for the hosts where their kind says that they can be done. Thread-safe. */
 public final class NewJobs {
   private final JobTable jobs;
   private final DibImageTable dibImages;
-  private final WorkerTable workers;
+  private final ServerHosts hosts;
   private final Providers providers;
 
-  public NewJobs(JobTable jobs, DibImageTable dibImages, WorkerTable workers, Providers providers) {
+  public NewJobs(JobTable jobs, DibImageTable dibImages, ServerHosts hosts, Providers providers) {
     this.jobs = jobs;
     this.dibImages = dibImages;
-    this.workers = workers;
+    this.hosts = hosts;
     this.providers = providers;
   }
 
@@ -67,38 +63,13 @@ public final class NewJobs {
     if (!providers.isOnOneHost(draft.providerName())) {
       return Future.succeededFuture();
     }
-    Optional<String> configured = providers.host(draft.providerName());
-    if (configured.isPresent()) {
-      return Future.succeededFuture(configured.get());
-    }
-    return draft.subject().what() == What.IMAGE && draft.kind().deletes()
+    boolean isOfMaker =
+        draft.subject().what() == What.IMAGE
+            && draft.kind().deletes()
+            && providers.host(draft.providerName()).isEmpty();
+    return isOfMaker
         ? jobs.hostOfMaker(tx, draft.subject())
-        : onlyHost(draft.providerName());
-  }
-
-  /** Where servers are of which nobody said where. A provider without servers has none anywhere. */
-  private Future<String> onlyHost(String provider) {
-    if (!providers.hasServers(provider)) {
-      return Future.succeededFuture();
-    }
-    return workers
-        .list()
-        .map(
-            all -> {
-              List<String> alive = hosts(all.stream().filter(Worker::isAlive));
-              List<String> hosts = alive.isEmpty() ? hosts(all.stream()) : alive;
-              if (hosts.size() > 1) {
-                throw new Problem.Conflict(
-                    ("The servers of provider %s are on one host, and there are workers on several"
-                            + " (%s). Say which one it is with host: in nodepool.yaml.")
-                        .formatted(provider, String.join(", ", hosts)));
-              }
-              return hosts.isEmpty() ? null : hosts.get(0);
-            });
-  }
-
-  private static List<String> hosts(Stream<Worker> workers) {
-    return workers.map(Worker::host).distinct().toList();
+        : hosts.ofServers(draft.providerName());
   }
 
   /** A deletion follows the log of the build, which it removes, where there are no files. */

@@ -2,24 +2,25 @@ package org.nodepool.provider;
 
 import io.vertx.core.Future;
 import java.util.List;
-import java.util.function.Function;
+import org.nodepool.model.AttemptEnd.NotSupportedYet;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
 import org.nodepool.model.Limits;
 
 /** Of a provider that has images alone, or whose servers are none of ours yet. */
 public final class NoServers implements Compute {
-  private final Function<String, Future<Void>> deletion;
+  private final String notYet;
 
   /**
-   * @param deletion of a server of which a row says that it is there
+   * @param notYet what this version cannot do, where rows may tell of servers; null where there are
+   *     none, and to delete one is no work
    */
-  public NoServers(Function<String, Future<Void>> deletion) {
-    this.deletion = deletion;
+  public NoServers(String notYet) {
+    this.notYet = notYet;
   }
 
   @Override
   public Future<Server> create(NewServer server) {
-    return none();
+    return refused();
   }
 
   @Override
@@ -29,18 +30,18 @@ public final class NoServers implements Compute {
 
   @Override
   public Future<Void> delete(String externalId) {
-    return deletion.apply(externalId);
+    return notYet == null ? Future.succeededFuture() : refused();
   }
 
   @Override
   public Future<byte[]> console(String externalId) {
-    return none();
+    return refused();
   }
 
   @Override
   public Future<Void> snapshot(
       String externalId, ImageStore.NewImage image, ImageStore.Observer observer) {
-    return none();
+    return refused();
   }
 
   @Override
@@ -48,7 +49,10 @@ public final class NoServers implements Compute {
     return Future.succeededFuture(new Limits(0, 0, null, 0));
   }
 
-  private static <T> Future<T> none() {
-    return Future.failedFuture(new ProviderFailure("This provider has no servers."));
+  private <T> Future<T> refused() {
+    return Future.failedFuture(
+        notYet == null
+            ? new ProviderFailure("This provider has no servers.")
+            : new NotSupportedYet(notYet));
   }
 }

@@ -2,7 +2,6 @@ package org.nodepool.provider.openstack;
 
 import io.vertx.core.Future;
 import org.nodepool.config.DriverConfig.OpenStack;
-import org.nodepool.model.AttemptEnd.NotSupportedYet;
 import org.nodepool.provider.Compute;
 import org.nodepool.provider.Driver;
 import org.nodepool.provider.ImageStore;
@@ -41,13 +40,8 @@ public final class OpenStackDriver implements Driver<OpenStack> {
     return new Cloud(
         calls,
         new OpenStackImages(tools, name, calls, images),
-        new NoServers(id -> notSupportedYet(name)));
-  }
-
-  private static Future<Void> notSupportedYet(String provider) {
-    return Future.failedFuture(
-        new NotSupportedYet(
-            "Deleting servers at OpenStack clouds (provider %s) is not supported yet by this version."
-                .formatted(provider)));
+        new NoServers(
+            "Servers at OpenStack clouds (provider %s) are not supported yet by this version."
+                .formatted(name)));
   }
 }

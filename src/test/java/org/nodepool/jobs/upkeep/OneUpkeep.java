@@ -18,6 +18,7 @@ import org.nodepool.jobs.Deletions;
 import org.nodepool.jobs.JobLogs;
 import org.nodepool.jobs.Knock;
 import org.nodepool.jobs.NewJobs;
+import org.nodepool.jobs.ServerHosts;
 import org.nodepool.model.Event;
 import org.nodepool.provider.Providers;
 import org.nodepool.store.AttemptTable;
@@ -64,7 +65,7 @@ public final class OneUpkeep implements AutoCloseable {
     JobTable jobs = new JobTable(db, attempts);
     Knock knock = new Knock(vertx.eventBus());
     Providers providers = TestProviders.of(vertx, pool::current);
-    NewJobs newJobs = new NewJobs(jobs, dibImages, workers, providers);
+    NewJobs newJobs = new NewJobs(jobs, dibImages, new ServerHosts(workers, providers), providers);
     Deletions deletions =
         new Deletions(db, nodes, images, dibImages, jobs, attempts, newJobs, pool::current, knock);
     JobLogs logs = new JobLogs(config.jobs().logDir(), "here", workers);
