@@ -3,14 +3,15 @@ package org.nodepool;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.nodepool.Rows.aJob;
 import static org.nodepool.Rows.aNode;
+import static org.nodepool.Rows.aSubnode;
 import static org.nodepool.Rows.anAttempt;
 import static org.nodepool.Rows.anImage;
 
+import io.vertx.core.json.JsonObject;
 import io.vertx.sqlclient.Row;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.UUID;
@@ -28,7 +29,6 @@ import org.nodepool.model.Failpoint;
 @RunsBesideOthers
 @Execution(ExecutionMode.CONCURRENT)
 class FailpointIT {
-  private static final Duration LIMIT = Duration.ofSeconds(75);
   private static final int ONE_MIB = 1 << 20;
   private static final long LONG_AGO = 1_416_832_000;
 
@@ -53,7 +53,8 @@ class FailpointIT {
           "put-back.after",
           "swept.before",
           "clean-up.after",
-          "prune.before");
+          "prune.before",
+          "delete-server.after");
 
   static List<String> names() {
     assertThat(Failpoint.names()).containsAll(FEW);
@@ -87,6 +88,8 @@ class FailpointIT {
       Settled.await(site);
       tried.check(site);
       assertThat(process.isAlive()).as("it runs; it said: %s", process.err()).isTrue();
+    } finally {
+      tried.end();
     }
   }
 
@@ -143,6 +146,9 @@ class FailpointIT {
 
     /** What holds at the end. */
     void check(Site site) throws Exception;
+
+    /** Removes what outlives the process, however it went. */
+    default void end() throws Exception {}
   }
 
   private static Case caseOf(Failpoint point) {
@@ -165,6 +171,8 @@ class FailpointIT {
       case CLEAN_UP -> new CleanUp();
       case PRUNE, DELETE_LOG -> new Prune();
       case PRUNE_CHANGES -> new LongLog();
+      case CREATE_SERVER, START_SERVER, TAKE_SNAPSHOT -> new UpdateByScript();
+      case DELETE_SERVER -> new NodeWithServers();
     };
   }
 
@@ -318,6 +326,79 @@ class FailpointIT {
     @Override
     public void prepare(Site site, ServiceProcess process) throws Exception {
       node = aNode().in(site);
+    }
+  }
+
+  /** A node and a subnode, each with a machine that has ended. */
+  private static final class NodeWithServers implements Case {
+    private long node;
+
+    @Override
+    public void surround(Site site) {
+      site.withMachines();
+    }
+
+    @Override
+    public void prepare(Site site, ServiceProcess process) throws Exception {
+      EndedMachines machines = new EndedMachines(site.machines());
+      String any = UUID.randomUUID().toString();
+      node = aNode().provider("machines").externalId(machines.made(any, 1)).in(site);
+      aSubnode(node).with("external_id", machines.made(any, 1)).in(site);
+    }
+
+    @Override
+    public Http.Answer ask(Http http) {
+      return http.delete("/v1/nodes/" + node);
+    }
+
+    @Override
+    public void check(Site site) throws Exception {
+      assertThat(site.number("SELECT COUNT(*) FROM node")).isZero();
+      assertThat(site.number("SELECT COUNT(*) FROM subnode")).isZero();
+    }
+  }
+
+  /** On a machine that boots. */
+  private static final class UpdateByScript implements Case {
+    private ServiceProcess process;
+
+    @Override
+    public void surround(Site site) {
+      site.withMachines();
+    }
+
+    @Override
+    public void prepare(Site site, ServiceProcess process) throws Exception {
+      this.process = process;
+      String base = "template-tiny-node-1-" + UUID.randomUUID() + ".qcow2";
+      Path file = Files.createDirectories(site.machines()).resolve(base);
+      Files.copy(TinyNode.image(), file);
+      Files.writeString(
+          Path.of(file + ".json"),
+          new JsonObject().put("size", Files.size(file)).put("sha256", Site.sha256(file)).encode());
+      anImage().provider("machines").image(TinyNode.NAME).externalId(base).in(site);
+      Path script = Files.createDirectories(site.dir().resolve("scripts")).resolve("make.sh");
+      Files.writeString(script, "#!/bin/sh\necho made\n");
+      ServiceProcess.run("chmod", "0755", script.toString());
+    }
+
+    @Override
+    public Http.Answer ask(Http http) {
+      return http.post("/v1/images/made/update", "provider_name=machines");
+    }
+
+    @Override
+    public void check(Site site) {
+      assertThat(site.number("SELECT COUNT(*) FROM snapshot_image WHERE state <> 2")).isZero();
+      assertThat(site.number("SELECT COUNT(*) FROM snapshot_image WHERE image_name = 'made'"))
+          .isPositive();
+    }
+
+    @Override
+    public void end() throws Exception {
+      if (process != null) {
+        process.command("servers", "--remove", "--config", process.config().toString());
+      }
     }
   }
 
@@ -482,9 +563,6 @@ class FailpointIT {
   /** More than is kept of the log of changes. */
   private static final class LongLog extends OnANode {
     private static final String COUNT = "SELECT COUNT(*) FROM api_change";
-
-    /** What was pruned before the start is a gap, which takes a minute to be proved. */
-    private static final Duration UNTIL_PROVED = Duration.ofMinutes(3);
 
     @Override
     public void prepare(Site site, ServiceProcess process) throws Exception {

@@ -7,7 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** What a build may leave on the machine. */
+/** What builds and servers may leave on the machine. */
 final class Leftovers {
   private Leftovers() {}
 
@@ -25,16 +25,26 @@ final class Leftovers {
       }
     }
     for (Path process : list(Path.of("/proc"))) {
-      if (process.getFileName().toString().matches("[0-9]+") && isOfBuild(process, prefix)) {
+      if (process.getFileName().toString().matches("[0-9]+") && isOf(process, prefix)) {
         found.add("process " + process.getFileName() + " " + read(process.resolve("cmdline")));
       }
     }
     return found;
   }
 
-  /** Every build has its temporary directory in its environment. */
-  private static boolean isOfBuild(Path process, String prefix) {
-    return read(process.resolve("environ")).contains("TMP_DIR=" + prefix);
+  /** Every build has its temporary directory in its environment; a machine runs in its own. */
+  private static boolean isOf(Path process, String prefix) {
+    return read(process.resolve("environ")).contains("TMP_DIR=" + prefix)
+        || (read(process.resolve("cmdline")).startsWith("qemu-system-")
+            && link(process.resolve("cwd")).startsWith(prefix));
+  }
+
+  private static String link(Path link) {
+    try {
+      return Files.readSymbolicLink(link).toString();
+    } catch (IOException e) { // it has ended
+      return "";
+    }
   }
 
   private static String read(Path file) {

@@ -49,6 +49,14 @@ final class Settled {
                         AND l.kind IN ('build', 'upload', 'update'))
       """;
 
+  private static final String SERVERS =
+      """
+      SELECT external_id FROM node WHERE provider_name = 'machines' AND external_id IS NOT NULL
+       UNION ALL
+      SELECT s.external_id FROM subnode s JOIN node n ON n.id = s.node_id
+       WHERE n.provider_name = 'machines' AND s.external_id IS NOT NULL
+      """;
+
   private static final int READY = 2;
   private static final int FAILED = 7;
 
@@ -191,7 +199,7 @@ final class Settled {
   private void images(Set<Path> files) throws Exception {
     for (Row image :
         site.sql(
-            "SELECT id, provider_name, external_id FROM snapshot_image"
+            "SELECT id, provider_name, image_name, external_id FROM snapshot_image"
                 + " WHERE state = 2 AND provider_name <> 'cloud'")) {
       String path = "/v1/images/" + image.getLong("id");
       if (image.getString("external_id") == null) {
@@ -208,6 +216,12 @@ final class Settled {
         continue;
       }
       JsonObject known = new JsonObject(Files.readString(sidecar));
+      if (image.getString("image_name").equals("made")) { // of a server: nobody knows what it is
+        if (Files.notExists(file)) {
+          found.add("%s is ready and %s is not there%s".formatted(path, file, jobsOf(path)));
+        }
+        continue;
+      }
       whole(path, file, known.getLong("size"), known.getString("sha256"));
       for (Row source :
           site.sql(
@@ -261,7 +275,12 @@ final class Settled {
   }
 
   private Path directoryOf(String provider) {
-    return site.dir().resolve(provider.equals("directory") ? "provider" : "raw-provider");
+    return switch (provider) {
+      case "directory" -> site.dir().resolve("provider");
+      case "raw-directory" -> site.dir().resolve("raw-provider");
+      case "machines" -> site.machines();
+      default -> throw new AssertionError(provider);
+    };
   }
 
   private void whole(String path, Path file, long size, String sha256) throws Exception {
@@ -277,7 +296,16 @@ final class Settled {
   /** What is there and belongs to no row. */
   private void strangers(Set<Path> files) throws IOException {
     List<Path> dirs = new ArrayList<>();
-    for (String shared : List.of("images", "provider", "raw-provider")) {
+    Path servers = site.machines().resolve("servers");
+    files.add(servers);
+    for (Row server : site.sql(SERVERS)) {
+      files.add(servers.resolve(server.getString("external_id")));
+    }
+    for (String key : List.of("id_ed25519", "id_ed25519.pub")) {
+      files.add(site.machines().resolve(key));
+    }
+    for (String shared :
+        List.of("images", "provider", "raw-provider", "machines", "machines/servers")) {
       dirs.add(site.dir().resolve(shared));
     }
     site.processes().forEach(process -> dirs.add(process.dir().resolve("var/builds")));

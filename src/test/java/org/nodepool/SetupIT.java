@@ -30,7 +30,7 @@ import org.nodepool.provider.Providers;
 /** Images that scripts make, and nodes with servers, on real machines that really boot. */
 @RunsBesideOthers
 class SetupIT {
-  private static final String POOL =
+  static final String POOL =
       """
       images-dir: images
       elements-dir: %s

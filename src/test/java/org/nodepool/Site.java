@@ -37,6 +37,17 @@ final class Site implements AutoCloseable, Rows.Sql<RuntimeException> {
   private static final Path ALL = Path.of("target/processes").toAbsolutePath();
   private static final Set<String> ENDS = Set.of("succeeded", "failed", "cancelled");
 
+  private static final String MACHINES =
+      """
+        - name: machines
+          driver: qemu
+          directory: '%s'
+          boot-timeout: 200
+          images:
+            - {name: made, base-image: tiny-node, setup: make.sh, username: root, min-ram: 96}
+            - {name: tiny-node, diskimage: tiny}
+      """;
+
   /** How many characters of a log a failure shows. */
   private static final int TAIL = 3000;
 
@@ -47,6 +58,7 @@ final class Site implements AutoCloseable, Rows.Sql<RuntimeException> {
   private final List<ServiceProcess> processes = new ArrayList<>();
   private int databasePort;
   private Cloud cloud;
+  private boolean hasMachines;
   private String slowSeconds = "120";
 
   private Site(ExternalMariaDb server, String name) {
@@ -96,6 +108,20 @@ final class Site implements AutoCloseable, Rows.Sql<RuntimeException> {
     return this;
   }
 
+  /**
+   * Processes that are made from now on have a provider {@code machines} of driver qemu, where
+   * {@code made} is made by {@code make.sh} of {@code tiny-node}.
+   */
+  Site withMachines() {
+    hasMachines = true;
+    return this;
+  }
+
+  /** The directory of that provider. */
+  Path machines() {
+    return dir().resolve("machines");
+  }
+
   /** Null when there is none. */
   Cloud cloud() {
     return cloud;
@@ -124,6 +150,10 @@ final class Site implements AutoCloseable, Rows.Sql<RuntimeException> {
           "auth-url: http://127.0.0.1:1/v3",
           "auth-url: %s\n    image-type: raw\n    template-hostname: '%s{timestamp}'"
               .formatted(cloud.authUrl(), imagePrefix()));
+    }
+    if (hasMachines) {
+      made.replace(
+          "nodepool.yaml", "\nproviders:\n", "\nproviders:\n" + MACHINES.formatted(machines()));
     }
     processes.add(made);
     return made;

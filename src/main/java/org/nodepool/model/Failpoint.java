@@ -47,7 +47,11 @@ public enum Failpoint {
   DELETE_COPY,
   DELETE_LEFTOVERS,
   DELETE_FILES,
-  DELETE_LOG;
+  DELETE_LOG,
+  CREATE_SERVER,
+  START_SERVER,
+  TAKE_SNAPSHOT,
+  DELETE_SERVER;
 
   public static final String PROPERTY = "nodepool.failpoint";
 

@@ -19,6 +19,7 @@ import org.nodepool.config.DriverConfig.Listen;
 import org.nodepool.config.DriverConfig.Qemu;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
+import org.nodepool.model.Failpoint;
 import org.nodepool.programs.Program;
 import org.nodepool.programs.Running;
 import org.nodepool.provider.Compute.NewServer;
@@ -251,7 +252,9 @@ final class Launch {
   private void run(MachineDirectory directory, Machine machine) throws IOException, Ended {
     List<String> line =
         QemuCommand.of(directory.uuid(), machine, accelerator(), config.runAs(), config.isOut());
+    Failpoint.START_SERVER.before();
     Running qemu = new Program(line).in(directory.path()).writingTo(directory.log()).start();
+    Failpoint.START_SERVER.after();
     long end = System.nanoTime() + START_LIMIT.toNanos();
     while (!answers(qemu.pid())) {
       if (!qemu.isAlive()) {

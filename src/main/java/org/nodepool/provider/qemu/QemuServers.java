@@ -19,6 +19,7 @@ import java.util.concurrent.Callable;
 import org.nodepool.config.DriverConfig.Qemu;
 import org.nodepool.model.AttemptEnd.ProviderAway;
 import org.nodepool.model.AttemptEnd.ProviderFailure;
+import org.nodepool.model.Failpoint;
 import org.nodepool.model.Limits;
 import org.nodepool.programs.Program;
 import org.nodepool.programs.Running;
@@ -71,7 +72,10 @@ final class QemuServers implements Compute {
           if (earlier.isPresent()) { // it was cut off in the middle
             delete(earlier.get());
           }
-          return server(launch.start(server, images.file(server.imageId())), true);
+          Failpoint.CREATE_SERVER.before();
+          MachineDirectory started = launch.start(server, images.file(server.imageId()));
+          Failpoint.CREATE_SERVER.after();
+          return server(started, true);
         });
   }
 
@@ -140,7 +144,9 @@ final class QemuServers implements Compute {
     return blocking(
         "delete a server",
         () -> {
+          Failpoint.DELETE_SERVER.before();
           delete(machines.of(externalId));
+          Failpoint.DELETE_SERVER.after();
           return null;
         });
   }
@@ -178,7 +184,9 @@ final class QemuServers implements Compute {
                       powerDown(machine, observer);
                       Path part =
                           images.begin(imageId, image, new JsonObject().put("type", "qcow2"));
+                      Failpoint.TAKE_SNAPSHOT.before();
                       flatten(machine, part, observer);
+                      Failpoint.TAKE_SNAPSHOT.after();
                       images.publish(imageId);
                       return null;
                     }));
