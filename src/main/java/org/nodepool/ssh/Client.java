@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.nodepool.programs.Program;
 import org.nodepool.programs.Running;
@@ -23,6 +24,10 @@ final class Client {
 
   private static final int LONGEST_LOG_BYTES = 16 * 1024;
   private static final String OTHER_HOST_KEY = "Host key verification failed.";
+
+  /** What ssh says before there is a session, in which alone something is run. */
+  private static final Pattern NOT_CONNECTED =
+      Pattern.compile("(?:kex_exchange_identification|banner exchange|ssh: connect to host)\\b.*");
 
   /**
    * How long a program may still take when the node's answer is whole: on a node, what a command
@@ -82,6 +87,11 @@ final class Client {
       return status != null && status == 0;
     }
 
+    /** Whether nothing was begun on the node, for nobody answered there, or hung up at once. */
+    boolean isNotConnected() {
+      return status == null && NOT_CONNECTED.matcher(sshSaid).matches();
+    }
+
     String why() {
       if (!sshSaid.isEmpty()) {
         return sshSaid;
@@ -92,6 +102,11 @@ final class Client {
 
   Target target() {
     return target;
+  }
+
+  /** Waits so long, or until a stop. */
+  void pause(Duration length) throws InterruptedException {
+    stop.pause(length);
   }
 
   /**

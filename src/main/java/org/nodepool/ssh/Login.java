@@ -29,6 +29,15 @@ public final class Login {
   private static final String RECEIVE =
       "umask 022; mkdir -p -- %1$s && cd -- %1$s && tar -xf - && cat >/dev/null";
 
+  /**
+   * So long a connection is tried again that was not made: a server takes few at once whose users
+   * it does not know yet (dropbear 5 of one address), looks for its banner among them, and may be
+   * started anew in the first minute of a machine.
+   */
+  private static final Duration CONNECT_LIMIT = Duration.ofMinutes(1);
+
+  private static final Duration CONNECT_PAUSE = Duration.ofSeconds(2);
+
   private final Client client;
   private final String user;
 
@@ -58,20 +67,49 @@ public final class Login {
     if (!user.equals("root")) {
       receive = "sudo -n sh -c " + ShellWords.quote(receive);
     }
-    Reply reply = new Reply(line -> {});
+    String received = receive;
+    Deadline deadline = new Deadline(limit);
+    Answer answer =
+        connected(
+            deadline,
+            () -> {
+              Reply reply = new Reply(line -> {});
+              return client.run(sent(directory, received, reply), reply, deadline.left(limit));
+            });
+    boolean isSent = answer.program() != null && answer.program() == 0;
+    if (!isSent || !answer.hasSucceeded()) {
+      boolean isLate = deadline.isOver() && !answer.isNotConnected();
+      String why = isLate ? "it took more than " + limit : answer.why();
+      throw new SshFailure(
+          "%s could not be copied to %s at %s: %s".formatted(directory, to, client.target(), why));
+    }
+  }
+
+  private List<String> sent(Path directory, String receive, Reply reply) {
     String remote = "sh -c " + ShellWords.quote(reply.askedByReading(receive));
     List<String> line = new ArrayList<>(List.of("bash", "-c", SEND, "copy"));
     line.add(directory.toAbsolutePath().toString());
     line.addAll(client.line(user, remote));
+    return line;
+  }
 
-    Deadline deadline = new Deadline(limit);
-    Answer answer = client.run(line, reply, limit);
-    boolean isSent = answer.program() != null && answer.program() == 0;
-    if (!isSent || !answer.hasSucceeded()) {
-      String why = deadline.isOver() ? "it took more than " + limit : answer.why();
-      throw new SshFailure(
-          "%s could not be copied to %s at %s: %s".formatted(directory, to, client.target(), why));
+  private interface Asked {
+    Answer ask() throws IOException, InterruptedException;
+  }
+
+  /** The answer, or why there was no connection all the time. */
+  private Answer connected(Deadline deadline, Asked asked)
+      throws IOException, InterruptedException {
+    Deadline connecting = new Deadline(CONNECT_LIMIT);
+    Answer answer = asked.ask();
+    while (answer.isNotConnected()) {
+      client.pause(deadline.left(CONNECT_PAUSE));
+      if (connecting.isOver() || deadline.isOver()) {
+        return answer;
+      }
+      answer = asked.ask();
     }
+    return answer;
   }
 
   /**
@@ -85,11 +123,15 @@ public final class Login {
   public int run(Command command, Consumer<Line> output, Duration limit)
       throws IOException, InterruptedException {
     Deadline deadline = new Deadline(limit);
-    Answer answer = client.runScript(user, command.script(), new Reply(output), limit);
+    Answer answer =
+        connected(
+            deadline,
+            () ->
+                client.runScript(user, command.script(), new Reply(output), deadline.left(limit)));
     if (answer.status() != null) {
       return answer.status();
     }
-    if (deadline.isOver()) {
+    if (deadline.isOver() && !answer.isNotConnected()) {
       throw new SshFailure(
           "The command at %s took more than %s.".formatted(client.target(), limit));
     }

@@ -355,6 +355,21 @@ class SshTest {
   }
 
   @Test
+  void a_server_that_hangs_up_before_a_session_is_asked_again() throws Exception {
+    Login login = root();
+    server.close();
+    CompletableFuture<Integer> status = new CompletableFuture<>();
+    InetAddress address = InetAddress.getByName(server.target().ip());
+    try (ServerSocket other = new ServerSocket(server.target().port(), 1, address)) {
+      inBackground(() -> status.complete(run(login, Command.of("sh", "-c", "exit 3")).status));
+      other.accept().close();
+      other.accept().close();
+    }
+    server.start();
+    assertThat(status.get(1, TimeUnit.MINUTES)).isEqualTo(3);
+  }
+
+  @Test
   void a_connection_that_is_cut_is_no_exit_status() throws Exception {
     Login login = root();
     Command command = Command.of("sh", "-c", "echo the password is geheim; sleep 1000");
@@ -592,7 +607,7 @@ class SshTest {
         .hasMessageContaining("none: No such file or directory");
     assertThat(failure(() -> login.copy(scripts, "/dev/full", LONG))).hasMessageContaining("mkdir");
     server.close();
-    assertThat(failure(() -> login.copy(scripts, dir + "/to", LONG)))
+    assertThat(failure(() -> login.copy(scripts, dir + "/to", SHORT)))
         .hasMessageContaining("Connection refused");
   }
 
