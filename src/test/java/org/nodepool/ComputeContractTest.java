@@ -227,6 +227,21 @@ class ComputeContractTest {
   }
 
   @Test
+  void guests_of_others_count_in_the_unit_that_they_are_started_with() throws Exception {
+    long before = servers(Kind.QEMU).limits().await().ramMib();
+    Process other =
+        new ProcessBuilder("bash", "-c", "exec -a qemu-system-x86_64 bash -c 'sleep 100; :' -m 4G")
+            .start();
+    try {
+      Poll.until(
+          "it counts", () -> servers(Kind.QEMU).limits().await().ramMib() >= before + 4 * 1024);
+    } finally {
+      other.descendants().forEach(ProcessHandle::destroyForcibly);
+      other.destroyForcibly();
+    }
+  }
+
+  @Test
   void each_has_an_address_of_its_own_that_nobody_else_has() throws Exception {
     try (ServerSocket taken = new ServerSocket(2222, 1, InetAddress.getByName(free()))) {
       Server first = create(Kind.QEMU);

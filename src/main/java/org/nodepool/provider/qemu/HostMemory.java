@@ -17,6 +17,9 @@ final class HostMemory {
   private static final Pattern RESIDENT = Pattern.compile("(?m)^VmRSS:\\s+(\\d+) kB");
   private static final int KIB = 1024;
 
+  /** QEMU's option, of whoever's guest. */
+  private static final Pattern RAM = Pattern.compile("(?:size=)?(\\d{1,7})([mMgG]?)(?:,.*)?");
+
   /** What is left to everything else. */
   private static final int RESERVE_MIB = 256;
 
@@ -45,11 +48,14 @@ final class HostMemory {
     return HostProcesses.all(
         process ->
             process.arguments().get(0).endsWith(QemuCommand.PROGRAM)
-                && process.valueOf("-m").filter(m -> m.matches("\\d{1,7}")).isPresent());
+                && process.valueOf("-m").filter(m -> RAM.matcher(m).matches()).isPresent());
   }
 
   private static long wholeMib(HostProcesses.Found guest, Accelerator accelerator) {
-    return Long.parseLong(guest.valueOf("-m").orElseThrow()) + accelerator.overheadMib();
+    Matcher ram = RAM.matcher(guest.valueOf("-m").orElseThrow());
+    ram.matches();
+    long mib = Long.parseLong(ram.group(1)) * (ram.group(2).equalsIgnoreCase("g") ? 1024 : 1);
+    return mib + accelerator.overheadMib();
   }
 
   private static long residentMib(HostProcesses.Found guest) {
