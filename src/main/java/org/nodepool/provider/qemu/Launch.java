@@ -66,7 +66,7 @@ final class Launch {
   private record Place(String address, int port) {}
 
   /** QEMU refused, or did not live; why is in its log. */
-  private static final class Ended extends Exception {
+  private static final class Ended extends IOException {
     private static final long serialVersionUID = 1;
 
     private Ended(String message) {
@@ -195,14 +195,11 @@ final class Launch {
       if (!isFree(place)) {
         return Optional.empty();
       }
-      throw e;
-    } catch (Ended e) {
-      directory.kill();
-      if (!isFree(place)) {
-        return Optional.empty();
+      if (e instanceof Ended) {
+        throw new ProviderFailure(
+            "Provider %s cannot start a server: %s".formatted(provider, e.getMessage()));
       }
-      throw new ProviderFailure(
-          "Provider %s cannot start a server: %s".formatted(provider, e.getMessage()));
+      throw e;
     } finally {
       if (!isStarted) {
         directory.kill();
@@ -249,7 +246,7 @@ final class Launch {
     }
   }
 
-  private void run(MachineDirectory directory, Machine machine) throws IOException, Ended {
+  private void run(MachineDirectory directory, Machine machine) throws IOException {
     List<String> line =
         QemuCommand.of(directory.uuid(), machine, accelerator(), config.runAs(), config.isOut());
     Failpoint.START_SERVER.before();
