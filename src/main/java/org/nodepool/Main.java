@@ -107,13 +107,22 @@ public final class Main implements Callable<Integer> {
   int servers(
       @Option(
               names = "--remove",
-              description = "delete them, whoever's they are. Stop the service first")
+              description = "delete them, whoever's they are; the service must be stopped")
           boolean remove) {
     return orSayWhyNot(
-        "not all are looked at",
+        remove ? "nothing is deleted" : "not all are looked at",
         () -> {
-          PoolConfig pool = Configuration.read(config, System.getenv()).pool();
-          ServersCommand.run(pool, System.out, remove);
+          Configuration read = Configuration.read(config, System.getenv());
+          if (!remove) {
+            ServersCommand.run(read.pool(), System.out, false);
+            return;
+          }
+          Installation stopped = Installation.open(read.api().stateDir());
+          try {
+            ServersCommand.run(read.pool(), System.out, true);
+          } finally {
+            stopped.close();
+          }
         });
   }
 

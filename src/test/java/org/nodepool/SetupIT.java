@@ -231,6 +231,14 @@ class SetupIT {
   }
 
   @Test
+  void servers_are_deleted_by_command_only_when_the_service_is_stopped() throws Exception {
+    ServiceProcess.Ended ended =
+        service.command("servers", "--remove", "--config", service.config().toString());
+    assertThat(ended.status()).isEqualTo(1);
+    assertThat(ended.err()).contains("nothing is deleted: the state directory", "is in use");
+  }
+
+  @Test
   void a_script_out_of_the_directory_is_not_run() throws Exception {
     JsonObject ended = service.ended(update("no-script", "local"));
     assertThat(ended.getString("error")).isEqualTo("There is no file ../make.sh in script-dir.");
