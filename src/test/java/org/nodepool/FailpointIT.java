@@ -7,7 +7,6 @@ import static org.nodepool.Rows.aSubnode;
 import static org.nodepool.Rows.anAttempt;
 import static org.nodepool.Rows.anImage;
 
-import io.vertx.core.json.JsonObject;
 import io.vertx.sqlclient.Row;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -88,8 +87,6 @@ class FailpointIT {
       Settled.await(site);
       tried.check(site);
       assertThat(process.isAlive()).as("it runs; it said: %s", process.err()).isTrue();
-    } finally {
-      tried.end();
     }
   }
 
@@ -146,9 +143,6 @@ class FailpointIT {
 
     /** What holds at the end. */
     void check(Site site) throws Exception;
-
-    /** Removes what outlives the process, however it went. */
-    default void end() throws Exception {}
   }
 
   private static Case caseOf(Failpoint point) {
@@ -360,8 +354,6 @@ class FailpointIT {
 
   /** On a machine that boots. */
   private static final class UpdateByScript implements Case {
-    private ServiceProcess process;
-
     @Override
     public void surround(Site site) {
       site.withMachines();
@@ -369,17 +361,7 @@ class FailpointIT {
 
     @Override
     public void prepare(Site site, ServiceProcess process) throws Exception {
-      this.process = process;
-      String base = "template-tiny-node-1-" + UUID.randomUUID() + ".qcow2";
-      Path file = Files.createDirectories(site.machines()).resolve(base);
-      Files.copy(TinyNode.image(), file);
-      Files.writeString(
-          Path.of(file + ".json"),
-          new JsonObject().put("size", Files.size(file)).put("sha256", Site.sha256(file)).encode());
-      anImage().provider("machines").image(TinyNode.NAME).externalId(base).in(site);
-      Path script = Files.createDirectories(site.dir().resolve("scripts")).resolve("make.sh");
-      Files.writeString(script, "#!/bin/sh\necho made\n");
-      ServiceProcess.run("chmod", "0755", script.toString());
+      site.makesByScript();
     }
 
     @Override
@@ -392,13 +374,6 @@ class FailpointIT {
       assertThat(site.number("SELECT COUNT(*) FROM snapshot_image WHERE state <> 2")).isZero();
       assertThat(site.number("SELECT COUNT(*) FROM snapshot_image WHERE image_name = 'made'"))
           .isPositive();
-    }
-
-    @Override
-    public void end() throws Exception {
-      if (process != null) {
-        process.command("servers", "--remove", "--config", process.config().toString());
-      }
     }
   }
 

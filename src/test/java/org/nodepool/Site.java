@@ -3,9 +3,11 @@ package org.nodepool;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.nodepool.Rows.aDibFile;
 import static org.nodepool.Rows.aDibImage;
+import static org.nodepool.Rows.anImage;
 import static org.nodepool.Rows.now;
 
 import io.vertx.core.Vertx;
+import io.vertx.core.json.JsonObject;
 import io.vertx.mysqlclient.MySQLBuilder;
 import io.vertx.mysqlclient.MySQLConnectOptions;
 import io.vertx.sqlclient.Pool;
@@ -24,6 +26,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.UUID;
 import org.nodepool.store.ChangeLog;
 import org.nodepool.store.Database;
 import org.nodepool.store.schema.Schema;
@@ -332,6 +335,21 @@ final class Site implements AutoCloseable, Rows.Sql<RuntimeException> {
     return id;
   }
 
+  /**
+   * Puts what {@code made} is made of in place: an image that boots, with its row, and the script.
+   */
+  void makesByScript() throws Exception {
+    String base = "template-tiny-node-1-" + UUID.randomUUID() + ".qcow2";
+    Path file = Files.createDirectories(machines()).resolve(base);
+    Files.copy(TinyNode.image(), file);
+    JsonObject known = new JsonObject().put("size", Files.size(file)).put("sha256", sha256(file));
+    Files.writeString(Path.of(file + ".json"), known.encode());
+    anImage().provider("machines").image(TinyNode.NAME).externalId(base).in(this);
+    Path script = Files.createDirectories(dir().resolve("scripts")).resolve("make.sh");
+    Files.writeString(script, "#!/bin/sh\necho made\n");
+    ServiceProcess.run("chmod", "0755", script.toString());
+  }
+
   /** In hexadecimal digits; by a program that is far quicker than a JVM that compiles little. */
   static String sha256(Path file) throws Exception {
     return ServiceProcess.run("sha256sum", "-b", file.toString()).substring(0, 64);
@@ -340,6 +358,21 @@ final class Site implements AutoCloseable, Rows.Sql<RuntimeException> {
   @Override
   public void close() {
     processes.forEach(ServiceProcess::close);
+    removeMachines();
     vertx.close().await();
+  }
+
+  /** They outlive all processes; when all went well there are none. */
+  private void removeMachines() {
+    String[] left = machines().resolve("servers").toFile().list();
+    if (left == null || left.length == 0) {
+      return;
+    }
+    ServiceProcess any = processes.get(0);
+    try {
+      any.command("servers", "--remove", "--config", any.config().toString());
+    } catch (Exception e) {
+      throw new AssertionError(e);
+    }
   }
 }
