@@ -57,6 +57,14 @@ class SetupIT {
           images:
             - {name: tiny-node, diskimage: tiny-node, username: root, min-ram: 96}
             - {name: made, base-image: tiny-node, setup: make.sh, username: root, min-ram: 96}
+        - name: outside
+          driver: qemu
+          directory: local
+          network: out
+          boot-timeout: 200
+          images:
+            - {name: tiny-node, diskimage: tiny-node, username: root, min-ram: 96}
+            - {name: made, base-image: tiny-node, setup: make.sh, username: root, min-ram: 96}
       """
           .formatted(Path.of("conf/elements").toAbsolutePath());
 
@@ -176,6 +184,79 @@ class SetupIT {
     JsonObject ended = service.ended(update("made", "slow"));
     assertThat(ended.getString("state")).isEqualTo("failed");
     assertThat(ended.getString("error")).startsWith("It could not log in: Nobody could log in");
+  }
+
+  @Test
+  @Tag("long")
+  void a_machine_with_a_way_out_reaches_others_and_never_the_loopback_of_this_host()
+      throws Exception {
+    upload("outside");
+    script(
+        """
+        ask() {
+          timeout 5 bash -c "exec 3<>/dev/tcp/$1/$2 && printf 'GET $3 HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3"
+        }
+        for host in $(ip route | sed -n 's/^default via \\([^ ]*\\).*/\\1/p') 10.0.2.2; do
+          echo "trying $host"
+          ask $host %d /healthz && echo "reached $host"
+        done
+        ask 10.99.7.2 8000 /hello"""
+            .formatted(service.port()));
+    Process server = outside();
+    try {
+      String job = update("made", "outside");
+      service.succeeds(job);
+      assertThat(http.get(job + "/log").body())
+          .containsPattern("trying (?!10.0.2.2)")
+          .contains("\nhello from outside\n")
+          .doesNotContain("reached");
+    } finally {
+      server.destroy();
+      ServiceProcess.run("ip", "netns", "delete", "nodepool-setup");
+    }
+  }
+
+  /** Starts a server that this host reaches, and that is not on it. */
+  private static Process outside() throws Exception {
+    ServiceProcess.run(
+        "bash",
+        "-ec",
+        """
+        ip netns delete nodepool-setup 2>/dev/null || true
+        ip netns add nodepool-setup
+        ip link add nodepool-setup type veth peer name eth0 netns nodepool-setup
+        ip address add 10.99.7.1/24 dev nodepool-setup
+        ip link set nodepool-setup up
+        ip -n nodepool-setup address add 10.99.7.2/24 dev eth0
+        ip -n nodepool-setup link set eth0 up""");
+    Path served = Files.createDirectories(service.dir().resolve("served"));
+    Files.writeString(served.resolve("hello"), "hello from outside\n");
+    Process server =
+        new ProcessBuilder(
+                ("ip netns exec nodepool-setup python3 -m http.server --bind 10.99.7.2 8000"
+                        + " --directory "
+                        + served)
+                    .split(" "))
+            .redirectErrorStream(true)
+            .redirectOutput(service.dir().resolve("served.log").toFile())
+            .start();
+    Poll.until("it answers", () -> isAnswered("http://10.99.7.2:8000/hello"));
+    return server;
+  }
+
+  private static boolean isAnswered(String url) {
+    try {
+      ServiceProcess.run("curl", "-sf", "--noproxy", "*", url);
+      return true;
+    } catch (Exception | AssertionError e) {
+      return false;
+    }
+  }
+
+  private static void upload(String provider) throws Exception {
+    Http.Answer upload = http.post("/v1/dib_images/tiny-node/upload", "provider_name=" + provider);
+    assertThat(upload.status()).as(upload.body()).isEqualTo(201);
+    service.succeeds(upload.job());
   }
 
   @Test

@@ -12,13 +12,16 @@ import java.time.Duration;
 import java.util.Arrays;
 
 /**
- * Looks whether an SSH server speaks, which it does first (RFC 4253, 4.2). QEMU's user network
- * accepts connections long before the machine listens, and one that was made too early never gets
- * better: so looks are short, and each has its own.
+ * Looks whether an SSH server speaks, which needs nothing from us (RFC 4253, 4.2); passt yet
+ * finishes a machine's connection only when we have said something. QEMU's user network accepts
+ * connections long before the machine listens, and one that was made too early never gets better:
+ * so looks are short, and each has its own.
  */
 final class Banner {
   /** A server may say other lines before. */
   private static final int MOST_BYTES = 8 * 1024;
+
+  private static final byte[] OURS = "SSH-2.0-nodepool\r\n".getBytes(ISO_8859_1);
 
   private final Target target;
   private final Stop stop;
@@ -47,6 +50,7 @@ final class Banner {
       stop.ends(() -> close(socket));
       socket.connect(target.address(), millis(deadline));
       isConnected = true;
+      socket.getOutputStream().write(OURS);
       return hasBanner(socket, deadline)
           ? new Look(Sight.BANNER, "")
           : new Look(Sight.SILENCE, "something else was said, or nothing");
