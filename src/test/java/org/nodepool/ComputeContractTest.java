@@ -227,6 +227,28 @@ class ComputeContractTest {
   }
 
   @Test
+  void in_a_directory_that_is_full_none_is_made_and_nothing_is_left() throws Exception {
+    Path pool = dir.resolve("pool");
+    ServiceProcess.run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", pool.toString());
+    try {
+      Files.createDirectory(pool.resolve("servers"));
+      ServiceProcess.run("qemu-img", "create", "-q", "-f", "qcow2", pool.resolve(IMAGE) + "", "1M");
+      ServiceProcess.run(
+          "bash", "-c", "! cat /dev/zero > \"$1\"", "-", pool.resolve("filler") + "");
+
+      assertThat(catchThrowable(() -> create(Kind.QEMU)))
+          .isInstanceOf(ProviderAway.class)
+          .hasMessageContaining("No space left on device");
+
+      assertThat(pool.resolve("servers")).isEmptyDirectory();
+      Files.delete(pool.resolve("filler"));
+      servers(Kind.QEMU).delete(create(Kind.QEMU).externalId()).await();
+    } finally {
+      ServiceProcess.run("umount", pool.toString());
+    }
+  }
+
+  @Test
   void guests_of_others_count_in_the_unit_that_they_are_started_with() throws Exception {
     long before = servers(Kind.QEMU).limits().await().ramMib();
     Process other =

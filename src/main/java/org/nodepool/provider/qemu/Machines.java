@@ -78,11 +78,16 @@ final class Machines {
     sweepHalves();
     String uuid = UUID.randomUUID().toString();
     Path half = Files.createDirectory(servers.resolve(HALF + uuid));
-    new MachineDirectory(half, uuid).write(machine);
-    // others, whom it may run as, look up no more than what they know the name of
-    Files.setPosixFilePermissions(half, PosixFilePermissions.fromString("rwx--x--x"));
-    return new MachineDirectory(
-        Files.move(half, servers.resolve(uuid), StandardCopyOption.ATOMIC_MOVE), uuid);
+    try {
+      new MachineDirectory(half, uuid).write(machine);
+      // others, whom it may run as, look up no more than what they know the name of
+      Files.setPosixFilePermissions(half, PosixFilePermissions.fromString("rwx--x--x"));
+      return new MachineDirectory(
+          Files.move(half, servers.resolve(uuid), StandardCopyOption.ATOMIC_MOVE), uuid);
+    } catch (IOException e) {
+      MachineDirectory.remove(half);
+      throw e;
+    }
   }
 
   /** Removes a machine, which has ended; fine when it is not there. */
