@@ -36,7 +36,8 @@ class ServiceProcessIT {
     assertThat(build.status()).isEqualTo(201);
     service.succeeds(build.job());
     assertThat(state(build.location())).isEqualTo("ready");
-    assertThat(service.names("images")).hasSize(6).allMatch(name -> name.startsWith("tiny-"));
+    Poll.until("what was beside is gone", () -> service.names("images").size() == 6);
+    assertThat(service.names("images")).allMatch(name -> name.startsWith("tiny-"));
 
     Http.Answer upload = http.post("/v1/dib_images/tiny/upload", "provider_name=directory");
     assertThat(upload.status()).isEqualTo(201);

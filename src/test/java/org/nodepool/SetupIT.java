@@ -313,10 +313,9 @@ class SetupIT {
 
   @Test
   void servers_are_deleted_by_command_only_when_the_service_is_stopped() throws Exception {
-    ServiceProcess.Ended ended =
-        service.command("servers", "--remove", "--config", service.config().toString());
-    assertThat(ended.status()).isEqualTo(1);
-    assertThat(ended.err()).contains("nothing is deleted: the state directory", "is in use");
+    String command = "! java -jar target/nodepool.jar servers --remove --config \"$0\" 2>&1";
+    assertThat(ServiceProcess.run("bash", "-c", command, service.config().toString()))
+        .contains("nothing is deleted: the state directory", "is in use");
   }
 
   @Test
