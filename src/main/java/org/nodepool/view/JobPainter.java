@@ -10,8 +10,8 @@ import org.nodepool.store.JobHistory;
 
 /** Makes views of the jobs that are shown. */
 final class JobPainter implements Painter<JobView> {
-  /** All the pauses of a read that nobody waits for; as long again is left for the read itself. */
-  private static final long PAUSES_MS = 9_000;
+  /** All the pauses of a read that nobody waits for. */
+  private static final long PAUSES_MS = 3_000;
 
   private final JobHistory history;
 

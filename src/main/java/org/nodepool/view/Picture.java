@@ -36,7 +36,6 @@ public final class Picture<V extends View> extends VerticleBase implements Chang
   private static final int LOOKS_WITHOUT_LOG = 30;
 
   private static final long READ_ALL_MS = 30_000;
-  private static final long LEAST_PAUSE_MS = 5_000;
 
   /** A picture that could not be made newer for so long holds nobody up. */
   private static final long STALE_NANOS = TimeUnit.MINUTES.toNanos(1);
@@ -108,7 +107,7 @@ public final class Picture<V extends View> extends VerticleBase implements Chang
     own = context;
     rows = new PoolLog(db, painter.sources(true));
     others = rows.beside(painter.sources(false));
-    vertx.setTimer(readAllPeriod(), timer -> readAllAgain());
+    vertx.setTimer(readAllPause(), timer -> readAllAgain());
     return rows.open().otherwiseEmpty();
   }
 
@@ -330,16 +329,10 @@ public final class Picture<V extends View> extends VerticleBase implements Chang
   }
 
   private void readAllAgain() {
-    long began = System.nanoTime();
     readBeside()
         .compose(v -> refreshed())
         .onFailure(e -> log.debug("no look at all rows", e))
-        .onComplete(
-            done -> {
-              long tookMs = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - began);
-              long pauseMs = Math.max(LEAST_PAUSE_MS, readAllPeriod() - tookMs);
-              vertx.setTimer(pauseMs, timer -> readAllAgain());
-            });
+        .onComplete(done -> vertx.setTimer(readAllPause(), timer -> readAllAgain()));
   }
 
   /** Without a log there is nothing to add to what was read beside. */
@@ -365,7 +358,7 @@ public final class Picture<V extends View> extends VerticleBase implements Chang
   }
 
   /** Not all processes at once. */
-  private static long readAllPeriod() {
+  private static long readAllPause() {
     return READ_ALL_MS - ThreadLocalRandom.current().nextLong(READ_ALL_MS / 10);
   }
 
