@@ -25,9 +25,11 @@ final class Client {
   private static final int LONGEST_LOG_BYTES = 16 * 1024;
   private static final String OTHER_HOST_KEY = "Host key verification failed.";
 
-  /** What ssh says before there is a session, in which alone something is run. */
+  /** What ssh (OpenSSH 9.2) says before there is a session, in which alone something is run. */
   private static final Pattern NOT_CONNECTED =
-      Pattern.compile("(?:kex_exchange_identification|banner exchange|ssh: connect to host)\\b.*");
+      Pattern.compile(
+          "(?:kex_exchange_identification: |ssh: connect to host "
+              + "|Connection timed out during banner exchange).*");
 
   /**
    * How long a program may still take when the node's answer is whole: on a node, what a command

@@ -107,7 +107,12 @@ public final class Login {
       if (connecting.isOver() || deadline.isOver()) {
         return answer;
       }
-      answer = asked.ask();
+      Answer next = asked.ask();
+      boolean isCutOff = next.status() == null && next.sshSaid().isEmpty() && deadline.isOver();
+      if (isCutOff) { // why there was none says the one before
+        return answer;
+      }
+      answer = next;
     }
     return answer;
   }
@@ -131,7 +136,12 @@ public final class Login {
     if (answer.status() != null) {
       return answer.status();
     }
-    if (deadline.isOver() && !answer.isNotConnected()) {
+    if (answer.isNotConnected()) {
+      throw new SshFailure(
+          "There was no connection to %s, and nothing was run: %s"
+              .formatted(client.target(), answer.why()));
+    }
+    if (deadline.isOver()) {
       throw new SshFailure(
           "The command at %s took more than %s.".formatted(client.target(), limit));
     }

@@ -131,7 +131,6 @@ class SshTest {
         .hasMessageContaining("no connection (Connection refused");
   }
 
-  /** As QEMU's user network does. */
   @Test
   void a_server_that_is_reached_only_by_who_says_something_is_seen() throws Exception {
     server.start();
@@ -166,6 +165,7 @@ class SshTest {
     }
   }
 
+  /** As QEMU's user network does. */
   @Test
   void a_connection_that_stays_silent_is_no_server() throws Exception {
     try (ServerSocket silent = listener()) {
