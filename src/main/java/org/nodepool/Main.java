@@ -3,6 +3,7 @@ package org.nodepool;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.net.InetAddress;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -107,14 +108,14 @@ public final class Main implements Callable<Integer> {
   int servers(
       @Option(
               names = "--remove",
-              description = "delete them, whoever's they are; the service must be stopped")
+              description = "delete them, whoever's they are; services must be stopped")
           boolean remove) {
     return orSayWhyNot(
         remove ? "nothing is deleted" : "not all are looked at",
         () -> {
           Configuration read = Configuration.read(config, System.getenv());
-          if (!remove) {
-            ServersCommand.run(read.pool(), System.out, false);
+          if (!remove || Files.notExists(read.api().stateDir())) {
+            ServersCommand.run(read.pool(), System.out, remove);
             return;
           }
           Installation stopped = Installation.open(read.api().stateDir());
