@@ -85,7 +85,11 @@ final class Machines {
       return new MachineDirectory(
           Files.move(half, servers.resolve(uuid), StandardCopyOption.ATOMIC_MOVE), uuid);
     } catch (IOException e) {
-      MachineDirectory.remove(half);
+      try {
+        MachineDirectory.remove(half);
+      } catch (IOException left) { // it goes with the next start
+        e.addSuppressed(left);
+      }
       throw e;
     }
   }
