@@ -13,8 +13,8 @@ packages=(python3-diskimage-builder qemu-utils debootstrap kpartx dosfstools gdi
 # database needs.)
 test_packages=(mariadb-server-core mariadb-client-core python3-keystone python3-glance
   python3-openstacksdk uwsgi-core uwsgi-plugin-python3 curl)
-# What the long tests need besides: clients of HTTP as others write them.
-long_packages=(golang-go nodejs)
+# What the long tests need besides: clients of HTTP as others write them, and networks of their own.
+long_packages=(golang-go nodejs iproute2)
 # What the benchmark of polls needs. Its nginx is unpacked and not installed (bench/polls.sh).
 bench_packages=(wrk)
 

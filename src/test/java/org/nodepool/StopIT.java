@@ -34,7 +34,7 @@ class StopIT {
     assertThat(service.status()).isEqualTo(status);
     assertThat(service.remains()).isEmpty();
     assertThat(service.dir().resolve("var/db/dburi")).doesNotExist();
-    assertThat(service.err()).doesNotContain("WARN", "ERROR", "Exception");
+    assertNothingIsTold();
   }
 
   @Test
@@ -98,9 +98,16 @@ class StopIT {
     assertThat(service.terminate()).isLessThan(LIMIT);
 
     assertThat(service.remains()).isEmpty();
-    assertThat(service.err()).doesNotContain("WARN", "ERROR", "Exception");
+    assertNothingIsTold();
     for (Wire stream : streams) {
       stream.close();
     }
+  }
+
+  /** But of the database: on a busy machine it may have been slow before. */
+  private void assertNothingIsTold() throws Exception {
+    assertThat(service.err().lines())
+        .filteredOn(line -> !line.contains(" WARN  o.n.s.s.SchemaWatch: "))
+        .noneMatch(line -> line.matches(".*(WARN|ERROR|Exception).*"));
   }
 }

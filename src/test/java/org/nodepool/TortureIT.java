@@ -39,6 +39,10 @@ class TortureIT {
           System.getProperty("nodepool.torture.minutes", Extent.isLong() ? "10" : "0.5"));
   private static final long SEED =
       Long.getLong("nodepool.torture.seed", System.nanoTime() % 1_000_000);
+
+  /** In a short run nothing that boots gets far. */
+  private static final boolean BOOTS = MINUTES >= 5;
+
   private static final Duration SETTLING = Duration.ofSeconds(300);
 
   private final Disturbances disturbances = new Disturbances();
@@ -55,7 +59,7 @@ class TortureIT {
       DatabaseProxy proxy = new DatabaseProxy(vertx, "127.0.0.1", server.port());
       site.through(proxy).slow(Duration.ofSeconds(10));
       site.readyDibImage("tiny", "raw", Installation.hostName(), 1 << 20); // to upload at once
-      if (Extent.isLong()) { // else nothing that boots gets far
+      if (BOOTS) {
         site.makesByScript();
       }
       ServiceProcess api = site.api("api").start();
@@ -292,7 +296,7 @@ class TortureIT {
         case 7, 8 -> upload("tiny-image", "cloud");
         case 9, 10 -> upload("tiny-image", "directory");
         case 11 -> update("tiny-image");
-        case 12 -> update(Extent.isLong() ? "made" : "tiny-image");
+        case 12 -> update(BOOTS ? "made" : "tiny-image");
         case 13, 14 -> delete("deletion of an image", images);
         case 15 -> delete("deletion of a dib image", dibImages);
         case 16, 17 -> delete("cancel", jobs);
@@ -343,7 +347,7 @@ class TortureIT {
     }
 
     private void retry() {
-      if (!jobs.isEmpty() && !isBusy()) {
+      if (!jobs.isEmpty() && !isBusy() && !isMaking()) {
         post("retry", jobs.get(random.nextInt(jobs.size())) + "/retry", null);
       }
     }
