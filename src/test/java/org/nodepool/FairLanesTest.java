@@ -15,12 +15,16 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.nodepool.jobs.Consoles;
 
 /** While one provider hangs, nobody else has to wait. */
 @RunsBesideOthers
 @Tag("both-databases")
 class FairLanesTest {
   private static final byte[] BYTES = {1, 2, 3};
+
+  /** A provider's: for uploads, deletions, consoles and a look. */
+  private static final int THREADS = 4 + 2 + Consoles.MOST_AT_ONCE + 1;
 
   private final TestService service = TestService.shared();
   private final Http http = service.http();
@@ -42,9 +46,9 @@ class FairLanesTest {
     // the one that is made of its entry now, whichever it is
     for (int number = 1; number <= 9; number++) {
       String name = "nodepool-provider-directory-" + number;
-      WorkerExecutor own = service.vertx().createSharedWorkerExecutor(name, 6);
+      WorkerExecutor own = service.vertx().createSharedWorkerExecutor(name, THREADS);
       threads.add(own);
-      for (int i = 0; i < 6; i++) {
+      for (int i = 0; i < THREADS; i++) {
         blocked.add(own.executeBlocking(this::awaitItsReturn, false));
       }
     }
