@@ -3,10 +3,9 @@ package org.nodepool.store;
 import io.vertx.core.Future;
 import io.vertx.sqlclient.Row;
 import io.vertx.sqlclient.SqlClient;
-import io.vertx.sqlclient.Tuple;
 import java.util.HashSet;
 import java.util.Set;
-import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 import org.nodepool.model.Job;
 import org.nodepool.model.Mark;
 import org.nodepool.model.Subject.What;
@@ -57,24 +56,22 @@ public final class KnownThings {
     return db.read(
         c -> {
           KnownThings known = new KnownThings(database);
-          return known
-              .read(c, NODES, KnownThings::addNode)
-              .compose(v -> known.read(c, SUBNODES, KnownThings::addServer))
-              .compose(v -> known.read(c, IMAGES, KnownThings::addImage))
-              .compose(v -> known.read(c, ATTEMPTS, KnownThings::addAttempt))
+          return each(c, NODES, known::addNode)
+              .compose(v -> each(c, SUBNODES, known::addServer))
+              .compose(v -> each(c, IMAGES, known::addImage))
+              .compose(v -> each(c, ATTEMPTS, known::addAttempt))
               .map(known);
         });
   }
 
-  private Future<?> read(SqlClient c, String sql, BiConsumer<KnownThings, Row> add) {
-    return Statements.list(
-        c,
-        sql,
-        Tuple.tuple(),
-        row -> {
-          add.accept(this, row);
-          return row;
-        });
+  private static Future<Void> each(SqlClient c, String sql, Consumer<Row> add) {
+    return c.query(sql)
+        .execute()
+        .map(
+            rows -> {
+              rows.forEach(add);
+              return null;
+            });
   }
 
   private void addNode(Row row) {
