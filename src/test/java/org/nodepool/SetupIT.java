@@ -54,7 +54,7 @@ class SetupIT {
           driver: qemu
           directory: local
           boot-timeout: 3
-          images:
+          images: &both
             - {name: tiny-node, diskimage: tiny-node, username: root, min-ram: 96}
             - {name: made, base-image: tiny-node, setup: make.sh, username: root, min-ram: 96}
         - name: outside
@@ -62,9 +62,7 @@ class SetupIT {
           directory: local
           network: out
           boot-timeout: 200
-          images:
-            - {name: tiny-node, diskimage: tiny-node, username: root, min-ram: 96}
-            - {name: made, base-image: tiny-node, setup: make.sh, username: root, min-ram: 96}
+          images: *both
       """
           .formatted(Path.of("conf/elements").toAbsolutePath());
 
